@@ -1,0 +1,135 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "weir/base/error.h"
+#include "weir/base/json_writer.h"
+#include "weir/base/log.h"
+#include "weir/base/time.h"
+#include "weir/config_node.h"
+#include "weir/event/record.h"
+
+namespace weir {
+
+namespace net = boost::asio;
+
+/// How a source's events are delivered; fixed per connector (docs/architecture.md, section 1).
+enum class Delivery {
+  kPoll,  ///< event source mapping: read, batched, invoked synchronously, checkpointed
+};
+
+/// The settings every event source mapping has, under AWS's names, read by the connector with its own ranges and defaults.
+struct MappingSettings {
+  std::size_t batch_size = 100;
+  Duration maximum_batching_window{0};
+  int maximum_retry_attempts = -1;                ///< -1: no limit
+  std::optional<Duration> maximum_record_age;     ///< none: no limit
+};
+
+/// Reads `batch_size`, `maximum_batching_window_in_seconds`, `maximum_retry_attempts` and `maximum_record_age_in_seconds`
+/// with AWS's ranges. `default_window`: what holds when none is given (Kafka 500 ms, streams 0).
+MappingSettings read_mapping_settings(ConfigNode& node, Duration default_window);
+
+/// What a connector read of its part of the configuration; each has its own.
+struct SourceConfig {
+  virtual ~SourceConfig() = default;
+  MappingSettings mapping;
+};
+
+/// What a source is made with. All references outlive it.
+struct SourceContext {
+  std::string name;  ///< in the configuration
+  net::any_io_executor executor;
+  Log& log;
+  const Clock& clock;
+};
+
+/// How much one read should give.
+struct FetchLimits {
+  std::size_t max_records = 1;
+  std::size_t max_bytes = 1;  ///< a single larger record may be given all the same
+};
+
+/// What a source tells the mapping that runs it, on the source's executor.
+class ShardListener {
+ public:
+  virtual ~ShardListener() = default;
+  /// A shard is this bridge's to read. start() will be called for it, then fetch().
+  virtual void shard_opened(ShardId shard) = 0;
+  /// A shard is to be given back: it is drained, then release() is called. `lost`: it belongs to somebody else already, its
+  /// checkpoints would be refused.
+  virtual void shard_revoked(const ShardId& shard, bool lost) = 0;
+};
+
+/// Reads the shards of one source. All calls come on the executor of its context. It decides nothing about batches, retries or
+/// checkpoints; it settles how records are read and how they look in an event.
+class PollSource {
+ public:
+  virtual ~PollSource() = default;
+
+  /// Connects, announces shards to the listener (which outlives the call), and serves fetch() until it is cancelled or fails
+  /// for good. The error says why; a supervisor makes a new source after a while.
+  virtual net::awaitable<Result<void>> run(ShardListener& listener) = 0;
+
+  /// Where reading of an opened shard begins: behind `after` when there is a stored checkpoint, else where the source's
+  /// own settings say. Called once per opened shard, before its first fetch().
+  virtual void start(const ShardId& shard, std::optional<Position> after) = 0;
+
+  /// Waits for records and gives what is there, at least one unless the shard ended, was revoked, or the call was cancelled.
+  /// At most one fetch per shard is under way.
+  virtual net::awaitable<RecordBatch> fetch(ShardId shard, FetchLimits limits) = 0;
+
+  /// Whether checkpoints live with the source itself (a Kafka consumer group) and go to commit(), or in weir's store.
+  virtual bool keeps_checkpoints() const { return false; }
+  /// Everything up to and including `upto` is settled. Only called where keeps_checkpoints().
+  virtual net::awaitable<Result<void>> commit(ShardId shard, Position upto);
+
+  /// The shard was drained after shard_revoked(), or ended: nothing of it is used any more.
+  virtual void release(const ShardId& shard) = 0;
+
+  /// How many records of the shard are not yet read or settled, if the source knows: OffsetLag.
+  virtual std::optional<std::int64_t> backlog(const ShardId& shard, std::optional<Position> settled) const;
+
+  /// Bytes of the event's JSON beside the records and the commas between them; the same for every batch of the shard.
+  virtual std::size_t envelope_bytes(const ShardId& shard) const = 0;
+  /// Appends Lambda's event for these records (at least one) of one shard. Its size is envelope_bytes(), the records'
+  /// encoded_bytes and a comma between each two of them: a test of every connector says so.
+  virtual void write_event(const ShardId& shard, std::span<const Record> records, std::string& out) const = 0;
+
+  /// Writes the member that describes a batch in AWS's on-failure record, for example "KinesisBatchInfo": {...}.
+  /// `payload_bytes`: what the event's JSON took or would have taken.
+  virtual void write_batch_info(const ShardId& shard, std::span<const Record> records, std::size_t payload_bytes,
+                                JsonWriter& out) const = 0;
+};
+
+/// A checkpoint that lives with the source itself, as `weir checkpoint` shows and moves it.
+struct SourceCheckpoint {
+  std::string shard;
+  std::optional<Position> upto;  ///< the last settled record; none when there is no checkpoint
+};
+
+/// One line of the table of connectors (connectors/table.cpp).
+struct ConnectorEntry {
+  std::string_view type;   ///< the word of `type:`, which is the folder's name
+  Delivery delivery;
+  std::string_view about;  ///< one sentence
+  /// Reads the settings that are the connector's own; `type` and `function` are read already. Reports mistakes to the node.
+  std::unique_ptr<SourceConfig> (*read_config)(ConfigNode& node);
+  std::unique_ptr<PollSource> (*make_source)(std::shared_ptr<const SourceConfig> config, SourceContext context);
+  /// A sample event of the source, made by the code that makes real ones.
+  std::string (*sample_event)();
+  /// Where the source keeps checkpoints itself: lists them, or moves one (`upto` none: forgets it). Blocking; null elsewhere.
+  Result<std::vector<SourceCheckpoint>> (*list_checkpoints)(const SourceConfig& config);
+  Result<void> (*move_checkpoint)(const SourceConfig& config, std::string_view shard, std::optional<Position> upto);
+};
+
+}  // namespace weir

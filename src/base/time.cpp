@@ -1,0 +1,132 @@
+#include "weir/base/time.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+
+namespace weir {
+
+Moment SystemClock::now() const {
+  return {Instant(std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch())),
+          WallTime(std::chrono::duration_cast<Duration>(std::chrono::system_clock::now().time_since_epoch()))};
+}
+
+std::int64_t epoch_milliseconds(WallTime time) {
+  return std::chrono::floor<std::chrono::milliseconds>(time.time_since_epoch()).count();
+}
+
+WallTime from_epoch_milliseconds(std::int64_t milliseconds) {
+  // Saturates: a source may claim any time, and nanoseconds since 1970 end in the year 2262.
+  constexpr std::int64_t kMost = std::chrono::duration_cast<std::chrono::milliseconds>(Duration::max()).count();
+  return WallTime(std::chrono::milliseconds(std::clamp(milliseconds, -kMost, kMost)));
+}
+
+std::string iso_milliseconds(WallTime time) {
+  using namespace std::chrono;
+  const auto since = floor<milliseconds>(time.time_since_epoch());
+  const auto day = floor<days>(since);
+  const year_month_day date{sys_days(day)};
+  const hh_mm_ss clock(since - day);
+  char buffer[64];
+  const int length = std::snprintf(buffer, sizeof buffer, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
+                                   static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                                   static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+                                   static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
+  return std::string(buffer, static_cast<std::size_t>(length));
+}
+
+namespace {
+
+class Scanner {
+ public:
+  explicit Scanner(std::string_view text) : rest_(text) {}
+
+  std::optional<int> digits(std::size_t count) {
+    if (rest_.size() < count) return std::nullopt;
+    int number = 0;
+    for (char c : rest_.substr(0, count)) {
+      if (c < '0' || c > '9') return std::nullopt;
+      number = number * 10 + (c - '0');
+    }
+    rest_.remove_prefix(count);
+    return number;
+  }
+
+  bool take(char c) {
+    if (rest_.empty() || rest_.front() != c) return false;
+    rest_.remove_prefix(1);
+    return true;
+  }
+
+  /// Digits after the decimal point, as nanoseconds; further digits are dropped.
+  std::optional<Duration> fraction() {
+    std::int64_t nanoseconds = 0;
+    std::size_t used = 0;
+    while (used < rest_.size() && rest_[used] >= '0' && rest_[used] <= '9') {
+      if (used < 9) nanoseconds = nanoseconds * 10 + (rest_[used] - '0');
+      ++used;
+    }
+    if (used == 0) return std::nullopt;
+    for (std::size_t i = used; i < 9; ++i) nanoseconds *= 10;
+    rest_.remove_prefix(used);
+    return Duration(nanoseconds);
+  }
+
+  bool empty() const { return rest_.empty(); }
+
+ private:
+  std::string_view rest_;
+};
+
+}  // namespace
+
+std::optional<WallTime> parse_iso(std::string_view text) {
+  using namespace std::chrono;
+  Scanner scan(text);
+  const auto y = scan.digits(4);
+  if (!y || !scan.take('-')) return std::nullopt;
+  const auto m = scan.digits(2);
+  if (!m || !scan.take('-')) return std::nullopt;
+  const auto d = scan.digits(2);
+  if (!d || !(scan.take('T') || scan.take(' '))) return std::nullopt;
+  const year_month_day date{year(*y), month(static_cast<unsigned>(*m)), day(static_cast<unsigned>(*d))};
+  if (!date.ok()) return std::nullopt;
+  const auto hour = scan.digits(2);
+  if (!hour || *hour > 23 || !scan.take(':')) return std::nullopt;
+  const auto minute = scan.digits(2);
+  if (!minute || *minute > 59) return std::nullopt;
+  Duration rest{0};
+  if (scan.take(':')) {
+    const auto second = scan.digits(2);
+    if (!second || *second > 60) return std::nullopt;
+    rest += std::chrono::seconds(*second);
+    if (scan.take('.')) {
+      const auto fraction = scan.fraction();
+      if (!fraction) return std::nullopt;
+      rest += *fraction;
+    }
+  }
+  Duration offset{0};
+  if (!scan.take('Z')) {
+    const bool west = scan.take('-');
+    if (!west && !scan.take('+')) return std::nullopt;
+    const auto hours_off = scan.digits(2);
+    scan.take(':');
+    const auto minutes_off = scan.digits(2);
+    if (!hours_off || !minutes_off || *hours_off > 23 || *minutes_off > 59) return std::nullopt;
+    offset = hours(*hours_off) + minutes(*minutes_off);
+    if (west) offset = -offset;
+  }
+  if (!scan.empty()) return std::nullopt;
+  return WallTime(sys_days(date).time_since_epoch()) + hours(*hour) + minutes(*minute) + rest - offset;
+}
+
+double as_seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+std::optional<Instant> earlier(std::optional<Instant> a, std::optional<Instant> b) {
+  if (!a) return b;
+  if (!b) return a;
+  return std::min(*a, *b);
+}
+
+}  // namespace weir

@@ -1,0 +1,222 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "engine/retry_policy.h"
+#include "weir/base/error.h"
+#include "weir/base/random.h"
+#include "weir/base/time.h"
+#include "weir/event/invocation.h"
+#include "weir/event/record.h"
+
+namespace weir::engine {
+
+/// What bounds a batch. A batch is released when the first of them is reached (invocation-eventsourcemapping).
+struct BatchLimits {
+  std::size_t batch_size = 100;                     ///< records, 1 to 10000
+  Duration window{0};                               ///< 0 to 300 s; opens with the first record of a batch, 0 = never wait
+  std::size_t max_payload_bytes = kMaxRequestBytes; ///< of the whole event's JSON
+  std::size_t envelope_bytes = 0;                   ///< what the event's JSON has beside its records
+};
+
+/// What bounds a shard's memory. A full buffer reads no further.
+struct BufferLimits {
+  std::size_t max_bytes = 16U << 20U;  ///< of records read and not settled; one read may pass it
+  std::size_t max_records = 20'000;
+};
+
+/// Everything a shard's processor is made with. The numbers have passed the configuration's checks.
+struct ShardSettings {
+  BatchLimits batch;
+  BufferLimits buffer;
+  RetryLimits retry;
+  std::uint64_t seed = 0;  ///< of request ids and jitter; repeats them
+};
+
+using BatchId = std::uint64_t;
+
+/// Why records are given up on. The texts are AWS's `condition` of an on-failure record.
+enum class DiscardCondition { kRetryAttemptsExhausted, kRecordAgeExceeded, kMaximumPayloadSizeExceeded };
+std::string_view text(DiscardCondition condition);
+
+/// Read more of the shard. Answered by on_records(), with no records when there were none or the read was called off.
+struct Fetch {
+  std::size_t max_records = 0;  ///< at least 1
+  std::size_t max_bytes = 0;    ///< at least 1; a single larger record may be given all the same
+};
+
+/// Invoke the function with these records. Answered by on_outcome().
+struct Invoke {
+  BatchId batch = 0;
+  std::string request_id;           ///< stays the same while the batch is unchanged
+  std::span<const Record> records;  ///< valid until the outcome is told
+  std::size_t payload_bytes = 0;    ///< exactly what the event's JSON will take
+  int attempt = 1;                  ///< which run of the function this is, throttled ones not counted; from 1
+  Duration iterator_age{0};         ///< age of the last record of the batch as it is sent
+};
+
+/// Remember that everything up to and including this position is settled. Answered by on_checkpoint().
+struct Checkpoint {
+  Position upto;
+};
+
+/// Keep these records as given up on, durably, before any checkpoint passes them. Answered by on_discarded().
+struct Discard {
+  BatchId batch = 0;
+  std::string request_id;
+  std::span<const Record> records;  ///< valid until on_discarded()
+  DiscardCondition condition{};
+  int approximate_invoke_count = 1;
+  /// The function error that used up the last attempt; null when the records were too old or too large, as in AWS's record.
+  const FunctionFailed* error = nullptr;
+};
+
+/// Nothing is outstanding and nothing will follow: either request_stop() was obeyed or the shard ended.
+struct Drained {
+  bool end_of_shard = false;
+};
+
+using Action = std::variant<Fetch, Invoke, Checkpoint, Discard, Drained>;
+
+/// What one shard has done, for the metrics of the same names (monitoring-metrics-types). Counters never go back.
+struct ShardCounters {
+  std::uint64_t polled_events = 0;         ///< PolledEventCount
+  std::uint64_t invoked_events = 0;        ///< InvokedEventCount; again on each retry
+  std::uint64_t failed_invoke_events = 0;  ///< FailedInvokeEventCount
+  std::uint64_t dropped_events = 0;        ///< DroppedEventCount: given up on, after they were kept
+  std::uint64_t settled_events = 0;        ///< done, one way or the other
+  std::uint64_t invocations = 0;           ///< batches sent, retries and throttled ones included
+  std::uint64_t function_errors = 0;
+  std::uint64_t throttles = 0;
+  std::uint64_t service_errors = 0;
+  std::uint64_t checkpoints = 0;
+  std::uint64_t store_failures = 0;        ///< checkpoints and discards that the store refused; they are tried again
+  Duration iterator_age{0};                ///< of the last batch, as it was sent
+};
+
+/// One shard of Kinesis, DynamoDB Streams, Kafka or a file, as an event source mapping reads it: at most one batch in flight,
+/// order kept, a failed batch tried again until it succeeds, its limits are reached or it is kept as given up on.
+/// Pure: told what happened and when, answers with what to do. One owner, not thread-safe.
+///
+/// The contract of every engine: after any on_*(), take next() until it is empty before waiting; every action that left gets
+/// exactly one answer, also when it failed or was called off; wake_at() may lie in the past, then tick at once.
+/// Source: reference pages services-kinesis-*, kafka-*, invocation-eventsourcemapping; docs/semantics.md.
+///
+/// How it is made, so that bisecting, partial responses, lanes and filters fit: work is a stack of batches (a bisected batch is
+/// replaced by its halves, left on top); what is done is a set of ordinal ranges whose contiguous front is the checkpoint.
+class ShardProcessor {
+ public:
+  explicit ShardProcessor(ShardSettings settings);
+
+  void on_records(Moment now, RecordBatch records);
+  void on_outcome(Moment now, BatchId batch, const Outcome& outcome);
+  /// `kept`: whether the store took it. A refusal is tried again with backoff; until then nothing is read or invoked.
+  void on_checkpoint(Moment now, bool kept);
+  void on_discarded(Moment now, BatchId batch, bool kept);
+  void on_tick(Moment now);
+  /// Drain: no Fetch, no new Invoke, no retry; then Drained.
+  void request_stop(Moment now);
+
+  std::optional<Action> next();
+  std::optional<Instant> wake_at() const;
+
+  const ShardCounters& counters() const { return counters_; }
+  /// Everything up to here is settled and remembered; nothing before the first checkpoint.
+  std::optional<Position> checkpointed() const { return checkpointed_; }
+  /// Records read and not settled.
+  std::size_t unsettled() const { return buffered_records_; }
+  bool in_flight() const { return invoke_in_flight_; }
+  /// When the oldest unsettled record arrived, for the live IteratorAge; nothing when all is settled.
+  std::optional<WallTime> oldest_unsettled() const;
+  bool drained() const { return state_ == State::kDrained; }
+
+ private:
+  enum class State { kRunning, kStopping, kDrained };
+  enum class BatchState { kReady, kInvoking, kToDiscard, kDiscarding };
+
+  struct Batch {
+    BatchId id = 0;
+    std::string request_id;
+    std::vector<Record> records;
+    std::vector<std::shared_ptr<const void>> owners;
+    std::uint64_t first_ordinal = 0;
+    std::size_t record_bytes = 0;  ///< of JSON: the records and the commas between them
+    BatchState state = BatchState::kReady;
+    Instant due{};                 ///< not tried (or kept) before
+    int attempts = 0;              ///< runs of the function that failed; throttles are not among them
+    int failures = 0;              ///< failures in a row of any kind, for the backoff
+    DiscardCondition condition{};
+    std::optional<FunctionFailed> error;
+  };
+
+  /// Records read and not yet in a batch.
+  struct Chunk {
+    std::shared_ptr<const void> owner;
+    std::vector<Record> records;
+    std::size_t next = 0;
+  };
+
+  std::unique_ptr<Batch> new_batch();
+  void fill_forming(Moment now);
+  bool forming_complete(Moment now) const;
+  std::optional<Instant> forming_due(Moment now) const;
+  void advance(Moment now);
+  void advance_work(Moment now);
+  void start_or_discard(Moment now, Batch& batch);
+  void split_front(Batch& batch, std::size_t count, DiscardCondition condition);
+  void settle(const Batch& batch);
+  void give_up(Batch& batch, DiscardCondition condition, Moment now);
+  void want_fetch();
+  void want_checkpoint(Moment now);
+  void drain(Moment now);
+  bool store_failing() const { return store_failures_in_row_ > 0; }
+  bool outstanding() const { return fetch_in_flight_ || invoke_in_flight_ || checkpoint_in_flight_ || discard_in_flight_; }
+
+  ShardSettings settings_;
+  RetryPolicy retry_;
+  Random random_;
+  State state_ = State::kRunning;
+
+  std::deque<Chunk> read_;       ///< oldest first
+  std::unique_ptr<Batch> forming_; ///< the batch that is being filled; never empty
+  Instant forming_opened_{};     ///< when its first record came
+  bool forming_full_ = false;    ///< the next record does not fit
+  std::vector<std::unique_ptr<Batch>> work_;  ///< a stack: the last one is worked on; all lie before the forming one
+  bool end_of_shard_ = false;    ///< nothing more to read
+
+  std::uint64_t next_ordinal_ = 0;   ///< of the next record that enters a batch
+  std::uint64_t settled_front_ = 0;  ///< all ordinals below are settled
+  struct Range {
+    std::uint64_t end = 0;
+    Position last;
+  };
+  std::map<std::uint64_t, Range> settled_ahead_;  ///< settled ranges behind a gap, by their first ordinal
+  std::optional<Position> settled_upto_;
+  std::optional<Position> checkpointed_;
+  std::optional<Position> checkpoint_asked_;
+  Instant checkpoint_due_{};
+  int store_failures_in_row_ = 0;
+
+  std::size_t buffered_records_ = 0;
+  std::size_t buffered_bytes_ = 0;
+
+  bool fetch_in_flight_ = false;
+  bool invoke_in_flight_ = false;
+  bool checkpoint_in_flight_ = false;
+  bool discard_in_flight_ = false;
+
+  std::deque<Action> actions_;
+  std::optional<Instant> wake_at_;
+  BatchId last_batch_ = 0;
+  ShardCounters counters_;
+};
+
+}  // namespace weir::engine

@@ -1,0 +1,1 @@
+// The shell's precompiled header needs a target that owns it.
