@@ -16,8 +16,9 @@ std::int64_t epoch_milliseconds(WallTime time) {
 }
 
 WallTime from_epoch_milliseconds(std::int64_t milliseconds) {
-  // Saturates: a source may claim any time, and nanoseconds since 1970 end in the year 2262.
-  constexpr std::int64_t kMost = std::chrono::duration_cast<std::chrono::milliseconds>(Duration::max()).count();
+  // Saturates: a source may claim any time, and nanoseconds since 1970 end in the year 2262. Half of that (the years 1824 to
+  // 2116), so that the difference of two times fits too.
+  constexpr std::int64_t kMost = std::chrono::duration_cast<std::chrono::milliseconds>(Duration::max()).count() / 2;
   return WallTime(std::chrono::milliseconds(std::clamp(milliseconds, -kMost, kMost)));
 }
 
@@ -118,7 +119,9 @@ std::optional<WallTime> parse_iso(std::string_view text) {
     if (west) offset = -offset;
   }
   if (!scan.empty()) return std::nullopt;
-  return WallTime(sys_days(date).time_since_epoch()) + hours(*hour) + minutes(*minute) + rest - offset;
+  // The day goes through milliseconds because the year 9999 does not fit nanoseconds.
+  return from_epoch_milliseconds(milliseconds(sys_days(date).time_since_epoch()).count()) + hours(*hour) + minutes(*minute) +
+         rest - offset;
 }
 
 double as_seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }

@@ -41,8 +41,13 @@ std::optional<ThrottleReason> ConcurrencyLedger::acquire(std::string_view functi
       ++mine.throttles;
       return ThrottleReason::kConcurrentInvocationLimitExceeded;
     }
-    ++executing_unreserved_;
   }
+  // Calls go on that began under other reservations, so a pool may have room which the account has not.
+  if (executing_ >= account_) {
+    ++mine.throttles;
+    return ThrottleReason::kConcurrentInvocationLimitExceeded;
+  }
+  if (!mine.reserved) ++executing_unreserved_;
   ++mine.executing;
   ++executing_;
   mine.executing_max = std::max(mine.executing_max, mine.executing);

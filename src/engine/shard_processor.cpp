@@ -25,11 +25,13 @@ void ShardProcessor::on_records(Moment now, RecordBatch records) {
   WEIR_ASSERT(fetch_in_flight_);
   fetch_in_flight_ = false;
   end_of_shard_ = end_of_shard_ || records.end_of_shard;
-  if (!records.records.empty() && state_ == State::kRunning) {
+  if (!records.records.empty() && state_ != State::kRunning) {
+    gave_back_ = true;
+  } else if (!records.records.empty()) {
     counters_.polled_events += records.records.size();
     buffered_records_ += records.records.size();
     for (const Record& record : records.records) buffered_bytes_ += record.memory_bytes();
-    read_.push_back({std::move(records.owner), std::move(records.records), 0});
+    read_.push_back({now.instant, std::move(records.owner), std::move(records.records), 0});
   }
   advance(now);
 }
@@ -65,10 +67,12 @@ void ShardProcessor::on_outcome(Moment now, BatchId id, const Outcome& outcome) 
     // batch (services-kinesis-parameters), so the shard may stand still here for days.
     void operator()(const Throttled&) {
       ++shard.counters_.throttles;
+      shard.counters_.failed_invoke_events += batch.records.size();
       wait();
     }
     void operator()(const ServiceFailed&) {
       ++shard.counters_.service_errors;
+      shard.counters_.failed_invoke_events += batch.records.size();
       wait();
     }
     void operator()(const Cancelled&) { wait(); }
@@ -150,11 +154,11 @@ void ShardProcessor::advance(Moment now) {
   }
   want_checkpoint(now);
   const bool behind = settled_upto_ != checkpointed_;
-  const bool all_done = state_ == State::kStopping || (end_of_shard_ && buffered_records_ == 0);
-  if (all_done && !outstanding() && work_.empty() && !behind) {
+  const bool ended = end_of_shard_ && buffered_records_ == 0 && !gave_back_;
+  if ((ended || state_ == State::kStopping) && !outstanding() && work_.empty() && !behind) {
     state_ = State::kDrained;
     wake_at_.reset();
-    actions_.emplace_back(Drained{end_of_shard_ && buffered_records_ == 0});
+    actions_.emplace_back(Drained{ended});
   }
 }
 
@@ -172,17 +176,19 @@ void ShardProcessor::drain(Moment now) {
       work_.clear();
     }
   }
+  const std::size_t before = buffered_records_;
   buffered_records_ = 0;
   buffered_bytes_ = 0;
   for (const auto& batch : work_) {
     buffered_records_ += batch->records.size();
     for (const Record& record : batch->records) buffered_bytes_ += record.memory_bytes();
   }
+  gave_back_ = gave_back_ || buffered_records_ < before;
 }
 
 void ShardProcessor::advance_work(Moment now) {
   for (;;) {
-    fill_forming(now);
+    fill_forming();
     if (work_.empty()) {
       if (!forming_ || store_failing()) return;
       if (!forming_complete(now)) {
@@ -268,15 +274,15 @@ std::unique_ptr<ShardProcessor::Batch> ShardProcessor::new_batch() {
 }
 
 /// Moves records that were read into the forming batch, until the next one would pass a limit.
-void ShardProcessor::fill_forming(Moment now) {
+void ShardProcessor::fill_forming() {
   while (!read_.empty() && !forming_full_) {
     Chunk& chunk = read_.front();
     if (!forming_) {
       forming_ = new_batch();
       forming_->first_ordinal = next_ordinal_;
-      forming_opened_ = now.instant;
+      // It may have waited here for the batch before it to close: the window counts from its coming, not from its turn.
+      forming_opened_ = chunk.came;
     }
-    if (forming_->owners.empty() || forming_->owners.back() != chunk.owner) forming_->owners.push_back(chunk.owner);
     while (chunk.next < chunk.records.size()) {
       Record& record = chunk.records[chunk.next];
       const std::size_t comma = forming_->records.empty() ? 0 : 1;
@@ -288,6 +294,7 @@ void ShardProcessor::fill_forming(Moment now) {
       }
       forming_->record_bytes = bytes;
       forming_->records.push_back(std::move(record));
+      if (forming_->owners.empty() || forming_->owners.back() != chunk.owner) forming_->owners.push_back(chunk.owner);
       ++chunk.next;
       ++next_ordinal_;
       if (forming_->records.size() >= settings_.batch.batch_size ||

@@ -81,7 +81,7 @@ struct Discard {
 
 /// Nothing is outstanding and nothing will follow: either request_stop() was obeyed or the shard ended.
 struct Drained {
-  bool end_of_shard = false;
+  bool end_of_shard = false;  ///< every record of the shard is settled and remembered, and none will ever follow
 };
 
 using Action = std::variant<Fetch, Invoke, Checkpoint, Discard, Drained>;
@@ -90,7 +90,7 @@ using Action = std::variant<Fetch, Invoke, Checkpoint, Discard, Drained>;
 struct ShardCounters {
   std::uint64_t polled_events = 0;         ///< PolledEventCount
   std::uint64_t invoked_events = 0;        ///< InvokedEventCount; again on each retry
-  std::uint64_t failed_invoke_events = 0;  ///< FailedInvokeEventCount
+  std::uint64_t failed_invoke_events = 0;  ///< FailedInvokeEventCount; throttled and undelivered ones included, as AWS does
   std::uint64_t dropped_events = 0;        ///< DroppedEventCount: given up on, after they were kept
   std::uint64_t settled_events = 0;        ///< done, one way or the other
   std::uint64_t invocations = 0;           ///< batches sent, retries and throttled ones included
@@ -159,13 +159,14 @@ class ShardProcessor {
 
   /// Records read and not yet in a batch.
   struct Chunk {
+    Instant came{};  ///< when it was read
     std::shared_ptr<const void> owner;
     std::vector<Record> records;
     std::size_t next = 0;
   };
 
   std::unique_ptr<Batch> new_batch();
-  void fill_forming(Moment now);
+  void fill_forming();
   bool forming_complete(Moment now) const;
   std::optional<Instant> forming_due(Moment now) const;
   void advance(Moment now);
@@ -191,6 +192,7 @@ class ShardProcessor {
   bool forming_full_ = false;    ///< the next record does not fit
   std::vector<std::unique_ptr<Batch>> work_;  ///< a stack: the last one is worked on; all lie before the forming one
   bool end_of_shard_ = false;    ///< nothing more to read
+  bool gave_back_ = false;       ///< draining gave up records that were read and not settled
 
   std::uint64_t next_ordinal_ = 0;   ///< of the next record that enters a batch
   std::uint64_t settled_front_ = 0;  ///< all ordinals below are settled

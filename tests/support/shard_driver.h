@@ -1,0 +1,151 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "engine/shard_processor.h"
+
+namespace weir::test {
+
+/// Records by their positions: "1-4", or "2" for one alone.
+inline std::string range(std::span<const Record> records) {
+  const std::string first = records.front().position.text();
+  return records.size() == 1 ? first : first + "-" + records.back().position.text();
+}
+
+/// A ShardProcessor, a clock turned by hand, and a source whose records are numbered from 1. Each verb tells the engine
+/// one thing and returns what it wants done next, in its own order: "invoke 1-2, fetch".
+class ShardDriver {
+ public:
+  static constexpr std::size_t kRecordBytes = 100;  ///< of JSON, where a test does not say otherwise
+
+  explicit ShardDriver(engine::ShardSettings settings) : shard_(settings) {}
+
+  std::string start() { return wanted(); }
+
+  /// The read is answered with so many records, which arrived `age` ago.
+  std::string gives(std::size_t count, Duration age = Duration(0)) {
+    return gives_sizes(std::vector<std::size_t>(count, kRecordBytes), age);
+  }
+  /// The same with records of these encoded sizes.
+  std::string gives_sizes(const std::vector<std::size_t>& sizes, Duration age = Duration(0)) {
+    return tell_records(batch(sizes, age));
+  }
+  /// Records of several ages in one read, the oldest first.
+  std::string gives_ages(const std::vector<Duration>& ages) {
+    RecordBatch together;
+    for (const Duration age : ages) together.records.push_back(record(kRecordBytes, age));
+    return tell_records(std::move(together));
+  }
+  std::string gives_nothing() { return tell_records({}); }
+  /// The read is answered with the shard's last records.
+  std::string ends(std::size_t count = 0) {
+    RecordBatch last = batch(std::vector<std::size_t>(count, kRecordBytes), Duration(0));
+    last.end_of_shard = true;
+    return tell_records(std::move(last));
+  }
+
+  std::string succeeds() { return tell(Outcome(Succeeded{"null"})); }
+  std::string fails() { return tell(Outcome(FunctionFailed{"Unhandled", R"({"errorMessage":"no"})"})); }
+  std::string throttled() { return tell(Outcome(Throttled{})); }
+  std::string service_error() { return tell(Outcome(ServiceFailed{})); }
+  std::string cancelled() { return tell(Outcome(Cancelled{})); }
+  std::string tell(const Outcome& outcome) {
+    shard_.on_outcome(now_, invoke_->batch, outcome);
+    return wanted();
+  }
+
+  std::string checkpoint(bool kept) {
+    shard_.on_checkpoint(now_, kept);
+    return wanted();
+  }
+  std::string discarded(bool kept) {
+    shard_.on_discarded(now_, discard_->batch, kept);
+    return wanted();
+  }
+  std::string stop() {
+    shard_.request_stop(now_);
+    return wanted();
+  }
+
+  /// Time passes, on both clocks, and the engine is told.
+  std::string after(Duration passed) {
+    now_.instant += passed;
+    now_.wall += passed;
+    shard_.on_tick(now_);
+    return wanted();
+  }
+  /// Goes to the instant the engine wants to be woken at.
+  std::string at_wake() { return after(wait().value()); }
+  /// How long the engine wants to sleep; nothing when it waits for an answer only.
+  std::optional<Duration> wait() const {
+    const auto due = shard_.wake_at();
+    if (!due) return std::nullopt;
+    return *due - now_.instant;
+  }
+  void wall_clock_jumps(Duration by) { now_.wall += by; }
+
+  engine::ShardProcessor& shard() { return shard_; }
+  Moment now() const { return now_; }
+  /// The latest of each kind of action.
+  const engine::Fetch& fetch() const { return fetch_.value(); }
+  const engine::Invoke& invoke() const { return invoke_.value(); }
+  const engine::Discard& discard() const { return discard_.value(); }
+
+ private:
+  Record record(std::size_t encoded_bytes, Duration age) {
+    Record made;
+    made.position = Position(++last_position_);
+    made.arrival = now_.wall - age;
+    made.data = "0123456789";
+    made.encoded_bytes = encoded_bytes;
+    return made;
+  }
+
+  RecordBatch batch(const std::vector<std::size_t>& sizes, Duration age) {
+    RecordBatch made;
+    for (const std::size_t size : sizes) made.records.push_back(record(size, age));
+    return made;
+  }
+
+  std::string tell_records(RecordBatch records) {
+    shard_.on_records(now_, std::move(records));
+    return wanted();
+  }
+
+  std::string wanted() {
+    std::string text;
+    while (auto action = shard_.next()) {
+      if (!text.empty()) text += ", ";
+      text += std::visit([this](auto& wish) { return note(wish); }, *action);
+    }
+    return text;
+  }
+
+  std::string note(engine::Fetch& wish) {
+    fetch_ = wish;
+    return "fetch";
+  }
+  std::string note(engine::Invoke& wish) {
+    invoke_ = wish;
+    return "invoke " + range(wish.records);
+  }
+  std::string note(engine::Checkpoint& wish) { return "checkpoint " + wish.upto.text(); }
+  std::string note(engine::Discard& wish) {
+    discard_ = wish;
+    return "discard " + range(wish.records) + " " + std::string(text(wish.condition));
+  }
+  std::string note(engine::Drained& wish) { return wish.end_of_shard ? "drained, ended" : "drained"; }
+
+  engine::ShardProcessor shard_;
+  Moment now_{Instant(std::chrono::hours(1)), WallTime(std::chrono::hours(24 * 365 * 50))};
+  std::uint64_t last_position_ = 0;
+  std::optional<engine::Fetch> fetch_;
+  std::optional<engine::Invoke> invoke_;
+  std::optional<engine::Discard> discard_;
+};
+
+}  // namespace weir::test
