@@ -19,6 +19,7 @@ struct TextRule {
   std::vector<std::string_view> one_of;  ///< allowed words; empty allows any
   std::size_t max_length = 0;            ///< 0: no limit
   bool secret = false;                   ///< never shown in a message, the schema's default or `weir status`
+  bool or_number = false;                ///< a number is taken as it is written
 };
 
 /// What a whole number may be: `min` to `max`, or `also` (AWS's -1 for "no limit").
@@ -41,6 +42,7 @@ struct TextsRule {
   std::size_t max_items = 0;             ///< 0: no limit
   std::vector<std::string_view> one_of;
   std::size_t max_length = 0;            ///< of each
+  bool required = false;                 ///< an absent key is a mistake
 };
 
 /// One mapping of the configuration, read key by key. The same calls parse the file, report its mistakes, make the JSON Schema
@@ -49,6 +51,9 @@ struct TextsRule {
 /// Never throws: a mistake is recorded with its place in the file (`file:line:column: path: sentence`) and the fallback (or an
 /// empty value) is returned, so that every mistake of a file is found in one reading. Who reads a node ends with
 /// refuse_other_keys().
+///
+/// Read every key, whatever the others say, and judge afterwards: the schema and the reference page hold what was asked for. When
+/// they are made there is no file: every key is there by has(), values are fallbacks or empty, and mistakes go nowhere.
 class ConfigNode {
  public:
   virtual ~ConfigNode() = default;

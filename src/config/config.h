@@ -16,13 +16,13 @@ namespace weir::config {
 
 /// A function that weir runs itself: a command that speaks the Runtime API.
 struct FunctionConfig {
-  std::string name;                        ///< 1 to 64 of [a-zA-Z0-9-_]
-  std::vector<std::string> command;        ///< program and arguments; at least the program
-  std::string directory;                   ///< absolute; where the command starts, LAMBDA_TASK_ROOT
-  std::string handler;                     ///< _HANDLER; "" when the command says it itself
+  std::string name;                  ///< 1 to 64 of [a-zA-Z0-9-_]
+  std::vector<std::string> command;  ///< program and arguments; at least the program
+  std::string directory;             ///< absolute; where the command starts, LAMBDA_TASK_ROOT
+  std::string handler;               ///< _HANDLER; "" when the command says it itself
   Duration timeout = std::chrono::seconds(3);
-  int memory_size = 128;                   ///< MB
-  int ephemeral_storage = 512;             ///< MB of /tmp
+  int memory_size = 128;        ///< MB
+  int ephemeral_storage = 512;  ///< MB of /tmp
   std::map<std::string, std::string> environment;
   std::optional<int> reserved_concurrent_executions;
 };
@@ -38,19 +38,19 @@ struct SourceEntry {
 
 /// A configuration that is right in itself.
 struct Config {
-  std::string state;                       ///< absolute path of the state folder
-  std::string admin = "127.0.0.1:4581";    ///< HOST:PORT; port 0 takes any
-  int concurrency = 1000;                  ///< the account's limit
+  std::string state;                     ///< absolute path of the state folder
+  std::string admin = "127.0.0.1:4581";  ///< HOST:PORT; port 0 takes any
+  int concurrency = 1000;                ///< the account's limit
   Duration shutdown_grace = std::chrono::seconds(30);
   std::map<std::string, FunctionConfig> functions;
-  std::vector<SourceEntry> sources;        ///< in the order of the file
+  std::vector<SourceEntry> sources;  ///< in the order of the file
 };
 
 /// One thing that is wrong, and where.
 struct Mistake {
   std::string file;
-  int line = 0;    ///< from 1; 0 when the file as a whole is meant
-  int column = 0;  ///< from 1
+  int line = 0;          ///< from 1; 0 when the file as a whole is meant
+  int column = 0;        ///< from 1
   std::string path;      ///< "sources.clicks.batch_size"
   std::string sentence;  ///< "0 is out of range, allowed is 1 to 10000"
 
