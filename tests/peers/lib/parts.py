@@ -1,0 +1,67 @@
+"""Where the peers are that tests/peers/install fetched. A missing one is an error that says what to run, never a skip."""
+
+import functools
+import os
+import pathlib
+import shutil
+
+HERE = pathlib.Path(__file__).resolve().parent.parent
+ROOT = HERE.parent.parent
+
+
+class Missing(Exception):
+    """A part or command that the tests need is not there."""
+
+
+@functools.cache
+def versions():
+    lines = (line.strip() for line in (HERE / "versions").read_text().splitlines())
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def cache():
+    if "WEIR_PEERS_CACHE" in os.environ:
+        return pathlib.Path(os.environ["WEIR_PEERS_CACHE"])
+    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "weir-peers"
+
+
+def _part(folder, file):
+    path = cache() / folder / file
+    if not path.exists():
+        raise Missing(f"{path} is not there; run tests/peers/install")
+    return str(path)
+
+
+def command(name):
+    """The full path of a command, for functions are started with no PATH of ours."""
+    path = shutil.which(name)
+    if path is None:
+        raise Missing(f"there is no {name} here; run scripts/install-packages")
+    return path
+
+
+def kafka_jars():
+    return _part(f"kafka-{versions()['KAFKA']}", "jars")
+
+
+def node_runtime_client():
+    """The program of npm's aws-lambda-ric: AWS's runtime client for Node."""
+    return _part(f"aws-lambda-ric-{versions()['AWS_LAMBDA_RIC']}", "node_modules/aws-lambda-ric/bin/index.mjs")
+
+
+def python_with_runtime_client():
+    """A Python interpreter that has PyPI's awslambdaric: AWS's runtime client for Python."""
+    return _part(f"awslambdaric-{versions()['AWSLAMBDARIC']}", "venv/bin/python")
+
+
+def powertools():
+    """The folder from which Node resolves @aws-lambda-powertools and zod."""
+    return _part(f"powertools-{versions()['POWERTOOLS']}-zod-{versions()['ZOD']}", "node_modules")
+
+
+def weir():
+    """The program under test: $WEIR_BIN, else build/release/weir."""
+    path = pathlib.Path(os.environ.get("WEIR_BIN") or ROOT / "build" / "release" / "weir").resolve()
+    if not os.access(path, os.X_OK):
+        raise Missing(f"{path} is not there; run scripts/build, or name another with WEIR_BIN")
+    return str(path)
