@@ -34,6 +34,7 @@ endif()
 add_library(weir_options INTERFACE)
 target_compile_options(weir_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
                        -Wno-missing-field-initializers  # designated initializers leave members at their defaults on purpose
+                       -Wno-mismatched-new-delete  # g++ 12 sees it in every coroutine whose frame asio allocates
                        $<$<BOOL:${WEIR_WERROR}>:-Werror>)
 target_include_directories(weir_options INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
 target_compile_definitions(weir_options INTERFACE BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION

@@ -1,0 +1,413 @@
+#include "engine/environment_pool.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace weir::engine {
+
+EnvironmentPool::EnvironmentPool(PoolSettings settings) : settings_(settings) {}
+
+EnvironmentPool::Environment* EnvironmentPool::find(EnvironmentId id) {
+  const auto found = environments_.find(id);
+  return found == environments_.end() ? nullptr : &found->second;
+}
+
+const EnvironmentPool::Environment* EnvironmentPool::find(EnvironmentId id) const {
+  const auto found = environments_.find(id);
+  return found == environments_.end() ? nullptr : &found->second;
+}
+
+std::optional<CallId> EnvironmentPool::call_of(EnvironmentId id) const {
+  const Environment* environment = find(id);
+  if (environment == nullptr || environment->state != State::kBusy) return std::nullopt;
+  return environment->call;
+}
+
+bool EnvironmentPool::initializing(EnvironmentId id) const {
+  const Environment* environment = find(id);
+  return environment != nullptr && environment->state == State::kInitializing;
+}
+
+bool EnvironmentPool::may_ask(EnvironmentId id) const {
+  const Environment* environment = find(id);
+  if (environment == nullptr) return false;
+  // An idle one asks again when its client lost patience and came back on another connection.
+  return environment->state == State::kInitializing || environment->state == State::kReturning ||
+         environment->state == State::kIdle;
+}
+
+void EnvironmentPool::on_call(Moment now, CallId call) {
+  WEIR_ASSERT(!drained_);
+  if (stopping_) {
+    Finish finish;
+    finish.call = call;
+    finish.how = CallEnding::kCancelled;
+    actions_.emplace_back(finish);
+    return;
+  }
+  waiting_.push_back(call);
+  assign(now);
+}
+
+/// Gives waiting calls to idle environments, and starts what is missing.
+void EnvironmentPool::assign(Moment now) {
+  while (!waiting_.empty() && !idle_.empty()) {
+    const EnvironmentId id = idle_.back();
+    idle_.pop_back();
+    const CallId call = waiting_.front();
+    waiting_.pop_front();
+    deliver(now, id, *find(id), call);
+  }
+  // A runtime that has just answered asks again within a fraction of a millisecond: a start would take a hundred times
+  // longer.
+  std::size_t soon = 0;
+  std::vector<std::pair<EnvironmentId, Environment*>> resets;
+  for (auto& [id, environment] : environments_) {
+    if (environment.state == State::kReturning && now.instant < environment.phase_since + settings_.return_grace)
+      ++soon;
+    if (environment.state == State::kReset) resets.emplace_back(id, &environment);
+  }
+  while (waiting_.size() > soon) {
+    const CallId call = waiting_.front();
+    waiting_.pop_front();
+    ++cold_starts_;
+    if (!resets.empty()) {
+      auto [id, environment] = resets.back();
+      resets.pop_back();
+      start(now, id, *environment, call, InitPhase::kInvoke, true);
+    } else {
+      const EnvironmentId id = ++last_environment_;
+      start(now, id, environments_[id], call, InitPhase::kInit, false);
+    }
+  }
+}
+
+void EnvironmentPool::start(Moment now, EnvironmentId id, Environment& environment, CallId call, InitPhase phase,
+                            bool reset) {
+  environment.state = State::kInitializing;
+  environment.phase = phase;
+  environment.call = call;
+  environment.phase_since = now.instant;
+  environment.init_duration.reset();
+  const bool inside = phase == InitPhase::kInvoke;
+  if (inside) environment.run_since = now.instant;
+  environment.deadline = now.instant + (inside ? settings_.timeout : settings_.init_timeout);
+  Start action;
+  action.environment = id;
+  action.phase = phase;
+  action.call = call;
+  action.reset = reset;
+  if (inside) action.limit = settings_.timeout;
+  actions_.emplace_back(action);
+}
+
+void EnvironmentPool::deliver(Moment now, EnvironmentId id, Environment& environment, CallId call) {
+  Deliver action;
+  action.environment = id;
+  action.call = call;
+  // A call whose clock already runs (init inside the invocation) keeps its deadline.
+  action.started = environment.state == State::kInitializing && environment.phase == InitPhase::kInvoke;
+  if (!action.started) {
+    environment.run_since = now.instant;
+    environment.deadline = now.instant + settings_.timeout;
+  }
+  environment.state = State::kBusy;
+  environment.call = call;
+  action.deadline = environment.deadline;
+  actions_.emplace_back(action);
+}
+
+void EnvironmentPool::on_ready(Moment now, EnvironmentId id) {
+  Environment* environment = find(id);
+  if (environment == nullptr || !may_ask(id) || environment->state == State::kIdle) return;
+  if (environment->state == State::kInitializing) {
+    if (environment->phase == InitPhase::kInit) environment->init_duration = now.instant - environment->phase_since;
+    environment->init_failed_before = false;
+    deliver(now, id, *environment, *environment->call);
+    return;
+  }
+  environment->state = State::kIdle;
+  environment->phase_since = now.instant;
+  idle_.push_back(id);
+  assign(now);
+}
+
+void EnvironmentPool::on_answer(Moment now, EnvironmentId id, bool failed) {
+  Environment* environment = find(id);
+  WEIR_ASSERT(environment != nullptr && environment->state == State::kBusy);
+  finish(now, id, *environment, failed ? CallEnding::kFailed : CallEnding::kAnswered);
+  environment->state = State::kReturning;
+  environment->phase_since = now.instant;
+}
+
+void EnvironmentPool::on_init_error(Moment now, EnvironmentId id) {
+  Environment* environment = find(id);
+  WEIR_ASSERT(environment != nullptr && environment->state == State::kInitializing);
+  fail_init(now, id, *environment, InitFailure::kReported);
+}
+
+void EnvironmentPool::fail_init(Moment now, EnvironmentId id, Environment& environment, InitFailure failure) {
+  InitFailed failed;
+  failed.environment = id;
+  failed.phase = environment.phase;
+  failed.failure = failure;
+  failed.took = now.instant - environment.phase_since;
+  actions_.emplace_back(failed);
+  const bool again = environment.phase == InitPhase::kInit && failure != InitFailure::kCannotStart;
+  if (again) {
+    environment.init_failed_before = true;
+  } else {
+    switch (failure) {
+      case InitFailure::kReported:
+        finish(now, id, environment, CallEnding::kInitReported);
+        break;
+      case InitFailure::kExited:
+        finish(now, id, environment, CallEnding::kInitExited);
+        break;
+      case InitFailure::kTimedOut:
+        finish(now, id, environment, CallEnding::kTimedOut);
+        break;
+      case InitFailure::kCannotStart:
+        finish(now, id, environment, CallEnding::kCannotStart);
+        // Nothing ran in it, so there is no /tmp worth keeping.
+        environment.remove_when_gone = true;
+        break;
+    }
+  }
+  const bool over = failure == InitFailure::kExited || failure == InitFailure::kCannotStart;
+  if (over) {
+    environment.state = State::kEnding;
+  } else {
+    const bool out_of_time = !again && failure == InitFailure::kTimedOut;
+    kill(now, id, environment, out_of_time ? Kill::Reason::kTimedOut : Kill::Reason::kInitFailed);
+  }
+}
+
+void EnvironmentPool::on_exited(Moment now, EnvironmentId id, bool cannot_start) {
+  Environment* environment = find(id);
+  if (environment == nullptr) return;
+  switch (environment->state) {
+    case State::kInitializing:
+      fail_init(now, id, *environment, cannot_start ? InitFailure::kCannotStart : InitFailure::kExited);
+      break;
+    case State::kBusy:
+      finish(now, id, *environment, CallEnding::kExited);
+      environment->state = State::kEnding;
+      break;
+    case State::kIdle:
+      std::erase(idle_, id);
+      environment->state = State::kEnding;
+      break;
+    case State::kReturning:
+      environment->state = State::kEnding;
+      assign(now);
+      break;
+    case State::kEnding:
+    case State::kReset:
+      break;
+  }
+}
+
+void EnvironmentPool::on_gone(Moment now, EnvironmentId id) {
+  Environment* environment = find(id);
+  WEIR_ASSERT(environment != nullptr);
+  // A supervisor that died with its process reports no exit first.
+  if (environment->state != State::kEnding) on_exited(now, id, false);
+  if (stopping_ || environment->remove_when_gone) {
+    WEIR_ASSERT(!environment->call);
+    Remove remove;
+    remove.environment = id;
+    actions_.emplace_back(remove);
+    environments_.erase(id);
+    drain();
+    return;
+  }
+  if (environment->call) {
+    WEIR_ASSERT(environment->init_failed_before);
+    environment->init_failed_before = false;
+    start(now, id, *environment, *environment->call, InitPhase::kInvoke, true);
+    return;
+  }
+  environment->state = State::kReset;
+  environment->phase_since = now.instant;
+}
+
+void EnvironmentPool::kill(Moment now, EnvironmentId id, Environment& environment, Kill::Reason reason) {
+  std::erase(idle_, id);
+  environment.state = State::kEnding;
+  environment.phase_since = now.instant;
+  Kill action;
+  action.environment = id;
+  action.reason = reason;
+  actions_.emplace_back(action);
+}
+
+void EnvironmentPool::finish(Moment now, EnvironmentId id, Environment& environment, CallEnding how) {
+  WEIR_ASSERT(environment.call.has_value());
+  Finish action;
+  action.call = *environment.call;
+  action.how = how;
+  action.environment = id;
+  action.ran = environment.state == State::kBusy || environment.phase == InitPhase::kInvoke;
+  if (action.ran) action.duration = now.instant - environment.run_since;
+  if (environment.state == State::kBusy) {
+    action.init_duration = environment.init_duration;
+    environment.init_duration.reset();
+  }
+  environment.call.reset();
+  actions_.emplace_back(action);
+}
+
+void EnvironmentPool::on_cancel(Moment now, CallId call) {
+  const auto waiting = std::find(waiting_.begin(), waiting_.end(), call);
+  if (waiting != waiting_.end()) {
+    waiting_.erase(waiting);
+    Finish finish;
+    finish.call = call;
+    finish.how = CallEnding::kCancelled;
+    actions_.emplace_back(finish);
+    return;
+  }
+  for (auto& [id, environment] : environments_) {
+    if (environment.call != call) continue;
+    finish(now, id, environment, CallEnding::kCancelled);
+    environment.init_failed_before = false;
+    if (environment.state != State::kEnding) kill(now, id, environment, Kill::Reason::kCancelled);
+    return;
+  }
+}
+
+void EnvironmentPool::on_tick(Moment now) {
+  std::vector<EnvironmentId> removed;
+  bool returned_late = false;
+  for (auto& [id, environment] : environments_) {
+    switch (environment.state) {
+      case State::kInitializing:
+        if (now.instant >= environment.deadline) fail_init(now, id, environment, InitFailure::kTimedOut);
+        break;
+      case State::kBusy:
+        if (now.instant >= environment.deadline) {
+          finish(now, id, environment, CallEnding::kTimedOut);
+          kill(now, id, environment, Kill::Reason::kTimedOut);
+        }
+        break;
+      case State::kReturning:
+        // The caller has its answer; a runtime that does not come back for more is stuck, and its time is the
+        // invocation's.
+        if (now.instant >= environment.phase_since + settings_.return_grace) returned_late = true;
+        if (now.instant >= environment.deadline) {
+          returned_late = true;
+          kill(now, id, environment, Kill::Reason::kTimedOut);
+        }
+        break;
+      case State::kIdle:
+        if (now.instant >= environment.phase_since + settings_.idle_limit) {
+          environment.remove_when_gone = true;
+          kill(now, id, environment, Kill::Reason::kIdle);
+        }
+        break;
+      case State::kReset:
+        if (now.instant >= environment.phase_since + settings_.idle_limit) removed.push_back(id);
+        break;
+      case State::kEnding:
+        break;
+    }
+  }
+  for (const EnvironmentId id : removed) {
+    Remove remove;
+    remove.environment = id;
+    actions_.emplace_back(remove);
+    environments_.erase(id);
+  }
+  if (returned_late && !waiting_.empty()) assign(now);
+}
+
+void EnvironmentPool::request_stop(Moment now) {
+  if (stopping_) return;
+  stopping_ = true;
+  while (!waiting_.empty()) on_cancel(now, waiting_.front());
+  std::vector<EnvironmentId> removed;
+  for (auto& [id, environment] : environments_) {
+    if (environment.call) {
+      finish(now, id, environment, CallEnding::kCancelled);
+      environment.init_failed_before = false;
+    }
+    if (environment.state == State::kReset) {
+      removed.push_back(id);
+    } else if (environment.state != State::kEnding) {
+      kill(now, id, environment, Kill::Reason::kStopping);
+    }
+  }
+  for (const EnvironmentId id : removed) {
+    Remove remove;
+    remove.environment = id;
+    actions_.emplace_back(remove);
+    environments_.erase(id);
+  }
+  drain();
+}
+
+void EnvironmentPool::drain() {
+  if (!stopping_ || drained_ || !environments_.empty()) return;
+  drained_ = true;
+  actions_.emplace_back(PoolDrained{});
+}
+
+std::optional<PoolAction> EnvironmentPool::next() {
+  if (actions_.empty()) return std::nullopt;
+  std::optional<PoolAction> action(std::move(actions_.front()));
+  actions_.pop_front();
+  return action;
+}
+
+std::optional<Instant> EnvironmentPool::wake_at() const {
+  std::optional<Instant> wake;
+  for (const auto& [id, environment] : environments_) {
+    switch (environment.state) {
+      case State::kInitializing:
+      case State::kBusy:
+        wake = earlier(wake, environment.deadline);
+        break;
+      case State::kReturning:
+        wake = earlier(wake, environment.deadline);
+        if (!waiting_.empty()) wake = earlier(wake, environment.phase_since + settings_.return_grace);
+        break;
+      case State::kIdle:
+      case State::kReset:
+        wake = earlier(wake, environment.phase_since + settings_.idle_limit);
+        break;
+      case State::kEnding:
+        break;
+    }
+  }
+  return wake;
+}
+
+PoolCounts EnvironmentPool::counts() const {
+  PoolCounts counts;
+  counts.cold_starts = cold_starts_;
+  for (const auto& [id, environment] : environments_) {
+    switch (environment.state) {
+      case State::kInitializing:
+        ++counts.starting;
+        break;
+      case State::kIdle:
+        ++counts.idle;
+        break;
+      case State::kBusy:
+      case State::kReturning:
+        ++counts.busy;
+        break;
+      // Ending before a second try of its init, it still starts for somebody.
+      case State::kEnding:
+        counts.starting += environment.call ? 1 : 0;
+        break;
+      case State::kReset:
+        break;
+    }
+  }
+  return counts;
+}
+
+}  // namespace weir::engine

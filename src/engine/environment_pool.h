@@ -1,0 +1,192 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <variant>
+
+#include "weir/base/error.h"
+#include "weir/base/time.h"
+
+namespace weir::engine {
+
+/// The times that one function's environments are held to. The numbers have passed the configuration's checks.
+struct PoolSettings {
+  Duration timeout = std::chrono::seconds(3);        ///< of one invocation, from delivery
+  Duration init_timeout = std::chrono::seconds(10);  ///< of the init phase; fixed by Lambda, shorter in tests
+  Duration idle_limit = std::chrono::minutes(5);     ///< an environment that nobody used for so long is taken down
+  /// How long a call waits for an environment that has answered and is about to ask for more, before another one is
+  /// started.
+  Duration return_grace = std::chrono::milliseconds(50);
+};
+
+using EnvironmentId = std::uint64_t;
+using CallId = std::uint64_t;
+
+/// Where initialization happens: in its own phase, or (after a failure or a reset) inside the invocation, whose timeout
+/// it then uses up and whose Duration it counts in.
+enum class InitPhase { kInit, kInvoke };
+
+/// Why initialization came to nothing.
+enum class InitFailure {
+  kReported,     ///< the runtime posted init/error
+  kExited,       ///< the process ended before it asked for its first invocation
+  kTimedOut,     ///< neither happened in time
+  kCannotStart,  ///< the command cannot be executed; trying again would not help
+};
+
+/// Start the function's process. Answered by on_gone(), once, when everything of it has ended; before that by
+/// on_ready(), on_init_error() and on_exited() as it happens.
+struct Start {
+  EnvironmentId environment = 0;
+  InitPhase phase = InitPhase::kInit;
+  CallId call = 0;     ///< for whom
+  bool reset = false;  ///< the environment was there before: its /tmp is kept
+  Duration limit{0};   ///< of the function's run, from now, in phase kInvoke; 0 in phase kInit
+};
+
+/// Hand the call to the process, which has asked for an invocation.
+struct Deliver {
+  EnvironmentId environment = 0;
+  CallId call = 0;
+  Instant deadline{};    ///< when the function's time is over
+  bool started = false;  ///< its run began with a Start in phase kInvoke
+};
+
+/// Initialization failed; the log says so.
+struct InitFailed {
+  EnvironmentId environment = 0;
+  InitPhase phase = InitPhase::kInit;
+  InitFailure failure{};
+  Duration took{0};
+};
+
+/// End every process of the environment. Answered by on_gone(), as its Start.
+struct Kill {
+  enum class Reason { kInitFailed, kTimedOut, kIdle, kCancelled, kStopping };
+  EnvironmentId environment = 0;
+  Reason reason{};
+};
+
+/// The environment is no more: its folder can go. No answer.
+struct Remove {
+  EnvironmentId environment = 0;
+};
+
+/// How a call ended. The documents belong to the shell, which saw them.
+enum class CallEnding {
+  kAnswered,      ///< the function posted its response
+  kFailed,        ///< the function posted an error
+  kTimedOut,      ///< Sandbox.Timedout
+  kExited,        ///< the process ended: Runtime.ExitError, or Runtime.OutOfMemory
+  kInitReported,  ///< the second init failed; see InitFailure
+  kInitExited,
+  kCannotStart,  ///< Runtime.InvalidEntrypoint
+  kCancelled,
+};
+
+/// Tell the caller. Exactly one for every on_call().
+struct Finish {
+  CallId call = 0;
+  CallEnding how{};
+  std::optional<EnvironmentId> environment;  ///< where it ran, or was to run
+  bool ran = false;                          ///< the function's clock was started; `duration` counts
+  Duration duration{0};
+  std::optional<Duration> init_duration;  ///< of a cold start whose init phase succeeded
+};
+
+/// Every environment is gone and every call finished, after request_stop().
+struct PoolDrained {};
+
+using PoolAction = std::variant<Start, Deliver, InitFailed, Kill, Remove, Finish, PoolDrained>;
+
+/// How many environments there are, for status.
+struct PoolCounts {
+  int starting = 0;
+  int idle = 0;
+  int busy = 0;
+  std::uint64_t cold_starts = 0;  ///< so far; a reset counts, a second try of init does not
+};
+
+/// The execution environments of one function: started when a call finds none idle, used for one call at a time, the
+/// most recently used one first, taken down after a while without calls. Pure: told what happened and when, answers
+/// with what to do. One owner, not thread-safe. The contract is that of ShardProcessor. Concurrency is the ledger's
+/// business: every call that comes gets an environment. Source: lambda-runtime-environment (reference
+/// invoke.md 1.6, 2.3): init has 10 s; a failed init is tried once more inside the invocation; a timeout or an exit
+/// resets the environment, which starts again inside the next call; a handler's error keeps it.
+class EnvironmentPool {
+ public:
+  explicit EnvironmentPool(PoolSettings settings);
+
+  /// `call` is a number that is not in use.
+  void on_call(Moment now, CallId call);
+  /// The caller no longer waits. A call that already finished is ignored.
+  void on_cancel(Moment now, CallId call);
+  /// The runtime asks for an invocation.
+  void on_ready(Moment now, EnvironmentId environment);
+  /// The runtime posted the answer to the call (`failed`: as an error). Only while call_of() names a call.
+  void on_answer(Moment now, EnvironmentId environment, bool failed);
+  /// The runtime posted init/error. Only while initializing().
+  void on_init_error(Moment now, EnvironmentId environment);
+  /// The function's process ended by itself, or (`cannot_start`) could not be executed. on_gone() follows.
+  void on_exited(Moment now, EnvironmentId environment, bool cannot_start);
+  void on_gone(Moment now, EnvironmentId environment);
+  void on_tick(Moment now);
+  /// Calls everything off: running calls end as cancelled, environments are killed; then PoolDrained.
+  void request_stop(Moment now);
+
+  std::optional<PoolAction> next();
+  std::optional<Instant> wake_at() const;
+
+  PoolCounts counts() const;
+  /// The call that the environment's process was given and has not answered.
+  std::optional<CallId> call_of(EnvironmentId environment) const;
+  /// Whether the process runs and has not asked for its first invocation.
+  bool initializing(EnvironmentId environment) const;
+  /// Whether the process may ask for an invocation now: while it initializes, and when it has answered.
+  bool may_ask(EnvironmentId environment) const;
+
+ private:
+  enum class State {
+    kInitializing,
+    kIdle,
+    kBusy,
+    kReturning,  ///< has answered, has not asked again
+    kEnding,     ///< killed or exited, not gone
+    kReset,      ///< no process; starts again with the next call
+  };
+  struct Environment {
+    State state = State::kInitializing;
+    InitPhase phase = InitPhase::kInit;
+    std::optional<CallId> call;
+    Instant phase_since{};                  ///< start of initialization, or of the state
+    Instant run_since{};                    ///< when the function's clock started
+    Instant deadline{};                     ///< of initialization, or of the run
+    std::optional<Duration> init_duration;  ///< not yet reported
+    bool init_failed_before = false;        ///< the next start for this call is the second try
+    bool remove_when_gone = false;
+  };
+
+  Environment* find(EnvironmentId id);
+  const Environment* find(EnvironmentId id) const;
+  void assign(Moment now);
+  void start(Moment now, EnvironmentId id, Environment& environment, CallId call, InitPhase phase, bool reset);
+  void deliver(Moment now, EnvironmentId id, Environment& environment, CallId call);
+  void fail_init(Moment now, EnvironmentId id, Environment& environment, InitFailure failure);
+  void kill(Moment now, EnvironmentId id, Environment& environment, Kill::Reason reason);
+  void finish(Moment now, EnvironmentId id, Environment& environment, CallEnding how);
+  void drain();
+
+  PoolSettings settings_;
+  std::map<EnvironmentId, Environment> environments_;
+  std::deque<CallId> waiting_;      ///< calls without an environment, oldest first
+  std::deque<EnvironmentId> idle_;  ///< most recently used last
+  std::deque<PoolAction> actions_;
+  EnvironmentId last_environment_ = 0;
+  std::uint64_t cold_starts_ = 0;
+  bool stopping_ = false;
+  bool drained_ = false;
+};
+
+}  // namespace weir::engine

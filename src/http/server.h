@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include "weir/base/error.h"
+#include "weir/base/time.h"
+
+#include "http/message.h"
+
+namespace weir::http {
+
+namespace net = boost::asio;
+
+struct ServerOptions {
+  std::size_t body_max_bytes = 1U << 20U;     ///< a larger body is read, dropped and marked Request::body_too_large
+  std::size_t header_max_bytes = 64U << 10U;  ///< request line and headers; more is answered 431
+  /// What is thrown away of a body that is too large before the connection is closed instead.
+  std::size_t drop_max_bytes = 64U << 20U;
+  std::optional<Duration> idle_timeout;  ///< for a whole request to come in; none: wait for ever
+  std::size_t connections_max = 1024;    ///< a further one is closed at once
+};
+
+/// Answers a request. Runs on the server's executor, one call per connection at a time; may wait as long as it likes,
+/// and is cancelled by close(). What it throws is answered 500.
+using Handler = std::function<net::awaitable<Response>(Request)>;
+
+/// A small HTTP/1.1 server for the Runtime API and the admin address: keep-alive, pipelined requests in order, one
+/// write per answer, TCP_NODELAY. One executor, whose context runs in one thread.
+class Server {
+ public:
+  /// Listens on "HOST:PORT"; port 0 takes a free one. address.in_use and address.invalid name the address.
+  static Result<std::unique_ptr<Server>> listen(net::any_io_executor executor, const std::string& address,
+                                                Handler handler, ServerOptions options);
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+  /// close() comes first, unless the io_context runs no more.
+  ~Server();
+
+  std::uint16_t port() const;
+  /// "127.0.0.1:4581", with the port that was taken.
+  std::string address() const;
+
+  /// Closes the listening socket and every connection, cancels the handlers and waits for them.
+  net::awaitable<void> close();
+
+ private:
+  struct State;
+  explicit Server(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace weir::http
