@@ -3,15 +3,28 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/error.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <exception>
 #include <list>
 
-#include "weir/base/error.h"
-
 namespace weir::runtime {
+namespace {
+
+/// A cancelled coroutine that goes on to await something gets operation_aborted thrown at it by asio: an end, not a failure.
+bool was_called_off(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const boost::system::system_error& error) {
+    return error.code() == net::error::operation_aborted;
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
+}  // namespace
 
 struct TaskScope::State {
   explicit State(net::any_io_executor where) : executor(std::move(where)), changed(executor) {
@@ -44,6 +57,7 @@ void TaskScope::spawn(net::awaitable<void> task) {
   net::co_spawn(state_->executor, std::move(task),
                 net::bind_cancellation_slot(mine->slot(), [state = state_, mine](std::exception_ptr failure) {
                   state->signals.erase(mine);
+                  if (failure && state->cancelled && was_called_off(failure)) failure = nullptr;
                   if (failure && !state->failure) {
                     state->failure = failure;
                     state->cancel();
@@ -57,26 +71,11 @@ void TaskScope::cancel() { state_->cancel(); }
 
 std::size_t TaskScope::running() const { return state_->signals.size(); }
 
-net::awaitable<void> TaskScope::join() { return join_within(Duration::max()); }
-
-net::awaitable<void> TaskScope::join_within(Duration patience) {
+net::awaitable<void> TaskScope::join() {
   const auto state = state_;
-  // Being cancelled must not end the waiting, only hasten it: the coroutines refer to the caller's frame.
-  co_await net::this_coro::reset_cancellation_state(net::enable_total_cancellation(), net::enable_total_cancellation());
-  co_await net::this_coro::throw_if_cancelled(false);
-  const bool bounded = patience != Duration::max();
-  const auto deadline = std::chrono::steady_clock::now() + (bounded ? patience : Duration(0));
   while (!state->signals.empty()) {
-    state->changed.expires_at(bounded && !state->cancelled ? deadline : net::steady_timer::time_point::max());
-    boost::system::error_code error;
-    co_await state->changed.async_wait(net::redirect_error(net::use_awaitable, error));
-    const auto cancellation = co_await net::this_coro::cancellation_state;
-    const bool called_off = cancellation.cancelled() != net::cancellation_type::none;
-    const bool late = bounded && std::chrono::steady_clock::now() >= deadline;
-    if ((called_off || late) && !state->cancelled) state->cancel();
-    if (called_off) {
-      co_await net::this_coro::reset_cancellation_state(net::disable_cancellation(), net::disable_cancellation());
-    }
+    boost::system::error_code woken;
+    co_await state->changed.async_wait(net::redirect_error(net::use_awaitable, woken));
   }
   if (state->failure) std::rethrow_exception(state->failure);
 }

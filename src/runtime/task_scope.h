@@ -2,19 +2,18 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <exception>
 #include <memory>
-
-#include "weir/base/time.h"
 
 namespace weir::runtime {
 
 namespace net = boost::asio;
 
-/// Owns the coroutines it starts: none outlives it. The first one that throws cancels its siblings, and join() rethrows what it
-/// threw. Everything happens on one executor, whose context runs in one thread.
+/// Owns the coroutines it starts: none outlives the scope's join(). The first one that throws cancels its siblings, and join()
+/// rethrows what it threw. Everything happens on one executor, whose context runs in one thread.
 ///
-/// A scope must be joined before it is destroyed; a coroutine may be spawned while others run, also by a sibling.
+/// Cancelling reaches the operation that a coroutine waits for; a coroutine that goes on to await more gets operation_aborted thrown
+/// at it by asio, which is an end and no failure. So scopes hold leaves (one read, one call); what holds scopes is told to stop by a
+/// method of its own and is never cancelled this way, for it has to wait for its leaves.
 class TaskScope {
  public:
   explicit TaskScope(net::any_io_executor executor);
@@ -22,18 +21,15 @@ class TaskScope {
   TaskScope(const TaskScope&) = delete;
   TaskScope& operator=(const TaskScope&) = delete;
 
-  /// Starts a coroutine. Its parameters are values, or references to what outlives the scope. After cancel() a new one is
-  /// started and cancelled at its first suspension.
+  /// Starts a coroutine. Its parameters are values, or references to what outlives join(). After cancel() a new one is cancelled
+  /// at its first suspension.
   void spawn(net::awaitable<void> task);
 
-  /// Asks every coroutine to end: its pending operation completes with operation_aborted.
+  /// Asks every coroutine to end.
   void cancel();
 
-  /// Waits until all have ended, then rethrows the first failure. Cancelling join() itself cancels the scope and still waits.
+  /// Waits until all have ended, then rethrows the first failure.
   net::awaitable<void> join();
-
-  /// As join(), but what has not ended after `patience` is cancelled.
-  net::awaitable<void> join_within(Duration patience);
 
   std::size_t running() const;
 

@@ -45,6 +45,8 @@ const std::vector<ErrorCode>& all_error_codes();
 /// A failure as a value: a code to branch on, a sentence for a person, and the trail of what was being done.
 class Error {
  public:
+  /// What boost::system::result gives for the error of a success.
+  Error() : code_(ErrorCode::kInternal) {}
   Error(ErrorCode code, std::string message);
 
   /// Adds what the caller was doing ("saving the checkpoint of clicks/3"); the innermost stands first.

@@ -1,0 +1,226 @@
+#include "connectors/file/source.h"
+
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
+#include <cstring>
+
+#include "connectors/file/connector.h"
+
+namespace weir::file {
+namespace {
+
+constexpr std::string_view kRegion = "us-east-1";
+constexpr std::string_view kAccount = "000000000000";
+
+KinesisStream stream_of(const std::string& source, std::size_t number) {
+  return {"arn:aws:kinesis:" + std::string(kRegion) + ":" + std::string(kAccount) + ":stream/" + source,
+          "arn:aws:iam::" + std::string(kAccount) + ":role/weir", std::string(kRegion), shard_id(number)};
+}
+
+}  // namespace
+
+FileSource::FileSource(std::shared_ptr<const FileConfig> config, SourceContext context)
+    : config_(std::move(config)), context_(std::move(context)), finished_(context_.executor, net::steady_timer::time_point::max()) {}
+
+FileSource::Lane& FileSource::lane(const ShardId& shard) {
+  const auto found = lanes_.find(shard.name);
+  WEIR_ASSERT(found != lanes_.end());
+  return found->second;
+}
+
+const FileSource::Lane& FileSource::lane(const ShardId& shard) const { return const_cast<FileSource*>(this)->lane(shard); }
+
+net::awaitable<Result<void>> FileSource::run(ShardListener& listener) {
+  auto reader = BlockReader::open(*config_);
+  if (!reader) co_return std::move(reader.error());
+  reader_ = std::move(*reader);
+  const auto shards = reader_->count_shards();
+  if (!shards) co_return std::move(shards.error());
+  reader_->use_shards(*shards);
+  if (config_->starting_position == StartingPosition::kLatest) {
+    const auto size = reader_->size();
+    if (!size) co_return std::move(size.error());
+    begin_ = *size;
+  }
+  for (std::size_t i = 0; i < *shards; ++i) {
+    Lane opened;
+    opened.number = i;
+    opened.stream = stream_of(context_.name, i);
+    opened.changed = std::make_unique<net::steady_timer>(context_.executor);
+    lanes_.emplace(opened.stream.shard_id, std::move(opened));
+  }
+  open_lanes_ = lanes_.size();
+  for (const auto& [name, opened] : lanes_) listener.shard_opened({context_.name, name});
+  if (config_->follow) {
+    auto watched = co_await watch();
+    if (!watched) co_return watched;
+  }
+  while (open_lanes_ > 0 && !failure_) {
+    if ((co_await net::this_coro::cancellation_state).cancelled() != net::cancellation_type::none) co_return Result<void>();
+    boost::system::error_code woken;
+    co_await finished_.async_wait(net::redirect_error(net::use_awaitable, woken));
+  }
+  if (failure_) co_return *failure_;
+  if (damage_) co_return *damage_;
+  co_return Result<void>();
+}
+
+/// Wakes the lanes whose records the file gained, until the last lane ended, reading failed or the source is stopped.
+net::awaitable<Result<void>> FileSource::watch() {
+  notices_.emplace(context_.executor, ::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  if (::inotify_add_watch(notices_->native_handle(), config_->path.c_str(), IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF) < 0) {
+    co_return Error(ErrorCode::kSourceFailed, config_->path + ": cannot be watched: " + std::strerror(errno));
+  }
+  std::array<char, 4096> buffer{};
+  while (!failure_ && open_lanes_ > 0) {
+    // What was written between two waits is seen by the next one: the notices queue up.
+    for (auto& [name, each] : lanes_) {
+      if (each.ended) continue;
+      const auto block = reader_->block(each.block);
+      if (!block) co_return std::move(block.error());
+      const auto& mine = (*block)->by_shard[each.number];
+      const bool more = !mine.empty() && mine.back().record.position > Position(each.after);
+      if (more || (*block)->complete || (*block)->damage) each.changed->cancel();
+    }
+    boost::system::error_code error;
+    co_await notices_->async_read_some(net::buffer(buffer), net::redirect_error(net::use_awaitable, error));
+    if ((co_await net::this_coro::cancellation_state).cancelled() != net::cancellation_type::none) break;
+  }
+  co_return Result<void>();
+}
+
+void FileSource::start(const ShardId& shard, std::optional<Position> after) {
+  Lane& mine = lane(shard);
+  mine.after = after ? after->number().value_or(0) : begin_;
+  mine.block = mine.after / BlockReader::kBlockBytes;
+  if (const auto size = reader_->size(); size && mine.after > *size) {
+    fail(Error(ErrorCode::kSourceData, config_->path + ": has " + std::to_string(*size) + " bytes, the checkpoint of " + shard.name + " is " +
+                                           std::to_string(mine.after) + "; is it another file? Reset its checkpoints to read it anew"));
+  }
+}
+
+void FileSource::fail(Error error) {
+  if (!failure_) failure_ = std::move(error);
+  wake_run();
+}
+
+void FileSource::wake_run() {
+  finished_.cancel();
+  if (notices_) notices_->cancel();
+}
+
+net::awaitable<RecordBatch> FileSource::fetch(ShardId shard, FetchLimits limits) {
+  Lane& mine = lane(shard);
+  RecordBatch batch;
+  for (;;) {
+    if ((co_await net::this_coro::cancellation_state).cancelled() != net::cancellation_type::none) break;
+    if (failure_) {  // run() is about to return it, and whoever runs this source then calls the fetch off
+      boost::system::error_code woken;
+      mine.changed->expires_at(net::steady_timer::time_point::max());
+      co_await mine.changed->async_wait(net::redirect_error(net::use_awaitable, woken));
+      continue;
+    }
+    auto block = reader_->block(mine.block);
+    if (!block) {
+      fail(std::move(block.error()));
+      continue;
+    }
+    const auto wait = take(mine, **block, limits, batch);
+    if (!batch.records.empty()) {
+      batch.owner = *block;
+      break;
+    }
+    if (!wait && (*block)->complete) {
+      ++mine.block;
+      co_await net::post(net::use_awaitable);  // a lane that searches far leaves the others their turn
+      continue;
+    }
+    if (!wait && ((*block)->damage || !config_->follow)) {
+      if ((*block)->damage && !damage_) damage_ = (*block)->damage;
+      mine.ended = true;
+      batch.end_of_shard = true;
+      break;
+    }
+    boost::system::error_code woken;
+    mine.changed->expires_at(wait ? net::steady_timer::clock_type::now() + *wait : net::steady_timer::time_point::max());
+    co_await mine.changed->async_wait(net::redirect_error(net::use_awaitable, woken));
+  }
+  co_return batch;
+}
+
+std::optional<Duration> FileSource::take(Lane& mine, const Block& block, FetchLimits limits, RecordBatch& batch) {
+  const auto& lines = block.by_shard[mine.number];
+  auto next = std::upper_bound(lines.begin(), lines.end(), Position(mine.after),
+                               [](const Position& after, const ParsedLine& line) { return after < line.record.position; });
+  const Moment now = context_.clock.now();
+  std::size_t bytes = 0;
+  for (; next != lines.end() && batch.records.size() < limits.max_records && (bytes < limits.max_bytes || batch.records.empty()); ++next) {
+    Record record = next->record;
+    record.arrival = now.wall;
+    if (config_->speed) {
+      if (!pace_) pace_ = Pace{now.instant, *next->recorded};
+      const Duration due = (*next->recorded - pace_->recorded) / *config_->speed;
+      const Duration early = due - (now.instant - pace_->real);
+      if (early > Duration(0)) {
+        if (batch.records.empty()) return early;
+        break;
+      }
+      record.arrival = now.wall + early;  // when its turn came, which may be a little past
+    }
+    // The event says when the record came in the recorded stream; without that, when it was read.
+    const WallTime shown = next->recorded.value_or(record.arrival);
+    record.origin = next->recorded ? &*next->recorded : nullptr;
+    record.encoded_bytes = kinesis_record_size(mine.stream, record, shown);
+    bytes += record.memory_bytes();
+    mine.after = *record.position.number();
+    batch.records.push_back(std::move(record));
+  }
+  return std::nullopt;
+}
+
+void FileSource::release(const ShardId& shard) {
+  lane(shard).ended = true;
+  if (--open_lanes_ == 0) wake_run();
+}
+
+std::size_t FileSource::envelope_bytes(const ShardId&) const { return kKinesisEnvelopeBytes; }
+
+void FileSource::write_event(const ShardId& shard, std::span<const Record> records, std::string& out) const {
+  const KinesisStream& stream = lane(shard).stream;
+  out.append(R"({"Records":[)");
+  for (const Record& record : records) {
+    if (&record != records.data()) out.push_back(',');
+    append_kinesis_record(out, stream, record, record.origin ? *static_cast<const WallTime*>(record.origin) : record.arrival);
+  }
+  out.append("]}");
+}
+
+void FileSource::write_batch_info(const ShardId& shard, std::span<const Record> records, std::size_t, JsonWriter& out) const {
+  write_kinesis_batch_info(lane(shard).stream, records, out);
+}
+
+std::unique_ptr<PollSource> make_source(std::shared_ptr<const SourceConfig> config, SourceContext context) {
+  return std::make_unique<FileSource>(std::static_pointer_cast<const FileConfig>(std::move(config)), std::move(context));
+}
+
+std::string sample_event() {
+  const KinesisStream stream = stream_of("sample", 0);
+  Record record;
+  record.position = Position(74);
+  record.key = "partitionKey-3";
+  record.data = R"({"greeting":"Hello, this is a test 123."})";
+  std::string out = R"({"Records":[)";
+  append_kinesis_record(out, stream, record, from_epoch_milliseconds(1'545'084'650'987));
+  return out + "]}";
+}
+
+}  // namespace weir::file

@@ -1,0 +1,45 @@
+#include "bridge/invoker.h"
+
+namespace weir::bridge {
+namespace {
+
+/// A permit goes back however the call ends.
+class Permit {
+ public:
+  Permit(engine::ConcurrencyLedger& ledger, const std::string& function) : ledger_(ledger), function_(function) {}
+  ~Permit() { ledger_.release(function_); }
+  Permit(const Permit&) = delete;
+  Permit& operator=(const Permit&) = delete;
+
+ private:
+  engine::ConcurrencyLedger& ledger_;
+  const std::string& function_;
+};
+
+}  // namespace
+
+std::string function_arn(std::string_view function) {
+  return "arn:aws:lambda:us-east-1:000000000000:function:" + std::string(function);
+}
+
+Result<void> Invoker::add(const std::string& function, LambdaEndpoint& endpoint, std::optional<int> reserved) {
+  if (reserved) {
+    if (auto done = ledger_.reserve(function, reserved); !done) return done;
+  }
+  functions_[function].endpoint = &endpoint;
+  return {};
+}
+
+net::awaitable<Outcome> Invoker::invoke(Invocation call, Instant deadline) {
+  const auto found = functions_.find(call.function);
+  if (found == functions_.end()) {
+    co_return Outcome(ServiceFailed{404, "Function not found: " + function_arn(call.function) + ":$LATEST"});
+  }
+  if (const auto refused = ledger_.acquire(call.function)) co_return Outcome(Throttled{*refused});
+  const Permit permit(ledger_, found->first);
+  Outcome outcome = co_await found->second.endpoint->invoke(std::move(call), deadline);
+  found->second.meter.on_outcome(outcome);
+  co_return outcome;
+}
+
+}  // namespace weir::bridge

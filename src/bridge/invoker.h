@@ -1,0 +1,42 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "engine/concurrency_ledger.h"
+#include "engine/invocation_meter.h"
+#include "weir/base/log.h"
+#include "weir/lambda_endpoint.h"
+
+namespace weir::bridge {
+
+/// The one way to a function, whatever its endpoint: a permit of the ledger, the call, the figures. Lives on one thread.
+class Invoker {
+ public:
+  /// `account`: the account's concurrency.
+  explicit Invoker(int account) : ledger_(account) {}
+
+  /// `endpoint` outlives the invoker's calls. Refused when the reservation leaves too little to the others.
+  Result<void> add(const std::string& function, LambdaEndpoint& endpoint, std::optional<int> reserved);
+  bool knows(const std::string& function) const { return functions_.contains(function); }
+
+  /// Never throws but for a broken belief; a function that is not known is a ServiceFailed with status 404.
+  net::awaitable<Outcome> invoke(Invocation call, Instant deadline);
+
+  const engine::ConcurrencyLedger& ledger() const { return ledger_; }
+  const engine::InvocationMeter& meter(const std::string& function) const { return functions_.at(function).meter; }
+
+ private:
+  struct Function {
+    LambdaEndpoint* endpoint = nullptr;
+    engine::InvocationMeter meter;
+  };
+  engine::ConcurrencyLedger ledger_;
+  std::map<std::string, Function> functions_;
+};
+
+/// "arn:aws:lambda:us-east-1:000000000000:function:NAME": weir's own functions live in this region and account.
+std::string function_arn(std::string_view function);
+
+}  // namespace weir::bridge

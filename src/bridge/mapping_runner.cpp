@@ -1,0 +1,188 @@
+#include "bridge/mapping_runner.h"
+
+#include <boost/asio/error.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/system/system_error.hpp>
+
+namespace weir::bridge {
+namespace {
+
+/// What the records of one source may hold in memory, over all its shards; at full, nothing more is read.
+constexpr std::size_t kSourceBufferBytes = 128U << 20U;
+/// A shard gets at least this much of it, so that a single large batch can always be put together.
+constexpr std::size_t kShardBufferBytes = 8U << 20U;
+
+}  // namespace
+
+struct MappingRunner::Shard {
+  std::optional<Position> began;           ///< the stored checkpoint
+  std::unique_ptr<ShardRunner> runner;     ///< from when the checkpoint is loaded
+  bool revoked = false;
+  bool lost = false;
+};
+
+engine::ShardCounters& operator+=(engine::ShardCounters& sum, const engine::ShardCounters& more) {
+  sum.polled_events += more.polled_events;
+  sum.invoked_events += more.invoked_events;
+  sum.failed_invoke_events += more.failed_invoke_events;
+  sum.dropped_events += more.dropped_events;
+  sum.settled_events += more.settled_events;
+  sum.invocations += more.invocations;
+  sum.function_errors += more.function_errors;
+  sum.throttles += more.throttles;
+  sum.service_errors += more.service_errors;
+  sum.checkpoints += more.checkpoints;
+  sum.store_failures += more.store_failures;
+  sum.iterator_age = std::max(sum.iterator_age, more.iterator_age);
+  return sum;
+}
+
+MappingRunner::MappingRunner(ShardDeps deps, std::string name, MappingSettings settings, std::uint64_t seed)
+    : deps_(std::move(deps)),
+      name_(std::move(name)),
+      settings_(settings),
+      random_(seed),
+      reader_(deps_.executor),
+      scope_(deps_.executor),
+      changed_(deps_.executor, net::steady_timer::time_point::max()) {}
+
+MappingRunner::~MappingRunner() = default;
+
+net::awaitable<Result<void>> MappingRunner::run() {
+  reader_.spawn(read());
+  // Reading goes on while shards drain: the source may have to commit for them, or to hand them over.
+  while (!failure_ && !(shards_.empty() && (stopping_ || read_result_))) {
+    if (!woken_) {
+      boost::system::error_code ignored;
+      co_await changed_.async_wait(net::redirect_error(net::use_awaitable, ignored));
+    }
+    woken_ = false;
+  }
+  if (failure_) cancel();
+  reader_.cancel();
+  co_await reader_.join();
+  co_await scope_.join();
+  if (failure_) std::rethrow_exception(failure_);
+  co_return read_result_.value_or(Result<void>());
+}
+
+void MappingRunner::wake() {
+  woken_ = true;
+  changed_.cancel();
+}
+
+void MappingRunner::request_stop() {
+  stopping_ = true;
+  for (auto& [name, shard] : shards_) {
+    if (shard->runner) shard->runner->request_stop();
+  }
+  wake();
+}
+
+void MappingRunner::cancel() {
+  stopping_ = true;
+  cancelled_ = true;
+  for (auto& [name, shard] : shards_) {
+    if (shard->runner) shard->runner->cancel();
+  }
+  wake();
+}
+
+net::awaitable<void> MappingRunner::read() {
+  Result<void> result;
+  try {
+    result = co_await deps_.source.run(*this);
+  } catch (const boost::system::system_error& error) {
+    if (error.code() != net::error::operation_aborted) failure_ = std::current_exception();
+  } catch (const std::exception&) {
+    failure_ = std::current_exception();
+  }
+  read_result_ = std::move(result);
+  // Nothing more can be read; what is in flight ends in its own time.
+  request_stop();
+}
+
+void MappingRunner::shard_opened(ShardId id) {
+  WEIR_ASSERT(!shards_.contains(id.name));
+  shards_.emplace(id.name, std::make_unique<Shard>());
+  scope_.spawn(run_shard(std::move(id)));
+}
+
+void MappingRunner::shard_revoked(const ShardId& id, bool lost) {
+  const auto found = shards_.find(id.name);
+  WEIR_ASSERT(found != shards_.end());
+  Shard& shard = *found->second;
+  shard.revoked = true;
+  shard.lost = lost;
+  if (!shard.runner) return;
+  if (lost) {
+    shard.runner->request_stop_lost();
+  } else {
+    shard.runner->request_stop();
+  }
+}
+
+net::awaitable<void> MappingRunner::run_shard(ShardId id) {
+  Shard& shard = *shards_.at(id.name);
+  try {
+    bool readable = true;
+    if (!deps_.source.keeps_checkpoints()) {
+      auto loaded = co_await deps_.checkpoints.load(id);
+      if (loaded) {
+        shard.began = std::move(*loaded);
+      } else {
+        // Reading from the beginning instead would repeat everything: the source waits for its store.
+        readable = false;
+        if (!read_result_) read_result_ = loaded.error();
+        reader_.cancel();
+      }
+    }
+    if (readable && !stopping_ && !shard.revoked) {
+      deps_.source.start(id, shard.began);
+      shard.runner = std::make_unique<ShardRunner>(deps_, id, settings_for(id));
+      co_await shard.runner->run();
+      closed_[id.name] += shard.runner->engine().counters();
+    }
+    deps_.source.release(id);
+  } catch (const std::exception&) {
+    failure_ = std::current_exception();
+  }
+  shards_.erase(id.name);
+  wake();
+}
+
+engine::ShardSettings MappingRunner::settings_for(const ShardId& id) {
+  engine::ShardSettings settings;
+  settings.batch.batch_size = settings_.batch_size;
+  settings.batch.window = settings_.maximum_batching_window;
+  settings.batch.envelope_bytes = deps_.source.envelope_bytes(id);
+  settings.retry.maximum_retry_attempts = settings_.maximum_retry_attempts;
+  settings.retry.maximum_record_age = settings_.maximum_record_age;
+  settings.buffer.max_bytes = std::max(kSourceBufferBytes / shards_.size(), kShardBufferBytes);
+  settings.buffer.max_records = std::max(settings.buffer.max_records, settings_.batch_size);
+  settings.seed = random_.next();
+  return settings;
+}
+
+std::vector<ShardStatus> MappingRunner::shards() const {
+  std::vector<ShardStatus> all;
+  for (const auto& [name, shard] : shards_) {
+    ShardStatus status;
+    status.shard = name;
+    status.checkpoint = shard->began;
+    if (shard->runner) {
+      const auto& engine = shard->runner->engine();
+      if (engine.checkpointed()) status.checkpoint = engine.checkpointed();
+      status.iterator_age = shard->runner->iterator_age();
+      status.unsettled = engine.unsettled();
+      status.in_flight = engine.in_flight();
+      status.backlog = shard->runner->backlog();
+      status.counters = engine.counters();
+    }
+    all.push_back(std::move(status));
+  }
+  return all;
+}
+
+}  // namespace weir::bridge

@@ -1,0 +1,203 @@
+#include "bridge/shard_runner.h"
+
+#include <boost/asio/error.hpp>
+#include <boost/system/system_error.hpp>
+
+#include "bridge/discard_record.h"
+
+namespace weir::bridge {
+namespace {
+
+template <typename... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+
+/// Called off is how a leaf ends when its owner stops; it is not a failure.
+bool called_off(const boost::system::system_error& error) { return error.code() == net::error::operation_aborted; }
+
+}  // namespace
+
+ShardRunner::ShardRunner(ShardDeps& deps, ShardId shard, engine::ShardSettings settings)
+    : deps_(deps), shard_(std::move(shard)), engine_(settings), inbox_(deps.executor), calls_(deps.executor), fetches_(deps.executor) {}
+
+net::awaitable<void> ShardRunner::run() {
+  while (!drained_ && !cancelled_ && !failure_) {
+    const Moment now = deps_.clock.now();
+    if (stop_requested_) {
+      engine_.request_stop(now);
+    } else {
+      engine_.on_tick(now);
+    }
+    while (auto action = engine_.next()) perform(std::move(*action));
+    if (drained_) break;
+    auto message = co_await inbox_.next_until(engine_.wake_at());
+    if (message) tell(std::move(*message));
+  }
+  fetches_.cancel();
+  calls_.cancel();
+  co_await fetches_.join();
+  co_await calls_.join();
+  if (failure_) std::rethrow_exception(failure_);
+}
+
+void ShardRunner::request_stop() {
+  stop_requested_ = true;
+  fetches_.cancel();
+  inbox_.wake();
+}
+
+void ShardRunner::request_stop_lost() {
+  lost_ = true;
+  request_stop();
+}
+
+void ShardRunner::cancel() {
+  cancelled_ = true;
+  request_stop();
+}
+
+Duration ShardRunner::iterator_age() const {
+  const auto oldest = engine_.oldest_unsettled();
+  return oldest ? std::max(Duration(0), deps_.clock.now().wall - *oldest) : Duration(0);
+}
+
+void ShardRunner::perform(engine::Action action) {
+  std::visit(Overloaded{
+                 [this](const engine::Fetch& order) { fetches_.spawn(answer(fetch({order.max_records, order.max_bytes}), Fetched())); },
+                 [this](engine::Invoke& order) {
+                   Invocation call;
+                   call.function = deps_.function;
+                   call.request_id = std::move(order.request_id);
+                   call.payload.reserve(order.payload_bytes);
+                   deps_.source.write_event(shard_, order.records, call.payload);
+                   WEIR_ASSERT(call.payload.size() == order.payload_bytes);
+                   calls_.spawn(answer(invoke(order.batch, std::move(call)), Answered{order.batch, Outcome()}));
+                 },
+                 [this](const engine::Checkpoint& order) { calls_.spawn(answer(checkpoint(order.upto), Checkpointed())); },
+                 [this](const engine::Discard& order) {
+                   store::DeadLetter letter;
+                   letter.source = shard_.source;
+                   letter.shard = shard_.name;
+                   letter.function = deps_.function;
+                   letter.at = deps_.clock.now().wall;
+                   deps_.source.write_event(shard_, order.records, letter.payload);
+                   letter.record = discard_record(order, function_arn(deps_.function), letter.at, deps_.source, shard_, letter.payload.size());
+                   deps_.log.warn("records.discarded", {{"source", shard_.source},
+                                                        {"shard", shard_.name},
+                                                        {"function", deps_.function},
+                                                        {"condition", text(order.condition)},
+                                                        {"records", order.records.size()},
+                                                        {"first", order.records.front().position.text()},
+                                                        {"last", order.records.back().position.text()},
+                                                        {"request_id", order.request_id}});
+                   calls_.spawn(answer(keep(order.batch, std::move(letter)), Discarded{order.batch, false}));
+                 },
+                 [this](const engine::Drained&) { drained_ = true; },
+             },
+             action);
+}
+
+void ShardRunner::tell(Message message) {
+  const Moment now = deps_.clock.now();
+  std::visit(Overloaded{
+                 [&](Fetched& fetched) { engine_.on_records(now, std::move(fetched.records)); },
+                 [&](const Answered& answered) { engine_.on_outcome(now, answered.batch, answered.outcome); },
+                 [&](const Checkpointed& done) { engine_.on_checkpoint(now, done.kept); },
+                 [&](const Discarded& done) { engine_.on_discarded(now, done.batch, done.kept); },
+             },
+             message);
+}
+
+/// Every action gets exactly one answer: what came of the work, or `otherwise` when it was called off or threw.
+net::awaitable<void> ShardRunner::answer(net::awaitable<Message> work, Message otherwise) {
+  try {
+    otherwise = co_await std::move(work);
+  } catch (const boost::system::system_error& error) {
+    if (!called_off(error)) failure_ = std::current_exception();
+  } catch (const std::exception&) {
+    failure_ = std::current_exception();
+  }
+  inbox_.put(std::move(otherwise));
+}
+
+net::awaitable<ShardRunner::Message> ShardRunner::fetch(FetchLimits limits) {
+  Fetched fetched;
+  fetched.records = co_await deps_.source.fetch(shard_, limits);
+  co_return Message(std::move(fetched));
+}
+
+net::awaitable<ShardRunner::Message> ShardRunner::invoke(engine::BatchId batch, Invocation call) {
+  Answered answered;
+  answered.batch = batch;
+  answered.outcome = co_await deps_.invoker.invoke(std::move(call), Instant::max());
+  note(answered.outcome);
+  co_return Message(std::move(answered));
+}
+
+net::awaitable<ShardRunner::Message> ShardRunner::checkpoint(Position upto) {
+  Checkpointed done;
+  done.kept = lost_;
+  if (!lost_) {
+    const Result<void> kept = deps_.source.keeps_checkpoints() ? co_await deps_.source.commit(shard_, std::move(upto))
+                                                               : co_await deps_.checkpoints.save(shard_, std::move(upto));
+    done.kept = kept.has_value() || lost_;
+    if (!lost_) note_store(kept);
+  }
+  co_return Message(done);
+}
+
+net::awaitable<ShardRunner::Message> ShardRunner::keep(engine::BatchId batch, store::DeadLetter letter) {
+  Discarded done;
+  done.batch = batch;
+  const Result<void> kept = co_await deps_.dead_letters.keep(std::move(letter));
+  done.kept = kept.has_value();
+  note_store(kept);
+  co_return Message(done);
+}
+
+/// One line when invocations begin to fail, in a new way, or work again; repeats are counted.
+void ShardRunner::note(const Outcome& outcome) {
+  const bool fine = std::holds_alternative<Succeeded>(outcome.what);
+  if (std::holds_alternative<Cancelled>(outcome.what)) return;
+  const std::string now = fine ? std::string() : std::string(kind(outcome));
+  if (now == trouble_) {
+    ++trouble_count_;
+    return;
+  }
+  if (fine) {
+    deps_.log.info("invocation.recovered",
+                   {{"source", shard_.source}, {"shard", shard_.name}, {"function", deps_.function}, {"failures", trouble_count_}});
+  } else if (const auto* failed = std::get_if<FunctionFailed>(&outcome.what)) {
+    deps_.log.warn("invocation.failed", {{"source", shard_.source},
+                                         {"shard", shard_.name},
+                                         {"function", deps_.function},
+                                         {"error_type", failed->error_type}});
+  } else if (const auto* throttled = std::get_if<Throttled>(&outcome.what)) {
+    deps_.log.warn("invocation.throttled", {{"source", shard_.source},
+                                            {"shard", shard_.name},
+                                            {"function", deps_.function},
+                                            {"reason", text(throttled->reason)}});
+  } else if (const auto* service = std::get_if<ServiceFailed>(&outcome.what)) {
+    deps_.log.warn("invocation.not_delivered", {{"source", shard_.source},
+                                                {"shard", shard_.name},
+                                                {"function", deps_.function},
+                                                {"status", service->status},
+                                                {"message", service->message}});
+  }
+  trouble_ = now;
+  trouble_count_ = 1;
+}
+
+void ShardRunner::note_store(const Result<void>& kept) {
+  if (kept.has_value() != store_trouble_) return;
+  store_trouble_ = !kept;
+  if (kept) {
+    deps_.log.info("store.recovered", {{"source", shard_.source}, {"shard", shard_.name}});
+    return;
+  }
+  const Error error = kept.error();
+  deps_.log.error("store.refused", {{"source", shard_.source}, {"shard", shard_.name}, {"code", text(error.code())}, {"message", error.describe()}});
+}
+
+}  // namespace weir::bridge

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <exception>
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+
+#include "bridge/invoker.h"
+#include "engine/shard_processor.h"
+#include "runtime/inbox.h"
+#include "runtime/task_scope.h"
+#include "store/store.h"
+#include "weir/connector.h"
+
+namespace weir::bridge {
+
+/// What the shards of one mapping share. All of it outlives them.
+struct ShardDeps {
+  net::any_io_executor executor;
+  PollSource& source;
+  Invoker& invoker;
+  store::CheckpointStore& checkpoints;
+  store::DeadLetters& dead_letters;
+  Log& log;
+  const Clock& clock;
+  std::string function;
+};
+
+/// The shell around one shard's engine: tells it what happened and does what it is told. It knows no limit and decides nothing.
+class ShardRunner {
+ public:
+  ShardRunner(ShardDeps& deps, ShardId shard, engine::ShardSettings settings);
+
+  /// Runs until the engine has drained: after request_stop(), at the end of the shard, or after cancel(). A broken belief, and what
+  /// the source throws, come out of it.
+  net::awaitable<void> run();
+
+  /// Drain: what is in flight is waited for, and remembered.
+  void request_stop();
+  /// The shard belongs to somebody else: as request_stop(), but checkpoints go nowhere, they would be refused.
+  void request_stop_lost();
+  /// The end of patience: what is in flight is called off.
+  void cancel();
+
+  const ShardId& shard() const { return shard_; }
+  const engine::ShardProcessor& engine() const { return engine_; }
+  /// Age of the oldest unsettled record, 0 when there is none: IteratorAge as it stands now.
+  Duration iterator_age() const;
+  std::optional<std::int64_t> backlog() const { return deps_.source.backlog(shard_, engine_.checkpointed()); }
+
+ private:
+  struct Fetched {
+    RecordBatch records;
+  };
+  struct Answered {
+    engine::BatchId batch = 0;
+    Outcome outcome;
+  };
+  struct Checkpointed {
+    bool kept = false;
+  };
+  struct Discarded {
+    engine::BatchId batch = 0;
+    bool kept = false;
+  };
+  using Message = std::variant<Fetched, Answered, Checkpointed, Discarded>;
+
+  void perform(engine::Action action);
+  void tell(Message message);
+  net::awaitable<void> answer(net::awaitable<Message> work, Message otherwise);
+  net::awaitable<Message> fetch(FetchLimits limits);
+  net::awaitable<Message> invoke(engine::BatchId batch, Invocation call);
+  net::awaitable<Message> checkpoint(Position upto);
+  net::awaitable<Message> keep(engine::BatchId batch, store::DeadLetter letter);
+  void note(const Outcome& outcome);
+  void note_store(const Result<void>& kept);
+
+  ShardDeps& deps_;
+  ShardId shard_;
+  engine::ShardProcessor engine_;
+  runtime::Inbox<Message> inbox_;
+  runtime::TaskScope calls_;    ///< invocations, checkpoints, discards: waited for when draining
+  runtime::TaskScope fetches_;  ///< called off when draining
+  std::exception_ptr failure_;
+  bool stop_requested_ = false;
+  bool cancelled_ = false;
+  bool lost_ = false;
+  bool drained_ = false;
+  std::string trouble_;         ///< the kind of the last outcome, unless it was a success; logged when it changes
+  int trouble_count_ = 0;
+  bool store_trouble_ = false;
+};
+
+}  // namespace weir::bridge
