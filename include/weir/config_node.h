@@ -38,11 +38,11 @@ struct FlagRule {
 
 struct TextsRule {
   std::string_view about;
-  std::size_t min_items = 0;
+  std::size_t min_items = 0;             ///< from 1 on, an absent key is a mistake
   std::size_t max_items = 0;             ///< 0: no limit
   std::vector<std::string_view> one_of;
   std::size_t max_length = 0;            ///< of each
-  bool required = false;                 ///< an absent key is a mistake
+  bool or_number = false;                ///< a number is taken as it is written
 };
 
 /// One mapping of the configuration, read key by key. The same calls parse the file, report its mistakes, make the JSON Schema

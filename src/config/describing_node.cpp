@@ -35,7 +35,8 @@ bool DescribingNode::flag(std::string_view key, const FlagRule& rule) {
 
 std::vector<std::string> DescribingNode::texts(std::string_view key, const TextsRule& rule) {
   KeyDescription& described = describe(key, Kind::kTexts, rule.about);
-  described.required = rule.required;
+  described.required = rule.min_items > 0;
+  described.or_number = rule.or_number;
   described.one_of.assign(rule.one_of.begin(), rule.one_of.end());
   described.max_length = rule.max_length;
   described.min_items = rule.min_items;
@@ -97,6 +98,7 @@ KeyDescription& DescribingNode::describe_text(std::string_view key, const TextRu
   described.one_of.assign(rule.one_of.begin(), rule.one_of.end());
   described.max_length = rule.max_length;
   described.secret = rule.secret;
+  described.or_number = rule.or_number;
   if (rule.fallback) described.text_default = std::string(*rule.fallback);
   return described;
 }

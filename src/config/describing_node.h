@@ -29,6 +29,7 @@ struct KeyDescription {
   std::size_t min_items = 0;
   std::size_t max_items = 0;
   bool secret = false;
+  bool or_number = false;
   std::optional<std::string> text_default;
   // Whole numbers and truth values
   std::int64_t min = 0;

@@ -24,6 +24,7 @@ Json or_variable(Json schema) {
 /// A schema of one text, as TextRule and the entries of TextsRule say.
 Json text_schema(const KeyDescription& key) {
   Json schema = {{"type", "string"}};
+  if (key.or_number) schema["type"] = {"string", "number"};
   if (key.max_length > 0) schema["maxLength"] = key.max_length;
   if (key.one_of.empty()) return schema;
   schema["enum"] = key.one_of;

@@ -139,8 +139,7 @@ FunctionConfig read_function(const std::string& name, ModelNode& node, Draft& dr
       "command",
       {.about = "The program and its arguments; it speaks Lambda's Runtime API. A program without a slash is looked "
                 "up in PATH. A single text is the program alone.",
-       .min_items = 1,
-       .required = !has_url && !has_arn});
+       .min_items = has_url || has_arn ? 0U : 1U});
   if (!function.command.empty() && function.command.front().empty()) {
     node.mistake("command", "the program must not be empty");
   }

@@ -43,7 +43,7 @@ std::vector<std::string> as_code(const std::vector<std::string>& words) {
 }
 
 std::string words_or_text(const KeyDescription& key) {
-  std::string out = key.one_of.empty() ? "text" : listed(as_code(key.one_of));
+  std::string out = key.one_of.empty() ? (key.or_number ? "text or number" : "text") : listed(as_code(key.one_of));
   if (key.max_length > 0) out += ", at most " + std::to_string(key.max_length) + " characters";
   return out;
 }
@@ -58,8 +58,10 @@ std::string type_of(const KeyDescription& key) {
     case Kind::kFlag:
       return "`true` or `false`";
     case Kind::kTexts: {
-      std::string out = "list of " + (key.one_of.empty() ? "texts" : words_or_text(key));
+      std::string out = "list of " + (key.one_of.empty() ? (key.or_number ? "texts or numbers" : "texts")
+                                                         : listed(as_code(key.one_of)));
       if (key.min_items > 0) out += ", at least " + std::to_string(key.min_items);
+      if (key.max_length > 0) out += ", each at most " + std::to_string(key.max_length) + " characters";
       if (key.max_items > 0) out += ", at most " + std::to_string(key.max_items);
       return out;
     }

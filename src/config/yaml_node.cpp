@@ -41,9 +41,12 @@ std::size_t characters(std::string_view text) {
       std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
-/// A variable's value is taken as what is asked for.
-bool may_be_text(const YamlValue& value) {
-  return value.kind == Kind::kScalar && (value.quoted || value.substituted() || shape_of(value.text) == Shape::kText);
+/// Whether the value serves where a text is asked for. A variable's value is taken as what is asked for.
+bool may_be_text(const YamlValue& value, bool or_number = false) {
+  if (value.kind != Kind::kScalar) return false;
+  if (value.quoted || value.substituted()) return true;
+  const Shape shape = shape_of(value.text);
+  return shape == Shape::kText || (or_number && shape != Shape::kTruth);
 }
 
 /// What stands there, for a message; never what came from a variable or is a secret.
@@ -90,6 +93,11 @@ std::optional<std::string> refusal(const YamlValue& value, const std::vector<std
            std::to_string(max_length);
   }
   return std::nullopt;
+}
+
+std::string expected_text(const YamlValue& value, bool or_number, bool secret) {
+  const std::string hint = value.kind == Kind::kScalar && !or_number ? "; in quotes it is a text" : "";
+  return (or_number ? "expected a text or a number, found " : "expected a text, found ") + found(value, secret) + hint;
 }
 
 std::string allowed_range(const IntegerRule& rule) {
@@ -205,6 +213,9 @@ class ValueCheck {
 }  // namespace
 
 void YamlFile::add(Place place, std::string path, std::string sentence) {
+  // A mistake is one line, whatever the file's values hold.
+  std::replace_if(
+      sentence.begin(), sentence.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }, ' ');
   mistakes.push_back({name, place.line, place.column, std::move(path), std::move(sentence)});
 }
 
@@ -232,9 +243,8 @@ std::optional<std::string> YamlNode::text(std::string_view key, const TextRule& 
   const YamlEntry* entry = ask(key);
   if (!entry) return fallback;
   const YamlValue& value = *entry->use.value;
-  if (!may_be_text(value)) {
-    const std::string hint = value.kind == Kind::kScalar ? "; in quotes it is a text" : "";
-    refuse_value(*entry, "expected a text, found " + found(value, rule.secret) + hint);
+  if (!may_be_text(value, rule.or_number)) {
+    refuse_value(*entry, expected_text(value, rule.or_number, rule.secret));
     return fallback;
   }
   if (auto sentence = refusal(value, rule.one_of, rule.max_length, rule.secret)) {
@@ -274,30 +284,31 @@ bool YamlNode::flag(std::string_view key, const FlagRule& rule) {
 }
 
 std::vector<std::string> YamlNode::texts(std::string_view key, const TextsRule& rule) {
-  if (rule.required) require(key);
+  if (rule.min_items > 0) require(key);
   const YamlEntry* entry = ask(key);
   if (!entry) return {};
   const YamlValue& value = *entry->use.value;
-  const bool single = may_be_text(value);
-  if (!single && value.kind != Kind::kList) {
+  if (value.kind != Kind::kList && !may_be_text(value, rule.or_number)) {
     refuse_value(*entry, "expected a list of texts, found " + found(value));
     return {};
   }
+  const bool single = value.kind == Kind::kScalar;
   const std::vector<YamlUse> items = single ? std::vector<YamlUse>{entry->use} : value.items;
   std::vector<std::string> out;
   bool right = true;
   for (std::size_t i = 0; i < items.size(); ++i) {
     const YamlValue& item = *items[i].value;
     std::optional<std::string> sentence;
-    if (!item.broken && !may_be_text(item)) {
-      sentence =
-          "expected a text, found " + found(item) + (item.kind == Kind::kScalar ? "; in quotes it is a text" : "");
+    if (!item.broken && !may_be_text(item, rule.or_number)) {
+      sentence = expected_text(item, rule.or_number, false);
     } else if (!item.broken) {
       sentence = refusal(item, rule.one_of, rule.max_length, false);
     }
-    if (sentence)
-      file_.add(items[i].place, path_of(key) + (single ? "" : "[" + std::to_string(i) + "]"), std::move(*sentence));
     right = right && !sentence && !item.broken;
+    if (sentence) {
+      const std::string place_in_list = single ? "" : "[" + std::to_string(i) + "]";
+      file_.add(items[i].place, path_of(key) + place_in_list, std::move(*sentence));
+    }
     out.push_back(item.text);
   }
   if (!right) {
@@ -308,8 +319,8 @@ std::vector<std::string> YamlNode::texts(std::string_view key, const TextsRule& 
     refuse_value(*entry,
                  "needs at least " + std::to_string(rule.min_items) + (rule.min_items == 1 ? " entry" : " entries"));
   } else if (rule.max_items > 0 && out.size() > rule.max_items) {
-    refuse_value(*entry,
-                 "has " + std::to_string(out.size()) + " entries, allowed are " + std::to_string(rule.max_items));
+    refuse_value(
+        *entry, "has " + std::to_string(out.size()) + " entries, allowed is at most " + std::to_string(rule.max_items));
   }
   return out;
 }
