@@ -42,6 +42,7 @@ MappingSettings read_mapping_settings(ConfigNode& node, Duration default_window)
 /// What a connector read of its part of the configuration; each has its own.
 struct SourceConfig {
   virtual ~SourceConfig() = default;
+  std::string name;  ///< of the source; set by whoever called read_config, before anything is made of it
   MappingSettings mapping;
 };
 

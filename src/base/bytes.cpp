@@ -2,19 +2,46 @@
 
 #include <openssl/evp.h>
 
+#include <array>
 #include <cstdint>
+#include <cstring>
 
 #include "base/utf8.h"
 
 namespace weir {
 
+namespace {
+
+constexpr char kBase64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// The two characters of every 12 bits: half the look-ups of the textbook's way, and still within the first cache.
+constexpr std::array<std::array<char, 2>, 4096> kBase64Pairs = [] {
+  std::array<std::array<char, 2>, 4096> pairs{};
+  for (std::size_t i = 0; i < pairs.size(); ++i) pairs[i] = {kBase64[i >> 6], kBase64[i & 63]};
+  return pairs;
+}();
+
+}  // namespace
+
+void encode_base64(std::string_view bytes, char* out) {
+  const auto* in = reinterpret_cast<const unsigned char*>(bytes.data());
+  std::size_t left = bytes.size();
+  for (; left >= 3; left -= 3, in += 3, out += 4) {
+    const unsigned three = static_cast<unsigned>(in[0]) << 16U | static_cast<unsigned>(in[1]) << 8U | in[2];
+    std::memcpy(out, kBase64Pairs[three >> 12U].data(), 2);
+    std::memcpy(out + 2, kBase64Pairs[three & 4095U].data(), 2);
+  }
+  if (left == 0) return;
+  const unsigned rest = static_cast<unsigned>(in[0]) << 16U | (left == 2 ? static_cast<unsigned>(in[1]) << 8U : 0U);
+  std::memcpy(out, kBase64Pairs[rest >> 12U].data(), 2);
+  out[2] = left == 2 ? kBase64[rest >> 6U & 63U] : '=';
+  out[3] = '=';
+}
+
 void append_base64(std::string& out, std::string_view bytes) {
   const std::size_t before = out.size();
-  // EVP_EncodeBlock writes a terminating zero behind the text; it is cut off again.
-  out.resize(before + base64_size(bytes.size()) + 1);
-  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data() + before), reinterpret_cast<const unsigned char*>(bytes.data()),
-                  static_cast<int>(bytes.size()));
-  out.pop_back();
+  out.resize(before + base64_size(bytes.size()));
+  encode_base64(bytes, out.data() + before);
 }
 
 std::optional<std::string> decode_base64(std::string_view text) {
