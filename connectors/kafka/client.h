@@ -1,0 +1,40 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "weir/base/error.h"
+
+#include "connectors/kafka/config.h"
+
+struct rd_kafka_s;
+
+namespace weir::kafka {
+
+/// Whether librdkafka takes a property with this value; says what is wrong, without the value.
+std::optional<std::string> property_mistake(const std::string& property, const std::string& value);
+
+/// A consumer of librdkafka, made with a source's settings and not yet reading anything. Shared by the source and by
+/// the batches it gave out: their bytes live in its messages, which must go before it does.
+class Client {
+ public:
+  /// Connects in the background. The errors are those of the settings: a file that cannot be read, a mechanism this
+  /// librdkafka was built without.
+  static Result<std::shared_ptr<Client>> make(const KafkaConfig& config);
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  rd_kafka_s* get() const { return handle_; }
+
+ private:
+  explicit Client(rd_kafka_s* handle) : handle_(handle) {}
+  rd_kafka_s* handle_;
+};
+
+/// Which of weir's errors one of librdkafka is (an rd_kafka_resp_err_t).
+ErrorCode code_of(int problem);
+
+}  // namespace weir::kafka

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "weir/connector.h"
+
+/// Apache Kafka, its own protocol (README.md): what the table of connectors needs of it.
+namespace weir::kafka {
+
+std::unique_ptr<SourceConfig> read_config(ConfigNode& node);
+std::unique_ptr<PollSource> make_source(std::shared_ptr<const SourceConfig> config, SourceContext context);
+std::string sample_event();
+/// The committed offsets of the consumer group, one line a partition of the topic. Blocks for up to 10 s when no broker
+/// answers.
+Result<std::vector<SourceCheckpoint>> list_checkpoints(const SourceConfig& config);
+/// Commits `upto` + 1 as the group's offset, or deletes the group's offset. The broker refuses it while members of the
+/// group run.
+Result<void> move_checkpoint(const SourceConfig& config, std::string_view shard, std::optional<Position> upto);
+
+}  // namespace weir::kafka
