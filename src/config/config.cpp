@@ -1,11 +1,11 @@
 #include "config/config.h"
 
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <set>
 #include <system_error>
 #include <tuple>
 
@@ -30,10 +30,11 @@ std::optional<std::string> read_text(const std::string& path, std::string& text)
   if (status.type() == fs::file_type::directory) return "this is a folder, not a file";
   std::ifstream in(path, std::ios::binary);
   if (!in) return "the file cannot be opened for reading";
-  text.resize(kMaxFileBytes + 1);
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  std::array<char, 64 * 1024> block;
+  while (text.size() <= kMaxFileBytes && in.read(block.data(), block.size()).gcount() > 0) {
+    text.append(block.data(), static_cast<std::size_t>(in.gcount()));
+  }
   if (in.bad()) return "the file cannot be read";
-  text.resize(static_cast<std::size_t>(in.gcount()));
   if (text.size() > kMaxFileBytes) return "the file is larger than 16 MB";
   return std::nullopt;
 }

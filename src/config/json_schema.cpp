@@ -26,8 +26,9 @@ Json text_schema(const KeyDescription& key) {
   Json schema = {{"type", "string"}};
   if (key.or_number) schema["type"] = {"string", "number"};
   if (key.max_length > 0) schema["maxLength"] = key.max_length;
-  if (key.one_of.empty()) return schema;
-  schema["enum"] = key.one_of;
+  if (!key.one_of.empty()) schema["enum"] = key.one_of;
+  const bool any_text = key.one_of.empty() && key.max_length == 0;
+  if (any_text) return schema;
   return or_variable(std::move(schema));
 }
 
@@ -102,6 +103,7 @@ Json value_schema(const KeyDescription& key, Json& definitions) {
   switch (key.kind) {
     case Kind::kText:
       schema = text_schema(key);
+      if (key.required && key.one_of.empty()) schema["minLength"] = 1;
       if (key.text_default && !key.secret) schema["default"] = *key.text_default;
       break;
     case Kind::kInteger:

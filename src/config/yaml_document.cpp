@@ -3,6 +3,7 @@
 #include <map>
 #include <sstream>
 
+#include <yaml-cpp/depthguard.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/mark.h>
@@ -21,6 +22,14 @@ class Places {
     for (std::size_t i = 0; i < text.size(); ++i) {
       if (text[i] == '\n') line_starts_.push_back(i + 1);
     }
+  }
+
+  /// The line of a mark, without its end; "" behind the last one.
+  std::string_view line_of(const YAML::Mark& mark) const {
+    const auto line = static_cast<std::size_t>(mark.line);
+    if (line >= line_starts_.size()) return "";
+    const std::string_view rest = text_.substr(line_starts_[line]);
+    return rest.substr(0, rest.find('\n'));
   }
 
   Place of(const YAML::Mark& mark) const {
@@ -150,6 +159,16 @@ class SecondDocument final : public YAML::EventHandler {
   void OnMapEnd() override {}
 };
 
+/// What probably is the matter, where yaml-cpp's own words do not tell.
+std::string hint(std::string_view line) {
+  const std::string_view indentation = line.substr(0, line.find_first_not_of(" \t"));
+  if (indentation.find('\t') != std::string_view::npos) return "; a tab cannot indent, spaces do";
+  const bool has_brackets = line.find('[') != std::string_view::npos || line.find(" {") != std::string_view::npos;
+  if (has_brackets && line.find("${") != std::string_view::npos)
+    return "; inside [...] and {...} a ${NAME} needs quotes";
+  return "";
+}
+
 }  // namespace
 
 std::variant<YamlDocument, YamlFault> parse_yaml(std::string text) {
@@ -169,10 +188,12 @@ std::variant<YamlDocument, YamlFault> parse_yaml(std::string text) {
       return YamlFault{places.of(*second.start), "a second document begins here; a file holds one"};
     }
     return document;
+  } catch (const YAML::DeepRecursion& error) {
+    return YamlFault{places.of(error.mark), "this is nested too deeply"};
   } catch (const YAML::Exception& error) {
     std::string sentence = "this cannot be read as YAML: " + error.msg;
     if (error.mark.is_null()) return YamlFault{std::nullopt, std::move(sentence)};
-    return YamlFault{places.of(error.mark), std::move(sentence)};
+    return YamlFault{places.of(error.mark), sentence + hint(places.line_of(error.mark))};
   }
 }
 

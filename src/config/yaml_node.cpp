@@ -89,7 +89,7 @@ std::optional<std::string> refusal(const YamlValue& value, const std::vector<std
            (hidden ? "" : suggestion(value.text, words));
   }
   if (max_length > 0 && characters(value.text) > max_length) {
-    return "the text has " + std::to_string(characters(value.text)) + " characters, allowed are " +
+    return "the text has " + std::to_string(characters(value.text)) + " characters, allowed are at most " +
            std::to_string(max_length);
   }
   return std::nullopt;
@@ -403,13 +403,14 @@ bool YamlNode::has(std::string_view key) const {
 }
 
 void YamlNode::mistake(std::string_view key, std::string sentence) {
+  if (failed_.contains(key)) return;  // what is wrong with it was said already
   const YamlEntry* entry = find(key);
   if (!entry) {
     const bool secret = !secret_.empty();
     file_.add(place_, key.empty() ? path_ : path_of(key), redacted(std::move(sentence), mapping_, secret));
     return;
   }
-  if (entry->use.value->broken || failed_.contains(key)) return;
+  if (entry->use.value->broken) return;
   file_.add(entry->use.place, path_of(key), redacted(std::move(sentence), *entry->use.value, secret_.contains(key)));
 }
 

@@ -1,0 +1,112 @@
+#include "fake_connectors.h"
+
+#include <array>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include <catch2/catch.hpp>
+#include <stdlib.h>
+
+namespace weir::config {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::unique_ptr<SourceConfig> read_clock(ConfigNode& node) {
+  auto config = std::make_unique<ClockConfig>();
+  config->zone = node.required_text("zone", {.about = "Where the clock hangs.", .max_length = 10});
+  config->face =
+      node.text("face", {.about = "What its digits look like.", .fallback = "ROMAN", .one_of = {"ROMAN", "ARABIC"}});
+  config->start = node.text("start", {.about = "When it starts: seconds or a word.", .or_number = true});
+  config->hands = node.integer("hands", {.about = "How many hands | pointers it has.", .min = 1, .max = 3});
+  config->strikes = node.flag("strikes", {.about = "Whether it is heard.", .fallback = true});
+  config->alarms = node.texts("alarms", {.about = "When it rings.", .min_items = 1, .max_items = 2, .max_length = 5});
+  config->hours = node.texts("hours", {.about = "The hours it shows.", .one_of = {"I", "II", "III"}});
+  config->extras = node.text_map("extras", "Whatever else it has.");
+  node.section("login", "Who may set it.", [&](ConfigNode& login) {
+    config->user = login.required_text("user", {.about = "The user."});
+    config->password =
+        login.text("password", {.about = "The password.", .fallback = "swordfish", .secret = true}).value_or("");
+    if (config->user == config->password)
+      login.mistake("password", "\"" + config->password + "\" is the user's name, too");
+    login.refuse_other_keys();
+  });
+  config->file = node.resolve_path(node.text("file", {.about = "Its file.", .fallback = "clock.txt"}).value_or(""));
+  config->mapping = read_mapping_settings(node, Duration{0});
+  if (config->zone == "Atlantis") node.mistake("zone", "\"" + config->zone + "\" has sunk");
+  if (config->hands == 3 && !config->strikes) node.mistake("strikes", "a clock with 3 hands strikes");
+  node.refuse_other_keys();
+  return config;
+}
+
+std::unique_ptr<SourceConfig> read_nothing(ConfigNode& node) {
+  node.refuse_other_keys();
+  return std::make_unique<SourceConfig>();
+}
+
+constexpr std::array kFakes{
+    ConnectorEntry{.type = "clock", .delivery = Delivery::kPoll, .about = "Ticks.", .read_config = &read_clock},
+    ConnectorEntry{
+        .type = "nothing", .delivery = Delivery::kPoll, .about = "Gives nothing.", .read_config = &read_nothing},
+};
+
+}  // namespace
+
+std::span<const ConnectorEntry> fake_connectors() {
+  return kFakes;
+}
+
+EnvironmentLookup environment(std::map<std::string, std::string> variables) {
+  return [variables = std::move(variables)](std::string_view name) -> std::optional<std::string> {
+    const auto found = variables.find(std::string(name));
+    return found == variables.end() ? std::nullopt : std::optional<std::string>(found->second);
+  };
+}
+
+ConfigFolder::ConfigFolder() {
+  std::string pattern = (fs::temp_directory_path() / "weir-config-XXXXXX").string();
+  REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+  folder_ = pattern;
+}
+
+ConfigFolder::~ConfigFolder() {
+  std::error_code ignored;  // a folder that stays behind is no failure of what was tested
+  fs::remove_all(folder_, ignored);
+}
+
+std::string ConfigFolder::write(std::string_view name, std::string_view text) const {
+  const fs::path path = folder_ / name;
+  std::ofstream(path, std::ios::binary) << text;
+  return path.string();
+}
+
+std::string lines(const ConfigReport& report) {
+  std::string out;
+  for (Mistake mistake : report.mistakes) {
+    mistake.file = fs::path(mistake.file).filename().string();
+    out += mistake.describe() + "\n";
+  }
+  return out;
+}
+
+ConfigReport read(const std::string& text, std::map<std::string, std::string> variables) {
+  const ConfigFolder folder;
+  const std::vector<std::string> files{folder.write("weir.yaml", text)};
+  return read_config(files, fake_connectors(), environment(std::move(variables)));
+}
+
+void check_golden(const std::filesystem::path& golden, const std::string& text) {
+  const char* update = std::getenv("WEIR_UPDATE_GOLDEN");
+  if (update && std::string_view(update) == "1") {
+    std::ofstream(golden, std::ios::binary) << text;
+    return;
+  }
+  std::ifstream in(golden, std::ios::binary);
+  std::stringstream expected;
+  expected << in.rdbuf();
+  INFO("golden file: " << golden.filename());
+  CHECK(text == expected.str());
+}
+
+}  // namespace weir::config
