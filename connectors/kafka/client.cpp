@@ -90,11 +90,18 @@ Result<std::shared_ptr<Client>> Client::make(const KafkaConfig& config) {
   if (!properties.problem().empty()) return Error(ErrorCode::kSourceFailed, properties.problem());
   rd_kafka_conf_set_events(properties.get(), RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_OFFSET_COMMIT |
                                                  RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG);
+  auto client = std::shared_ptr<Client>(new Client());
+  // Errors of the cluster are events, but a partition that does not exist is told to whoever reads its queue, and only
+  // so.
+  rd_kafka_conf_set_opaque(properties.get(), client.get());
+  rd_kafka_conf_set_error_cb(properties.get(), [](rd_kafka_t*, int code, const char* sentence, void* to) {
+    static_cast<Client*>(to)->problems_.push_back({code, sentence});
+  });
   char reason[512];
   rd_kafka_t* handle = rd_kafka_new(RD_KAFKA_CONSUMER, properties.get(), reason, sizeof reason);
   if (handle == nullptr) return Error(ErrorCode::kSourceFailed, std::string("librdkafka: ") + reason);
   properties.release();  // it belongs to the handle now
-  auto client = std::shared_ptr<Client>(new Client(handle));
+  client->handle_ = handle;
   rd_kafka_poll_set_consumer(handle);
   rd_kafka_set_log_queue(handle, nullptr);
   return client;
@@ -102,7 +109,7 @@ Result<std::shared_ptr<Client>> Client::make(const KafkaConfig& config) {
 
 // Leaving the group is done before, without blocking (KafkaSource::close).
 Client::~Client() {
-  rd_kafka_destroy_flags(handle_, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+  if (handle_ != nullptr) rd_kafka_destroy_flags(handle_, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }
 
 ErrorCode code_of(int problem) {

@@ -4,6 +4,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "weir/base/error.h"
 
@@ -29,9 +31,18 @@ class Client {
 
   rd_kafka_s* get() const { return handle_; }
 
+  /// A problem of one partition that came while its queue was read.
+  struct Problem {
+    int code = 0;  ///< an rd_kafka_resp_err_t
+    std::string sentence;
+  };
+  /// Those since the last call. Only who reads queues may ask, in the same thread.
+  std::vector<Problem> take_problems() { return std::exchange(problems_, {}); }
+
  private:
-  explicit Client(rd_kafka_s* handle) : handle_(handle) {}
-  rd_kafka_s* handle_;
+  Client() = default;
+  rd_kafka_s* handle_ = nullptr;
+  std::vector<Problem> problems_;
 };
 
 /// Which of weir's errors one of librdkafka is (an rd_kafka_resp_err_t).

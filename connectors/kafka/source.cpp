@@ -713,7 +713,10 @@ RecordBatch KafkaSource::take(Shard& shard, FetchLimits limits) {
   while (!failure_ && count() < limits.max_records && bytes < limits.max_bytes) {
     const std::size_t fitting = (limits.max_bytes - bytes) / shard.message_bytes + 1;
     const std::size_t wanted = std::min({limits.max_records - count(), fitting, kMaxSlice});
-    if (!next_messages(shard, wanted)) break;
+    const bool any = next_messages(shard, wanted);
+    for (const Client::Problem& problem : client_->take_problems())
+      handle_error(static_cast<rd_kafka_resp_err_t>(problem.code), problem.sentence);
+    if (!any) break;
     if (!read) {
       read = std::make_shared<ReadMessages>(client_);
       // A full slice is likely to be followed by more.

@@ -88,16 +88,16 @@ class SourceDriver final : public ShardListener {
     bool done = false;
     RecordBatch batch;
   };
-  std::unique_ptr<Pending> begin_fetch(const std::string& shard) {
-    auto pending = std::make_unique<Pending>();
-    net::co_spawn(context_, source_->fetch(id(shard), {.max_records = 1000, .max_bytes = 64U << 20U}),
-                  net::bind_cancellation_slot(pending->cancel.slot(),
-                                              [to = pending.get()](std::exception_ptr thrown, RecordBatch got) {
-                                                if (thrown) std::rethrow_exception(thrown);
-                                                to->batch = std::move(got);
-                                                to->done = true;
-                                              }));
-    return pending;
+  Pending& begin_fetch(const std::string& shard) {
+    Pending* pending = pendings_.emplace_back(std::make_unique<Pending>()).get();
+    net::co_spawn(
+        context_, source_->fetch(id(shard), {.max_records = 1000, .max_bytes = 64U << 20U}),
+        net::bind_cancellation_slot(pending->cancel.slot(), [to = pending](std::exception_ptr thrown, RecordBatch got) {
+          if (thrown) std::rethrow_exception(thrown);
+          to->batch = std::move(got);
+          to->done = true;
+        }));
+    return *pending;
   }
 
   /// The values of the next `count` records of a shard.
@@ -147,6 +147,7 @@ class SourceDriver final : public ShardListener {
 
  private:
   std::set<std::string> lost_;
+  std::vector<std::unique_ptr<Pending>> pendings_;
   SystemClock clock_;
   net::io_context context_{1};
   net::cancellation_signal stop_;
