@@ -178,7 +178,8 @@ net::awaitable<void> Server::State::accept() {
     if (error) {
       // Out of descriptors or memory: what is connected goes on, and new ones wait in the backlog meanwhile.
       pause.expires_after(std::chrono::milliseconds(100));
-      co_await pause.async_wait(net::use_awaitable);
+      co_await pause.async_wait(net::redirect_error(net::use_awaitable, error));
+      if (!acceptor.is_open()) co_return;
       continue;
     }
     if (connections >= options.connections_max) continue;

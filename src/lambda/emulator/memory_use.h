@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstdint>
+
+#include <sys/types.h>
+
+namespace weir::emulator {
+
+struct MemoryUse {
+  std::uint64_t now = 0;   ///< resident bytes of a process's descendants, its own not counted
+  std::uint64_t peak = 0;  ///< the most so far, as far as the kernel remembers it: of each process that still lives
+};
+
+/// What the descendants of `supervisor` hold in memory. Reads a few files of /proc: tens of microseconds.
+MemoryUse memory_below(pid_t supervisor);
+
+}  // namespace weir::emulator
