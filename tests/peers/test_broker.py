@@ -1,7 +1,10 @@
 """The broker is away, comes back, and its topics appear and grow: weir goes on by itself."""
 
+import time
+
 from lib import processes
 from lib.case import PeerTest, shared_broker
+from lib.weir import QUICK_SESSION
 
 
 class BrokerComesAndGoes(PeerTest):
@@ -22,21 +25,27 @@ class BrokerComesAndGoes(PeerTest):
         bridge = self.bridge("node", broker, "never", "never").start(ready=False)
         self.assertEqual(bridge.terminate(seconds=35), 0, self.explain([bridge]))
 
-    def restart(self, go_away):
+    def restart(self, go_away, away_for=0.0, mapping=None):
         broker = self.own_broker().start()
         broker.client.create_topic("orders", 3)
         self.produce(broker, "orders", range(3), 400)
-        bridge = self.bridge("node", broker, "orders", "orders", mapping={"batch_size": 10}, WEIR_PEER_DELAY_MS=20).start()
+        bridge = self.bridge("node", broker, "orders", "orders", mapping={"batch_size": 10, **(mapping or {})},
+                             WEIR_PEER_DELAY_MS=20).start()
         processes.wait_until(lambda: f"records come; {self.explain([bridge])}",
                              lambda: len(self.seen.records()) > 200, 60)
         go_away(broker)
         # What weir had fetched it may still invoke; then it can only wait. It lives on meanwhile.
-        self.assertEqual(bridge.get("/healthz")[0], 200, self.explain([bridge]))
+        back = time.monotonic() + away_for
+        processes.wait_until("the time is over", lambda: self.lives(bridge) and time.monotonic() > back, away_for + 10, every=1)
         broker.start()
         self.produce(broker, "orders", range(3), 100)
         self.wait_all_seen(broker, "orders", 120, [bridge])
         self.wait_committed(broker, "orders", "orders", 60, bridges=[bridge])
         self.assertEqual(bridge.terminate(), 0, self.explain([bridge]))
+
+    def lives(self, bridge):
+        self.assertEqual(bridge.get("/healthz")[0], 200, self.explain([bridge]))
+        return True
 
     def test_a_broker_that_restarts(self):
         self.restart(lambda broker: broker.stop())
@@ -44,14 +53,16 @@ class BrokerComesAndGoes(PeerTest):
     def test_a_broker_that_loses_power(self):
         self.restart(lambda broker: broker.kill())
 
+    def test_a_broker_that_is_away_for_longer_than_a_session(self):
+        self.restart(lambda broker: broker.kill(), away_for=20, mapping=QUICK_SESSION)
+
 
 class TopicsAppearAndGrow(PeerTest):
     def test_a_topic_that_is_made_later(self):
         broker = shared_broker()
         bridge = self.bridge("python", broker, "not-yet", "not-yet").start(ready=False)
-        # Give it the time to be told that there is no such topic.
-        processes.wait_until(lambda: f"its status tells of the topic; {self.explain([bridge])}",
-                             lambda: bridge.get("/healthz")[0] == 200 and bridge.get("/status")[0] == 200, 20)
+        processes.wait_until(lambda: f"its log or status names the topic that is missing; {self.explain([bridge])}",
+                             lambda: "not-yet" in bridge.get("/status")[1] + bridge.log.read_text(), 30)
         broker.client.create_topic("not-yet", 2)
         self.produce(broker, "not-yet", range(2), 100)
         self.wait_all_seen(broker, "not-yet", 90, [bridge])
