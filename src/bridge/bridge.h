@@ -1,0 +1,90 @@
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bridge/checkpoints.h"
+#include "bridge/invoker.h"
+#include "bridge/supervisor.h"
+#include "config/config.h"
+#include "store/store.h"
+
+namespace weir::bridge {
+
+/// What a function looks like from outside.
+struct FunctionStatus {
+  std::string name;
+  std::optional<int> reserved;
+  int executing = 0;
+  int executing_max = 0;
+  std::uint64_t throttles = 0;
+  engine::InvocationMeter meter;
+};
+
+struct BridgeStatus {
+  WallTime started;
+  bool ready = false;
+  bool stopping = false;
+  int concurrency = 0;
+  int executing = 0;
+  int executing_max = 0;
+  int unreserved = 0;
+  int executing_unreserved = 0;
+  std::vector<FunctionStatus> functions;
+  std::vector<SourceStatus> sources;
+};
+
+/// The endpoint of each configured function, by its name.
+using Endpoints = std::map<std::string, std::unique_ptr<LambdaEndpoint>>;
+
+/// The running whole: functions, sources, their supervisors, and the end of it. One executor, one thread.
+class Bridge {
+ public:
+  /// `config` and `store` outlive the bridge. `endpoints`: one for each function of the configuration.
+  Bridge(net::any_io_executor executor, const config::Config& config, store::StateFolder& store, Endpoints endpoints, Log& log,
+         const Clock& clock);
+  ~Bridge();
+
+  /// Runs until request_stop(): then nothing new is taken, in-flight invocations finish within `shutdown_grace`, checkpoints are
+  /// written, functions end.
+  net::awaitable<void> run();
+
+  /// The first call drains; a further one ends at once what is in flight, still losing nothing.
+  void request_stop();
+
+  /// Whether every source has ended by itself, so that nothing more will happen.
+  bool finished() const;
+
+  BridgeStatus status() const;
+
+  /// Moves checkpoints of a source while it is not reading. `upto` none: forgets them. An empty shard: all of the source's.
+  net::awaitable<Result<void>> move_checkpoint(std::string source, std::string shard, std::optional<Position> upto);
+  net::awaitable<Result<std::vector<CheckpointRow>>> checkpoints();
+
+ private:
+  net::awaitable<void> end_within(Duration grace);
+
+  net::any_io_executor executor_;
+  const config::Config& config_;
+  store::StateFolder& store_;
+  Log& log_;
+  const Clock& clock_;
+  WallTime started_;
+  Endpoints endpoints_;
+  Invoker invoker_;
+  std::vector<std::unique_ptr<Supervisor>> supervisors_;
+  net::thread_pool blocking_{1};  ///< for what a source can only do by blocking
+  net::steady_timer stop_;
+  int stop_requests_ = 0;
+  bool ready_ = false;
+};
+
+}  // namespace weir::bridge

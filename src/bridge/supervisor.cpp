@@ -1,0 +1,181 @@
+#include "bridge/supervisor.h"
+
+#include <array>
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace weir::bridge {
+namespace {
+
+constexpr Duration kBackoffMin = std::chrono::milliseconds(500);
+constexpr Duration kBackoffMax = std::chrono::seconds(30);
+/// A source that ran this long has recovered: the next failure is a first one.
+constexpr Duration kHealthy = std::chrono::seconds(60);
+
+}  // namespace
+
+std::string_view text(SourceState state) {
+  switch (state) {
+    case SourceState::kStarting: return "starting";
+    case SourceState::kRunning: return "running";
+    case SourceState::kBackingOff: return "backing_off";
+    case SourceState::kFinished: return "finished";
+    case SourceState::kFailed: return "failed";
+    case SourceState::kParked: return "parked";
+    case SourceState::kDisabled: return "disabled";
+    case SourceState::kStopped: return "stopped";
+  }
+  return "";
+}
+
+Supervisor::Supervisor(Deps deps, const config::SourceEntry& entry, std::uint64_t seed)
+    : deps_(std::move(deps)), entry_(entry), random_(seed), changed_(deps_.executor), interlude_done_(deps_.executor, net::steady_timer::time_point::max()) {}
+
+Supervisor::~Supervisor() = default;
+
+void Supervisor::wake() {
+  woken_ = true;
+  changed_.cancel();
+}
+
+void Supervisor::request_stop() {
+  stopping_ = true;
+  if (runner_) runner_->request_stop();
+  wake();
+}
+
+void Supervisor::cancel() {
+  stopping_ = true;
+  cancelled_ = true;
+  if (runner_) runner_->cancel();
+  wake();
+}
+
+net::awaitable<void> Supervisor::wait(std::optional<Duration> patience) {
+  if (!woken_) {
+    changed_.expires_at(patience ? net::steady_timer::clock_type::now() + *patience : net::steady_timer::time_point::max());
+    boost::system::error_code ignored;
+    co_await changed_.async_wait(net::redirect_error(net::use_awaitable, ignored));
+  }
+  woken_ = false;
+}
+
+net::awaitable<void> Supervisor::run() {
+  if (!entry_.enabled) state_ = SourceState::kDisabled;
+  while (!stopping_) {
+    if (state_ == SourceState::kStarting) {
+      const Instant began = deps_.clock.now().instant;
+      co_await live();
+      if (deps_.clock.now().instant - began >= kHealthy) failures_in_row_ = 0;
+    } else if (state_ == SourceState::kBackingOff) {
+      const int doublings = std::min(failures_in_row_++, 10);
+      const Duration ceiling = std::min(kBackoffMin * (1 << doublings), kBackoffMax);
+      const Duration pause = kBackoffMin / 2 + Duration(static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(ceiling.count()))));
+      co_await wait(pause);
+      if (!interlude_) {
+        state_ = SourceState::kStarting;
+        ++restarts_;
+      }
+    } else {
+      co_await wait(std::nullopt);
+    }
+    if (interlude_) {
+      const auto interlude = std::exchange(interlude_, nullptr);
+      interlude_result_ = co_await interlude();
+      interlude_done_.cancel();
+      // Whatever the source was before, a moved checkpoint is a reason to read it again.
+      if (state_ != SourceState::kDisabled) state_ = SourceState::kStarting;
+    }
+  }
+  if (state_ == SourceState::kRunning || state_ == SourceState::kStarting || state_ == SourceState::kBackingOff) {
+    state_ = SourceState::kStopped;
+  }
+  interlude_done_.cancel();
+}
+
+/// One life of the source.
+net::awaitable<void> Supervisor::live() {
+  Result<void> result;
+  SourceState after = SourceState::kStarting;
+  std::optional<Error> error;
+  try {
+    SourceContext context{entry_.name, deps_.executor, deps_.log, deps_.clock};
+    source_ = entry_.connector->make_source(entry_.settings, std::move(context));
+    ShardDeps shard_deps{deps_.executor, *source_, deps_.invoker, deps_.checkpoints, deps_.dead_letters, deps_.log, deps_.clock, entry_.function};
+    runner_ = std::make_unique<MappingRunner>(std::move(shard_deps), entry_.name, entry_.settings->mapping, random_.next());
+    state_ = SourceState::kRunning;
+    deps_.log.debug("source.started", {{"source", entry_.name}, {"type", entry_.connector->type}});
+    result = co_await runner_->run();
+    if (!result) {
+      error = result.error();
+      after = is_transient(error->code()) ? SourceState::kBackingOff : SourceState::kFailed;
+    } else if (!stopping_ && !interlude_) {
+      after = SourceState::kFinished;
+    }
+  } catch (const BrokenBelief& broken) {
+    error = Error(ErrorCode::kInternal, broken.what());
+    after = SourceState::kParked;
+  } catch (const std::exception& thrown) {
+    error = Error(ErrorCode::kSourceFailed, thrown.what());
+    after = SourceState::kBackingOff;
+  }
+  if (runner_) {
+    for (const ShardStatus& shard : runner_->shards()) closed_[shard.shard] += shard.counters;
+    for (const auto& [shard, counters] : runner_->closed()) closed_[shard] += counters;
+  }
+  runner_.reset();
+  source_.reset();
+  state_ = after;
+  if (error) failed(after, *error);
+  if (after == SourceState::kFinished) {
+    error_.clear();
+    deps_.log.info("source.finished", {{"source", entry_.name}, {"records", status().counters.settled_events}});
+  }
+}
+
+void Supervisor::failed(SourceState state, const Error& error) {
+  const std::string what = error.describe();
+  const LogLevel level = state == SourceState::kBackingOff ? LogLevel::kWarn : LogLevel::kError;
+  // The same failure again is no news.
+  if (what != error_ || state != SourceState::kBackingOff) {
+    const std::array<LogField, 4> fields{LogField("source", entry_.name), LogField("code", text(error.code())),
+                                         LogField("message", what), LogField("state", text(state))};
+    deps_.log.write(level, "source.failed", fields);
+  }
+  error_ = what;
+}
+
+net::awaitable<Result<void>> Supervisor::while_stopped(std::function<net::awaitable<Result<void>>()> what) {
+  if (interlude_ || interlude_result_) co_return Error(ErrorCode::kSourceFailed, "its checkpoints are being moved already");
+  interlude_ = std::move(what);
+  if (runner_) runner_->request_stop();
+  wake();
+  while (!interlude_result_ && !stopping_) {
+    boost::system::error_code woken;
+    co_await interlude_done_.async_wait(net::redirect_error(net::use_awaitable, woken));
+  }
+  if (!interlude_result_) co_return Error(ErrorCode::kCancelled, "weir stops");
+  Result<void> result = std::move(*interlude_result_);
+  interlude_result_.reset();
+  co_return result;
+}
+
+SourceStatus Supervisor::status() const {
+  SourceStatus status;
+  status.name = entry_.name;
+  status.type = entry_.connector->type;
+  status.function = entry_.function;
+  status.state = state_;
+  status.error = error_;
+  status.restarts = restarts_;
+  for (const auto& [shard, counters] : closed_) status.counters += counters;
+  if (runner_) {
+    for (const auto& [shard, counters] : runner_->closed()) status.counters += counters;
+    status.shards = runner_->shards();
+    for (const ShardStatus& shard : status.shards) status.counters += shard.counters;
+  }
+  return status;
+}
+
+}  // namespace weir::bridge

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "bridge/mapping_runner.h"
+#include "config/config.h"
+#include "weir/base/random.h"
+
+namespace weir::bridge {
+
+enum class SourceState {
+  kStarting,    ///< not run yet
+  kRunning,
+  kBackingOff,  ///< failed; tried again by itself
+  kFinished,    ///< every shard ended
+  kFailed,      ///< failed in a way that trying again does not mend
+  kParked,      ///< weir broke a belief about itself here; the others go on
+  kDisabled,    ///< `enabled: false`
+  kStopped,     ///< drained, because weir stops
+};
+std::string_view text(SourceState state);
+
+/// What a source looks like from outside.
+struct SourceStatus {
+  std::string name;
+  std::string type;
+  std::string function;
+  SourceState state{};
+  std::string error;  ///< the last failure, "" when it runs
+  int restarts = 0;
+  std::vector<ShardStatus> shards;
+  engine::ShardCounters counters;  ///< of all shards, closed ones included
+};
+
+/// Keeps one source running: a source that fails is made anew with backoff and full jitter, alone. A broken belief parks it.
+class Supervisor {
+ public:
+  /// `deps.source` is not used; each life of the source has its own. Everything else outlives the supervisor.
+  struct Deps {
+    net::any_io_executor executor;
+    Invoker& invoker;
+    store::CheckpointStore& checkpoints;
+    store::DeadLetters& dead_letters;
+    Log& log;
+    const Clock& clock;
+  };
+  Supervisor(Deps deps, const config::SourceEntry& entry, std::uint64_t seed);
+  ~Supervisor();
+
+  /// Until request_stop() was obeyed.
+  net::awaitable<void> run();
+  void request_stop();
+  void cancel();
+
+  /// Stops reading the source, does `what`, and goes on. Only one at a time.
+  net::awaitable<Result<void>> while_stopped(std::function<net::awaitable<Result<void>>()> what);
+
+  SourceStatus status() const;
+  const config::SourceEntry& entry() const { return entry_; }
+
+ private:
+  net::awaitable<void> live();
+  net::awaitable<void> wait(std::optional<Duration> patience);
+  void failed(SourceState state, const Error& error);
+  void wake();
+
+  Deps deps_;
+  const config::SourceEntry& entry_;
+  Random random_;
+  net::steady_timer changed_;
+  bool woken_ = false;
+  bool stopping_ = false;
+  bool cancelled_ = false;
+  SourceState state_ = SourceState::kStarting;
+  std::string error_;
+  int restarts_ = 0;
+  int failures_in_row_ = 0;
+  std::unique_ptr<PollSource> source_;
+  std::unique_ptr<MappingRunner> runner_;
+  std::map<std::string, engine::ShardCounters> closed_;  ///< of former lives
+  std::function<net::awaitable<Result<void>>()> interlude_;
+  std::optional<Result<void>> interlude_result_;
+  net::steady_timer interlude_done_;
+};
+
+}  // namespace weir::bridge

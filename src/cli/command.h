@@ -1,0 +1,36 @@
+#pragma once
+
+#include <CLI/App.hpp>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+#include "weir/base/error.h"
+
+namespace weir::cli {
+
+// Exit statuses, as docs/commands.md and every --help say.
+inline constexpr int kDone = 0;
+inline constexpr int kFailed = 1;        ///< the command could not do its work; `invoke`: the function answered with an error
+inline constexpr int kBadCall = 2;       ///< wrong arguments, or a configuration with mistakes
+inline constexpr int kNotDelivered = 3;  ///< `invoke`: the function could not be reached or started
+
+/// Adds one command to the program. `chosen` is set to what does its work when the command line names it.
+using Work = std::function<int()>;
+void add_run(CLI::App& app, Work& chosen);
+void add_validate(CLI::App& app, Work& chosen);
+void add_invoke(CLI::App& app, Work& chosen);
+void add_status(CLI::App& app, Work& chosen);
+void add_checkpoint(CLI::App& app, Work& chosen);
+void add_event(CLI::App& app, Work& chosen);
+
+/// Reads the configuration; prints every mistake on stderr when there are some. `consequence`: "nothing was started".
+std::optional<config::Config> load_config(const std::vector<std::string>& files, std::string_view consequence);
+
+/// Prints "weir: ..." on stderr and gives back the exit status.
+int complain(const Error& error, int status = kFailed);
+int complain(std::string_view sentence, int status);
+
+}  // namespace weir::cli

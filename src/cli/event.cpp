@@ -1,0 +1,72 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "connectors/table.h"
+
+namespace weir::cli {
+namespace {
+
+/// Changes what stands at a dotted path ("Records.0.kinesis.partitionKey"). The value is JSON where it can be read as such, else a text.
+bool set_value(nlohmann::ordered_json& event, const std::string& path, const std::string& value) {
+  nlohmann::ordered_json* at = &event;
+  std::size_t begin = 0;
+  while (begin <= path.size()) {
+    const std::size_t end = std::min(path.find('.', begin), path.size());
+    const std::string part = path.substr(begin, end - begin);
+    begin = end + 1;
+    if (at->is_object() && at->contains(part)) {
+      at = &(*at)[part];
+      continue;
+    }
+    std::size_t index = 0;
+    const bool numeric = std::from_chars(part.data(), part.data() + part.size(), index).ptr == part.data() + part.size() && !part.empty();
+    if (!at->is_array() || !numeric || index >= at->size()) return false;
+    at = &(*at)[index];
+  }
+  auto parsed = nlohmann::ordered_json::parse(value, nullptr, false);
+  *at = parsed.is_discarded() ? nlohmann::ordered_json(value) : std::move(parsed);
+  return true;
+}
+
+}  // namespace
+
+void add_event(CLI::App& app, Work& chosen) {
+  struct Options {
+    std::string source;
+    std::vector<std::string> changes;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("event", "Prints a sample event of a source, made by the code that makes real ones.");
+  std::string types;
+  for (const ConnectorEntry& entry : connectors()) types += (types.empty() ? "" : ", ") + std::string(entry.type);
+  command->add_option("SOURCE", options->source, "The type of source: " + types + ".")->required();
+  command->add_option("--set", options->changes, "PATH=VALUE: changes a member, for example Records.0.kinesis.partitionKey=abc.");
+  command->footer("Example: weir event kafka | weir invoke hello --event -\nExit status: 0, or 2 when there is no such source or member.");
+  command->callback([options, types, &chosen] {
+    chosen = [options, types] {
+      const auto entry = std::ranges::find(connectors(), std::string_view(options->source), &ConnectorEntry::type);
+      if (entry == connectors().end()) return complain("event: no source type " + options->source + "; there is " + types, kBadCall);
+      std::string text = entry->sample_event();
+      if (!options->changes.empty()) {
+        auto event = nlohmann::ordered_json::parse(text);
+        for (const std::string& change : options->changes) {
+          const std::size_t equals = change.find('=');
+          if (equals == std::string::npos) return complain("event: --set takes PATH=VALUE, not " + change, kBadCall);
+          if (!set_value(event, change.substr(0, equals), change.substr(equals + 1))) {
+            return complain("event: the event has no " + change.substr(0, equals), kBadCall);
+          }
+        }
+        text = event.dump();
+      }
+      std::cout << text << "\n";
+      return kDone;
+    };
+  });
+}
+
+}  // namespace weir::cli

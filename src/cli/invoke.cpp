@@ -1,0 +1,153 @@
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_future.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "bridge/invoker.h"
+#include "cli/command.h"
+#include "cli/endpoints.h"
+#include "observe/log_sink.h"
+#include "weir/base/random.h"
+
+namespace weir::cli {
+namespace {
+
+struct Options {
+  std::string function;
+  std::vector<std::string> files{"weir.yaml"};
+  std::string event;
+  std::string qualifier;
+  bool log = false;
+};
+
+/// A folder of this call's own, gone with it.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() : path_((std::filesystem::temp_directory_path() / "weir-invoke-XXXXXX").string()) {
+    made_ = ::mkdtemp(path_.data()) != nullptr;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;  // what is left of it is in the temporary folder anyway
+    if (made_) std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  bool made() const { return made_; }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  bool made_ = false;
+};
+
+/// The event's bytes, or the exit status with the reason said.
+std::optional<std::string> read_event(const std::string& from) {
+  if (from.empty()) return "{}";  // an empty body is legal, the handler sees {}
+  std::string event;
+  if (from == "-") {
+    event.assign(std::istreambuf_iterator<char>(std::cin), {});
+  } else {
+    std::ifstream file(from, std::ios::binary);
+    if (!file) {
+      complain("invoke: " + from + ": cannot be read", kBadCall);
+      return std::nullopt;
+    }
+    event.assign(std::istreambuf_iterator<char>(file), {});
+  }
+  if (event.empty()) return "{}";
+  if (event.size() > kMaxRequestBytes) {
+    complain("RequestEntityTooLargeException: Request must be smaller than 6291456 bytes for the InvokeFunction operation", kBadCall);
+    return std::nullopt;
+  }
+  if (!nlohmann::json::accept(event)) {
+    complain("InvalidRequestContentException: Could not parse request body into json: " + from + " is not JSON", kBadCall);
+    return std::nullopt;
+  }
+  return event;
+}
+
+net::awaitable<Outcome> call(LambdaEndpoint& endpoint, bridge::Invoker& invoker, Invocation invocation) {
+  Outcome outcome = co_await invoker.invoke(std::move(invocation), Instant::max());
+  co_await endpoint.close();
+  co_return outcome;
+}
+
+int report(const Outcome& outcome, bool log) {
+  if (log && !outcome.log_tail.empty()) std::cerr << outcome.log_tail << (outcome.log_tail.ends_with('\n') ? "" : "\n");
+  if (const auto* done = std::get_if<Succeeded>(&outcome.what)) {
+    std::cout << done->payload << "\n";
+    return kDone;
+  }
+  if (const auto* failed = std::get_if<FunctionFailed>(&outcome.what)) {
+    std::cout << failed->payload << "\n";
+    return kFailed;
+  }
+  if (const auto* throttled = std::get_if<Throttled>(&outcome.what)) {
+    return complain("TooManyRequestsException: Rate Exceeded. (" + std::string(text(throttled->reason)) + ")", kNotDelivered);
+  }
+  if (const auto* service = std::get_if<ServiceFailed>(&outcome.what)) {
+    return complain((service->status == 404 ? "ResourceNotFoundException: " : "ServiceException: ") + service->message,
+                    service->status == 404 ? kBadCall : kNotDelivered);
+  }
+  return complain("the call was called off", kNotDelivered);
+}
+
+int invoke(const Options& options) {
+  const auto config = load_config(options.files, "nothing was invoked");
+  if (!config) return kBadCall;
+  const bool latest = options.qualifier.empty() || options.qualifier == "$LATEST";
+  const auto function = config->functions.find(options.function);
+  if (function == config->functions.end() || !latest) {
+    return complain("ResourceNotFoundException: Function not found: " + bridge::function_arn(options.function) + ":" +
+                        (latest ? "$LATEST" : options.qualifier),
+                    kBadCall);
+  }
+  auto event = read_event(options.event);
+  if (!event) return kBadCall;
+  const TemporaryFolder folder;
+  if (!folder.made()) return complain("no temporary folder can be made at " + folder.path(), kNotDelivered);
+  net::io_context context(1);
+  const SystemClock clock;
+  observe::LogSink log(STDERR_FILENO, observe::LogFormat::kText, LogLevel::kWarn, clock);
+  auto endpoint = make_endpoint(context.get_executor(), function->second, folder.path(), log, clock);
+  if (!endpoint) return complain(endpoint.error(), kNotDelivered);
+  bridge::Invoker invoker(config->concurrency);
+  if (auto added = invoker.add(options.function, **endpoint, function->second.reserved_concurrent_executions); !added) {
+    return complain(added.error(), kBadCall);
+  }
+  Invocation invocation;
+  invocation.function = options.function;
+  invocation.qualifier = options.qualifier;
+  invocation.request_id = Random(seed_from_system()).uuid();
+  invocation.payload = std::move(*event);
+  invocation.log_tail = options.log;
+  auto outcome = net::co_spawn(context, call(**endpoint, invoker, std::move(invocation)), net::use_future);
+  context.run();
+  return report(outcome.get(), options.log);
+}
+
+}  // namespace
+
+void add_invoke(CLI::App& app, Work& chosen) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("invoke", "Invokes a function once and prints what it answered.");
+  command->add_option("FUNCTION", options->function, "The function's name in the configuration.")->required();
+  command->add_option("--config", options->files, "Configuration files.")->capture_default_str();
+  command->add_option("--event", options->event, "A file with the event, or - for standard input; {} when not given.");
+  command->add_option("--qualifier", options->qualifier, "$LATEST, the only version there is of a function that weir runs itself.");
+  command->add_flag("--log", options->log, "Prints the last 4 KB of the function's log on stderr.");
+  command->footer("Example: weir event kafka | weir invoke hello --event - --log\n"
+                  "Exit status: 0 success, 1 function error, 2 bad call, 3 not delivered.");
+  command->callback([options, &chosen] { chosen = [options] { return invoke(*options); }; });
+}
+
+}  // namespace weir::cli

@@ -1,0 +1,61 @@
+#include "cli/progress.h"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace weir::cli {
+namespace {
+
+/// Seconds as a person reads them: "0.4 s", "12 s", "3.2 min", "5.1 h".
+std::string age(Duration duration) {
+  const double seconds = as_seconds(duration);
+  char buffer[32];
+  if (seconds < 10) {
+    std::snprintf(buffer, sizeof buffer, "%.1f s", seconds);
+  } else if (seconds < 120) {
+    std::snprintf(buffer, sizeof buffer, "%.0f s", seconds);
+  } else if (seconds < 7200) {
+    std::snprintf(buffer, sizeof buffer, "%.1f min", seconds / 60);
+  } else {
+    std::snprintf(buffer, sizeof buffer, "%.1f h", seconds / 3600);
+  }
+  return buffer;
+}
+
+}  // namespace
+
+std::string Progress::draw(const bridge::BridgeStatus& status, Instant now) {
+  std::string out = erase();
+  for (const bridge::SourceStatus& source : status.sources) {
+    Seen& seen = seen_[source.name];
+    if (seen.at != Instant{} && now > seen.at) {
+      seen.rate = static_cast<double>(source.counters.settled_events - seen.settled) / as_seconds(now - seen.at);
+    }
+    seen.settled = source.counters.settled_events;
+    seen.at = now;
+    Duration oldest{0};
+    std::size_t in_flight = 0;
+    for (const bridge::ShardStatus& shard : source.shards) {
+      oldest = std::max(oldest, shard.iterator_age);
+      in_flight += shard.in_flight ? 1 : 0;
+    }
+    char line[256];
+    std::snprintf(line, sizeof line, "%-18s %-11s %9.0f records/s  %4zu in flight  IteratorAge %8s  %6lu errors  %9lu done",
+                  source.name.c_str(), std::string(bridge::text(source.state)).c_str(), seen.rate, in_flight, age(oldest).c_str(),
+                  static_cast<unsigned long>(source.counters.function_errors + source.counters.service_errors),
+                  static_cast<unsigned long>(source.counters.settled_events));
+    out.append(std::string_view(line).substr(0, columns_ > 1 ? columns_ - 1 : 0)).append("\n");
+    ++lines_;
+  }
+  return out;
+}
+
+std::string Progress::erase() {
+  if (lines_ == 0) return {};
+  // Up to the first of the lines, then everything below it away.
+  std::string out = "\x1b[" + std::to_string(lines_) + "A\r\x1b[J";
+  lines_ = 0;
+  return out;
+}
+
+}  // namespace weir::cli

@@ -1,0 +1,163 @@
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/use_future.hpp>
+#include <csignal>
+#include <iostream>
+#include <memory>
+
+#include "bridge/bridge.h"
+#include "cli/command.h"
+#include "cli/endpoints.h"
+#include "cli/progress.h"
+#include "gateway/admin.h"
+#include "http/server.h"
+#include "observe/log_sink.h"
+#include "runtime/task_scope.h"
+
+namespace weir::cli {
+namespace {
+
+struct Options {
+  std::vector<std::string> files;
+  std::string log_format;
+  std::string log_level = "info";
+  bool until_finished = false;
+};
+
+/// Everything that runs, in one thread.
+class Daemon {
+ public:
+  Daemon(const Options& options, config::Config config)
+      : options_(options),
+        config_(std::move(config)),
+        terminal_(::isatty(STDERR_FILENO) != 0 && options.log_format.empty()),
+        log_(STDERR_FILENO, log_format(options), log_level(options.log_level), clock_) {}
+
+  int run() {
+    auto store = store::StateFolder::open(config_.state);
+    if (!store) return complain(store.error().during("opening the state folder"));
+    bridge::Endpoints endpoints;
+    for (const auto& [name, function] : config_.functions) {
+      auto endpoint = make_endpoint(context_.get_executor(), function, config_.state, log_, clock_);
+      if (!endpoint) return complain(endpoint.error());
+      endpoints.emplace(name, std::move(*endpoint));
+    }
+    bridge::Bridge bridge(context_.get_executor(), config_, **store, std::move(endpoints), log_, clock_);
+    auto admin = http::Server::listen(context_.get_executor(), config_.admin, gateway::admin_handler(bridge), {});
+    if (!admin) return complain(admin.error().during("opening the admin address"));
+    log_.info("admin.listening", {{"address", (*admin)->address()}});
+    auto served = net::co_spawn(context_, serve(bridge, **admin), net::use_future);
+    context_.run();
+    served.get();
+    return status_;
+  }
+
+ private:
+  static observe::LogFormat log_format(const Options& options) {
+    if (options.log_format.empty()) return ::isatty(STDERR_FILENO) != 0 ? observe::LogFormat::kText : observe::LogFormat::kJson;
+    return options.log_format == "json" ? observe::LogFormat::kJson : observe::LogFormat::kText;
+  }
+
+  static LogLevel log_level(const std::string& word) {
+    for (LogLevel level : {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn}) {
+      if (word == text(level)) return level;
+    }
+    return LogLevel::kError;
+  }
+
+  net::awaitable<void> serve(bridge::Bridge& bridge, http::Server& admin) {
+    runtime::TaskScope helpers(context_.get_executor());
+    helpers.spawn(obey_signals(bridge));
+    if (terminal_) helpers.spawn(show(bridge));
+    if (options_.until_finished) helpers.spawn(stop_when_finished(bridge));
+    co_await bridge.run();
+    helpers.cancel();
+    co_await helpers.join();
+    co_await admin.close();
+  }
+
+  net::awaitable<void> obey_signals(bridge::Bridge& bridge) {
+    net::signal_set signals(context_.get_executor(), SIGINT, SIGTERM, SIGHUP);
+    for (;;) {
+      boost::system::error_code error;
+      const int number = co_await signals.async_wait(net::redirect_error(net::use_awaitable, error));
+      if (error) co_return;
+      if (number == SIGHUP) {
+        log_.warn("reload.refused", {{"message", "this version reads its configuration once, at its start; restart it instead"}});
+      } else {
+        bridge.request_stop();
+      }
+    }
+  }
+
+  net::awaitable<void> stop_when_finished(bridge::Bridge& bridge) {
+    net::steady_timer timer(context_.get_executor());
+    while (!bridge.finished()) {
+      timer.expires_after(std::chrono::milliseconds(20));
+      co_await timer.async_wait(net::use_awaitable);
+    }
+    for (const bridge::SourceStatus& source : bridge.status().sources) {
+      if (source.state == bridge::SourceState::kFailed || source.state == bridge::SourceState::kParked) status_ = kFailed;
+    }
+    bridge.request_stop();
+  }
+
+  /// A line per source at the foot of the terminal, refreshed twice a second; log lines scroll above it.
+  net::awaitable<void> show(bridge::Bridge& bridge) {
+    struct winsize size {};
+    const bool known = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    Progress progress(known ? size.ws_col : 120);
+    log_.around_lines([&] { std::cerr << progress.erase() << std::flush; }, nullptr);
+    net::steady_timer timer(context_.get_executor());
+    boost::system::error_code error;
+    while (!error) {
+      std::cerr << progress.draw(bridge.status(), clock_.now().instant) << std::flush;
+      timer.expires_after(std::chrono::milliseconds(500));
+      co_await timer.async_wait(net::redirect_error(net::use_awaitable, error));
+    }
+    log_.around_lines(nullptr, nullptr);
+    std::cerr << progress.draw(bridge.status(), clock_.now().instant) << std::flush;
+  }
+
+  const Options& options_;
+  config::Config config_;
+  SystemClock clock_;
+  bool terminal_;
+  observe::LogSink log_;
+  net::io_context context_{1};
+  int status_ = kDone;
+};
+
+}  // namespace
+
+void add_run(CLI::App& app, Work& chosen) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("run", "Runs the bridge until SIGTERM or SIGINT.");
+  command->add_option("CONFIG", options->files, "Configuration files; functions and sources of several add up.")->required();
+  command->add_option("--log-format", options->log_format, "How log lines are written to stderr; text on a terminal, else json.")
+      ->check(CLI::IsMember({"json", "text"}));
+  command->add_option("--log-level", options->log_level, "The least level that is logged.")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
+      ->capture_default_str();
+  command->add_flag("--until-finished", options->until_finished, "Ends when every source has come to its end, as files do.");
+  command->footer("Example: weir run weir.yaml\n"
+                  "The first SIGTERM or SIGINT drains: in-flight invocations end, checkpoints are written. A second one ends at once.\n"
+                  "Exit status: 0, 1 when it could not start or (--until-finished) a source failed, 2 for a configuration with mistakes.");
+  command->callback([options, &chosen] {
+    chosen = [options] {
+      auto config = load_config(options->files, "nothing was started");
+      if (!config) return kBadCall;
+      return Daemon(*options, std::move(*config)).run();
+    };
+  });
+}
+
+}  // namespace weir::cli

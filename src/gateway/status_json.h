@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "bridge/bridge.h"
+
+namespace weir::gateway {
+
+/// What /status serves and `weir status --json` prints. Ages in seconds, positions as text, times ISO 8601.
+std::string status_json(const bridge::BridgeStatus& status);
+
+/// What /checkpoints serves: [{"source","shard","position","saved_at"}], position null where there is none.
+std::string checkpoints_json(const std::vector<bridge::CheckpointRow>& rows);
+
+/// What /metrics serves: the Prometheus text exposition, with the names of docs/metrics.md.
+std::string metrics_text(const bridge::BridgeStatus& status);
+
+}  // namespace weir::gateway
