@@ -4,7 +4,9 @@
 
 namespace weir::engine {
 
-ConcurrencyLedger::ConcurrencyLedger(int account) : account_(account) { WEIR_ASSERT(account >= 1); }
+ConcurrencyLedger::ConcurrencyLedger(int account) : account_(account) {
+  WEIR_ASSERT(account >= 1);
+}
 
 ConcurrencyUse& ConcurrencyLedger::use(std::string_view function) {
   const auto found = functions_.find(function);
@@ -18,8 +20,10 @@ Result<void> ConcurrencyLedger::reserve(std::string_view function, std::optional
   const bool takes_more = executions.value_or(0) > mine.reserved.value_or(0);
   if (takes_more && account_ - reserved_after < kUnreservedMinimum) {
     return Error(ErrorCode::kConfigInvalid,
-                 "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its "
-                 "minimum value of [" + std::to_string(kUnreservedMinimum) + "].");
+                 "Specified ReservedConcurrentExecutions for function decreases account's "
+                 "UnreservedConcurrentExecution below its "
+                 "minimum value of [" +
+                     std::to_string(kUnreservedMinimum) + "].");
   }
   // Running calls change pools together with their function.
   if (mine.reserved.has_value() && !executions.has_value()) executing_unreserved_ += mine.executing;

@@ -13,10 +13,10 @@ namespace weir::engine {
 
 /// What one function holds of the account's concurrency, and what was refused to it.
 struct ConcurrencyUse {
-  int executing = 0;               ///< ConcurrentExecutions, now
-  int executing_max = 0;           ///< its highest value so far
-  std::uint64_t throttles = 0;     ///< Throttles
-  std::optional<int> reserved;     ///< ReservedConcurrentExecutions, when set
+  int executing = 0;            ///< ConcurrentExecutions, now
+  int executing_max = 0;        ///< its highest value so far
+  std::uint64_t throttles = 0;  ///< Throttles
+  std::optional<int> reserved;  ///< ReservedConcurrentExecutions, when set
 };
 
 /// Who may run now: the account's concurrency, what functions reserved of it, and what is left for the others.
@@ -30,8 +30,8 @@ class ConcurrencyLedger {
   /// `account`: the account's limit, at least 1.
   explicit ConcurrencyLedger(int account);
 
-  /// Reserves for a function; 0 blocks it, nothing takes a reservation away. Calls that run are not stopped. Refused with
-  /// AWS's text when less than the minimum would stay unreserved.
+  /// Reserves for a function; 0 blocks it, nothing takes a reservation away. Calls that run are not stopped. Refused
+  /// with AWS's text when less than the minimum would stay unreserved.
   Result<void> reserve(std::string_view function, std::optional<int> executions);
 
   /// A permit, or why there is none. Every permit is given back by release().

@@ -8,8 +8,8 @@
 
 namespace weir::engine {
 
-/// What one function's invocations came to, for the metrics of the same names (monitoring-metrics-types). Throttles are counted
-/// by the ConcurrencyLedger, which refuses.
+/// What one function's invocations came to, for the metrics of the same names (monitoring-metrics-types). Throttles are
+/// counted by the ConcurrencyLedger, which refuses.
 class InvocationMeter {
  public:
   /// Upper bounds of the Duration histogram in seconds; one more bucket holds the rest.

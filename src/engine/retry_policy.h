@@ -10,8 +10,8 @@ namespace weir::engine {
 
 /// When a failed batch is tried again, and when no more. Ranges as AWS has them (botocore lambda).
 struct RetryLimits {
-  int maximum_retry_attempts = -1;                 ///< -1 (no limit) to 10000; the first call is not counted
-  std::optional<Duration> maximum_record_age;      ///< 60 s to 604800 s, or none (-1)
+  int maximum_retry_attempts = -1;             ///< -1 (no limit) to 10000; the first call is not counted
+  std::optional<Duration> maximum_record_age;  ///< 60 s to 604800 s, or none (-1)
   Duration backoff_min = std::chrono::milliseconds(200);
   Duration backoff_max = std::chrono::minutes(1);
 };

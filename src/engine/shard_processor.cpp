@@ -7,9 +7,12 @@ namespace weir::engine {
 
 std::string_view text(DiscardCondition condition) {
   switch (condition) {
-    case DiscardCondition::kRetryAttemptsExhausted: return "RetryAttemptsExhausted";
-    case DiscardCondition::kRecordAgeExceeded: return "RecordAgeExceeded";
-    case DiscardCondition::kMaximumPayloadSizeExceeded: return "MaximumPayloadSizeExceeded";
+    case DiscardCondition::kRetryAttemptsExhausted:
+      return "RetryAttemptsExhausted";
+    case DiscardCondition::kRecordAgeExceeded:
+      return "RecordAgeExceeded";
+    case DiscardCondition::kMaximumPayloadSizeExceeded:
+      return "MaximumPayloadSizeExceeded";
   }
   return "";
 }
@@ -63,8 +66,8 @@ void ShardProcessor::on_outcome(Moment now, BatchId id, const Outcome& outcome) 
         wait();
       }
     }
-    // A throttle uses up no attempt. The quota counts runs of the function, and this one never ran; only age ends a throttled
-    // batch (services-kinesis-parameters), so the shard may stand still here for days.
+    // A throttle uses up no attempt. The quota counts runs of the function, and this one never ran; only age ends a
+    // throttled batch (services-kinesis-parameters), so the shard may stand still here for days.
     void operator()(const Throttled&) {
       ++shard.counters_.throttles;
       shard.counters_.failed_invoke_events += batch.records.size();
@@ -117,7 +120,9 @@ void ShardProcessor::on_discarded(Moment now, BatchId id, bool kept) {
   advance(now);
 }
 
-void ShardProcessor::on_tick(Moment now) { advance(now); }
+void ShardProcessor::on_tick(Moment now) {
+  advance(now);
+}
 
 void ShardProcessor::request_stop(Moment now) {
   if (state_ == State::kRunning) state_ = State::kStopping;
@@ -162,8 +167,8 @@ void ShardProcessor::advance(Moment now) {
   }
 }
 
-/// Gives up what was not begun: it is read again after the checkpoint. What is in flight is waited for, and records that were
-/// already given up on are still kept, unless the store refuses.
+/// Gives up what was not begun: it is read again after the checkpoint. What is in flight is waited for, and records
+/// that were already given up on are still kept, unless the store refuses.
 void ShardProcessor::drain(Moment now) {
   read_.clear();
   forming_.reset();
@@ -216,8 +221,8 @@ void ShardProcessor::start_or_discard(Moment now, Batch& batch) {
   if (batch.state == BatchState::kToDiscard) {
     batch.state = BatchState::kDiscarding;
     discard_in_flight_ = true;
-    actions_.emplace_back(Discard{batch.id, batch.request_id, batch.records, batch.condition, std::max(batch.attempts, 1),
-                                  batch.error ? &*batch.error : nullptr});
+    actions_.emplace_back(Discard{batch.id, batch.request_id, batch.records, batch.condition,
+                                  std::max(batch.attempts, 1), batch.error ? &*batch.error : nullptr});
     return;
   }
   // Only the expired front goes; newer records of the batch are still handed over ([stackd notes], section 5.1).
@@ -238,11 +243,12 @@ void ShardProcessor::start_or_discard(Moment now, Batch& batch) {
   counters_.iterator_age = std::max(Duration(0), now.wall - batch.records.back().arrival);
   counters_.invoked_events += batch.records.size();
   ++counters_.invocations;
-  actions_.emplace_back(Invoke{batch.id, batch.request_id, batch.records, payload_bytes, batch.attempts + 1, counters_.iterator_age});
+  actions_.emplace_back(
+      Invoke{batch.id, batch.request_id, batch.records, payload_bytes, batch.attempts + 1, counters_.iterator_age});
 }
 
-/// Takes the first `count` records out of the top batch, to be discarded before the rest goes on. The rest is another batch than
-/// before: it has a new request id and all its attempts again.
+/// Takes the first `count` records out of the top batch, to be discarded before the rest goes on. The rest is another
+/// batch than before: it has a new request id and all its attempts again.
 void ShardProcessor::split_front(Batch& batch, std::size_t count, DiscardCondition condition) {
   if (count < batch.records.size()) {
     auto rest = new_batch();

@@ -10,21 +10,22 @@
 #include <variant>
 #include <vector>
 
-#include "engine/retry_policy.h"
 #include "weir/base/error.h"
 #include "weir/base/random.h"
 #include "weir/base/time.h"
 #include "weir/event/invocation.h"
 #include "weir/event/record.h"
 
+#include "engine/retry_policy.h"
+
 namespace weir::engine {
 
 /// What bounds a batch. A batch is released when the first of them is reached (invocation-eventsourcemapping).
 struct BatchLimits {
-  std::size_t batch_size = 100;                     ///< records, 1 to 10000
-  Duration window{0};                               ///< 0 to 300 s; opens with the first record of a batch, 0 = never wait
-  std::size_t max_payload_bytes = kMaxRequestBytes; ///< of the whole event's JSON
-  std::size_t envelope_bytes = 0;                   ///< what the event's JSON has beside its records
+  std::size_t batch_size = 100;  ///< records, 1 to 10000
+  Duration window{0};            ///< 0 to 300 s; opens with the first record of a batch, 0 = never wait
+  std::size_t max_payload_bytes = kMaxRequestBytes;  ///< of the whole event's JSON
+  std::size_t envelope_bytes = 0;                    ///< what the event's JSON has beside its records
 };
 
 /// What bounds a shard's memory. A full buffer reads no further.
@@ -75,7 +76,8 @@ struct Discard {
   std::span<const Record> records;  ///< valid until on_discarded()
   DiscardCondition condition{};
   int approximate_invoke_count = 1;
-  /// The function error that used up the last attempt; null when the records were too old or too large, as in AWS's record.
+  /// The function error that used up the last attempt; null when the records were too old or too large, as in AWS's
+  /// record.
   const FunctionFailed* error = nullptr;
 };
 
@@ -88,30 +90,32 @@ using Action = std::variant<Fetch, Invoke, Checkpoint, Discard, Drained>;
 
 /// What one shard has done, for the metrics of the same names (monitoring-metrics-types). Counters never go back.
 struct ShardCounters {
-  std::uint64_t polled_events = 0;         ///< PolledEventCount
-  std::uint64_t invoked_events = 0;        ///< InvokedEventCount; again on each retry
-  std::uint64_t failed_invoke_events = 0;  ///< FailedInvokeEventCount; throttled and undelivered ones included, as AWS does
-  std::uint64_t dropped_events = 0;        ///< DroppedEventCount: given up on, after they were kept
-  std::uint64_t settled_events = 0;        ///< done, one way or the other
-  std::uint64_t invocations = 0;           ///< batches sent, retries and throttled ones included
+  std::uint64_t polled_events = 0;   ///< PolledEventCount
+  std::uint64_t invoked_events = 0;  ///< InvokedEventCount; again on each retry
+  std::uint64_t failed_invoke_events =
+      0;                             ///< FailedInvokeEventCount; throttled and undelivered ones included, as AWS does
+  std::uint64_t dropped_events = 0;  ///< DroppedEventCount: given up on, after they were kept
+  std::uint64_t settled_events = 0;  ///< done, one way or the other
+  std::uint64_t invocations = 0;     ///< batches sent, retries and throttled ones included
   std::uint64_t function_errors = 0;
   std::uint64_t throttles = 0;
   std::uint64_t service_errors = 0;
   std::uint64_t checkpoints = 0;
-  std::uint64_t store_failures = 0;        ///< checkpoints and discards that the store refused; they are tried again
-  Duration iterator_age{0};                ///< of the last batch, as it was sent
+  std::uint64_t store_failures = 0;  ///< checkpoints and discards that the store refused; they are tried again
+  Duration iterator_age{0};          ///< of the last batch, as it was sent
 };
 
-/// One shard of Kinesis, DynamoDB Streams, Kafka or a file, as an event source mapping reads it: at most one batch in flight,
-/// order kept, a failed batch tried again until it succeeds, its limits are reached or it is kept as given up on.
-/// Pure: told what happened and when, answers with what to do. One owner, not thread-safe.
+/// One shard of Kinesis, DynamoDB Streams, Kafka or a file, as an event source mapping reads it: at most one batch in
+/// flight, order kept, a failed batch tried again until it succeeds, its limits are reached or it is kept as given up
+/// on. Pure: told what happened and when, answers with what to do. One owner, not thread-safe.
 ///
-/// The contract of every engine: after any on_*(), take next() until it is empty before waiting; every action that left gets
-/// exactly one answer, also when it failed or was called off; wake_at() may lie in the past, then tick at once.
+/// The contract of every engine: after any on_*(), take next() until it is empty before waiting; every action that left
+/// gets exactly one answer, also when it failed or was called off; wake_at() may lie in the past, then tick at once.
 /// Source: reference pages services-kinesis-*, kafka-*, invocation-eventsourcemapping; docs/semantics.md.
 ///
-/// How it is made, so that bisecting, partial responses, lanes and filters fit: work is a stack of batches (a bisected batch is
-/// replaced by its halves, left on top); what is done is a set of ordinal ranges whose contiguous front is the checkpoint.
+/// How it is made, so that bisecting, partial responses, lanes and filters fit: work is a stack of batches (a bisected
+/// batch is replaced by its halves, left on top); what is done is a set of ordinal ranges whose contiguous front is the
+/// checkpoint.
 class ShardProcessor {
  public:
   explicit ShardProcessor(ShardSettings settings);
@@ -150,9 +154,9 @@ class ShardProcessor {
     std::uint64_t first_ordinal = 0;
     std::size_t record_bytes = 0;  ///< of JSON: the records and the commas between them
     BatchState state = BatchState::kReady;
-    Instant due{};                 ///< not tried (or kept) before
-    int attempts = 0;              ///< runs of the function that failed; throttles are not among them
-    int failures = 0;              ///< failures in a row of any kind, for the backoff
+    Instant due{};     ///< not tried (or kept) before
+    int attempts = 0;  ///< runs of the function that failed; throttles are not among them
+    int failures = 0;  ///< failures in a row of any kind, for the backoff
     DiscardCondition condition{};
     std::optional<FunctionFailed> error;
   };
@@ -179,20 +183,22 @@ class ShardProcessor {
   void want_checkpoint(Moment now);
   void drain(Moment now);
   bool store_failing() const { return store_failures_in_row_ > 0; }
-  bool outstanding() const { return fetch_in_flight_ || invoke_in_flight_ || checkpoint_in_flight_ || discard_in_flight_; }
+  bool outstanding() const {
+    return fetch_in_flight_ || invoke_in_flight_ || checkpoint_in_flight_ || discard_in_flight_;
+  }
 
   ShardSettings settings_;
   RetryPolicy retry_;
   Random random_;
   State state_ = State::kRunning;
 
-  std::deque<Chunk> read_;       ///< oldest first
-  std::unique_ptr<Batch> forming_; ///< the batch that is being filled; never empty
-  Instant forming_opened_{};     ///< when its first record came
-  bool forming_full_ = false;    ///< the next record does not fit
+  std::deque<Chunk> read_;                    ///< oldest first
+  std::unique_ptr<Batch> forming_;            ///< the batch that is being filled; never empty
+  Instant forming_opened_{};                  ///< when its first record came
+  bool forming_full_ = false;                 ///< the next record does not fit
   std::vector<std::unique_ptr<Batch>> work_;  ///< a stack: the last one is worked on; all lie before the forming one
-  bool end_of_shard_ = false;    ///< nothing more to read
-  bool gave_back_ = false;       ///< draining gave up records that were read and not settled
+  bool end_of_shard_ = false;                 ///< nothing more to read
+  bool gave_back_ = false;                    ///< draining gave up records that were read and not settled
 
   std::uint64_t next_ordinal_ = 0;   ///< of the next record that enters a batch
   std::uint64_t settled_front_ = 0;  ///< all ordinals below are settled

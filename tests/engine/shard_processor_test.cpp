@@ -356,6 +356,20 @@ TEST_CASE("checkpoints") {
   }
 }
 
+TEST_CASE("what a source read is let go as soon as its last record is settled") {
+  ShardDriver drive(pairs());
+  drive.start();
+  drive.gives(3);
+  const std::weak_ptr<const void> first = drive.last_owner();
+  CHECK(drive.gives(1).empty());
+  const std::weak_ptr<const void> second = drive.last_owner();
+  drive.succeeds();  // 1-2; the third record of the first read is in the next batch
+  CHECK_FALSE(first.expired());
+  drive.succeeds();  // 3-4
+  CHECK(first.expired());
+  CHECK(second.expired());
+}
+
 TEST_CASE("a full buffer reads no further") {
   SECTION("by records: two batches ahead") {
     ShardDriver drive(pairs());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -90,6 +91,8 @@ class ShardDriver {
 
   engine::ShardProcessor& shard() { return shard_; }
   Moment now() const { return now_; }
+  /// What owns the bytes of the latest read.
+  std::weak_ptr<const void> last_owner() const { return last_owner_; }
   /// The latest of each kind of action.
   const engine::Fetch& fetch() const { return fetch_.value(); }
   const engine::Invoke& invoke() const { return invoke_.value(); }
@@ -112,6 +115,9 @@ class ShardDriver {
   }
 
   std::string tell_records(RecordBatch records) {
+    auto owner = std::make_shared<int>();
+    last_owner_ = owner;
+    records.owner = std::move(owner);
     shard_.on_records(now_, std::move(records));
     return wanted();
   }
@@ -143,6 +149,7 @@ class ShardDriver {
   engine::ShardProcessor shard_;
   Moment now_{Instant(std::chrono::hours(1)), WallTime(std::chrono::hours(24 * 365 * 50))};
   std::uint64_t last_position_ = 0;
+  std::weak_ptr<const void> last_owner_;
   std::optional<engine::Fetch> fetch_;
   std::optional<engine::Invoke> invoke_;
   std::optional<engine::Discard> discard_;

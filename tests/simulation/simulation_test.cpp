@@ -1,0 +1,60 @@
+#include <cstdlib>
+#include <string>
+
+#include <catch2/catch.hpp>
+
+#include "world.h"
+
+namespace {
+
+std::uint64_t number_from_environment(const char* name, std::uint64_t fallback) {
+  const char* text = std::getenv(name);
+  return text == nullptr || *text == '\0' ? fallback : std::stoull(text);
+}
+
+}  // namespace
+
+/// WEIR_SIM_SEED=n runs that world alone; WEIR_SIM_RUNS=n runs the worlds 1 to n.
+TEST_CASE("shards reach their end through faults, stops and crashes", "[simulation]") {
+  const std::uint64_t one = number_from_environment("WEIR_SIM_SEED", 0);
+  const std::uint64_t first = one > 0 ? one : 1;
+  const std::uint64_t last = one > 0 ? one : number_from_environment("WEIR_SIM_RUNS", 20'000);
+  weir::simulation::Figures met;
+  for (std::uint64_t seed = first; seed <= last; ++seed) {
+    weir::simulation::World world(seed, met);
+    while (world.step()) {
+    }
+    if (!world.broken_promise().empty()) {
+      FAIL("replay: WEIR_SIM_SEED=" << seed << "\n" << world.broken_promise() << "\n" << world.summary());
+    }
+  }
+
+  // A world that never meets a fault proves nothing about it.
+  if (last - first < 1000) return;
+  CHECK(met.records > 10 * met.worlds);
+  CHECK(met.crashes > met.worlds / 4);
+  CHECK(met.crashes_between_actions > met.worlds / 100);
+  CHECK(met.stops > met.worlds / 4);
+  CHECK(met.retries > met.worlds);
+  CHECK(met.throttled_by_ledger > met.worlds / 4);
+  CHECK(met.throttled > met.worlds / 4);
+  CHECK(met.service_errors > met.worlds / 4);
+  CHECK(met.cancelled > met.worlds / 10);
+  CHECK(met.never_answered > met.worlds / 10);
+  CHECK(met.ran_after_a_crash > met.worlds / 10);
+  CHECK(met.discards_attempts > met.worlds / 10);
+  CHECK(met.discards_age > met.worlds / 10);
+  CHECK(met.discards_size > met.worlds / 10);
+  CHECK(met.age_cut_a_batch > met.worlds / 100);
+  CHECK(met.checkpoints_coalesced > met.worlds / 10);
+  CHECK(met.refused > met.worlds / 4);
+  CHECK(met.lies > met.worlds / 100);
+  CHECK(met.reads_called_off > met.worlds / 10);
+  CHECK(met.reads_too_late > met.worlds / 100);
+  CHECK(met.windows_waited_for > met.worlds / 10);
+  CHECK(met.full_buffers > met.worlds / 10);
+  CHECK(met.wall_jumps > met.worlds / 10);
+  CHECK(met.ended > met.worlds / 10);
+  WARN(met.worlds << " worlds, " << met.records << " records, " << met.steps << " steps, " << met.invocations
+                  << " invocations, " << met.crashes << " crashes: every promise kept");
+}
