@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <filesystem>
+#include <memory>
 #include <system_error>
 
 #include "weir/base/json_writer.h"
@@ -173,7 +174,9 @@ SourceEntry read_source(const std::string& name, ModelNode& node, const Draft& d
   for (const ConnectorEntry& connector : draft.connectors) {
     variants.push_back({connector.type, connector.about, [&source, &connector](ConfigNode& settings) {
                           source.connector = &connector;
-                          source.settings = connector.read_config(settings);
+                          std::unique_ptr<SourceConfig> own = connector.read_config(settings);
+                          own->name = source.name;
+                          source.settings = std::move(own);
                         }});
   }
   node.variants("type", "The kind of source.", variants);

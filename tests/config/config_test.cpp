@@ -98,7 +98,7 @@ sources:
   CHECK(config.sources[0].connector == &fake_connectors()[1]);
   CHECK(config.sources[0].function == "resize-1_a");
   CHECK_FALSE(config.sources[0].enabled);
-  CHECK(config.sources[0].settings != nullptr);
+  CHECK(config.sources[0].settings->name == "up.loads");
   CHECK(config.sources[1].name == "another");
   CHECK(config.sources[1].enabled);
 }
