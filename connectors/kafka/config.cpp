@@ -59,7 +59,7 @@ void read_servers(ConfigNode& node, KafkaConfig& config) {
                   .min_items = 1});
   for (const std::string& text : given) {
     std::string_view rest = text;
-    while (!rest.empty()) {
+    do {
       const std::size_t comma = std::min(rest.find(','), rest.size());
       const std::string_view server = rest.substr(0, comma);
       rest.remove_prefix(std::min(comma + 1, rest.size()));
@@ -69,7 +69,7 @@ void read_servers(ConfigNode& node, KafkaConfig& config) {
       }
       if (!config.bootstrap_servers.empty()) config.bootstrap_servers += ',';
       config.bootstrap_servers += server;
-    }
+    } while (!rest.empty());
   }
 }
 
