@@ -34,6 +34,7 @@ endif()
 add_library(weir_options INTERFACE)
 target_compile_options(weir_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
                        -Wno-missing-field-initializers  # designated initializers leave members at their defaults on purpose
+                       $<$<BOOL:${WEIR_SANITIZE}>:-Wno-maybe-uninitialized>  # g++ 12 sees ghosts when it instruments
                        -Wno-mismatched-new-delete  # g++ 12 sees it in every coroutine whose frame asio allocates
                        $<$<BOOL:${WEIR_WERROR}>:-Werror>)
 target_include_directories(weir_options INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})

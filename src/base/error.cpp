@@ -53,6 +53,7 @@ bool is_transient(ErrorCode code) { return row(code).transient; }
 const std::vector<ErrorCode>& all_error_codes() {
   static const std::vector<ErrorCode> codes = [] {
     std::vector<ErrorCode> all;
+    all.reserve(kCodes.size());
     for (const CodeRow& each : kCodes) all.push_back(each.code);
     return all;
   }();

@@ -25,7 +25,8 @@ std::string age(Duration duration) {
 }  // namespace
 
 std::string Progress::draw(const bridge::BridgeStatus& status, Instant now) {
-  std::string out = erase();
+  std::string out;
+  lines_ = 0;
   for (const bridge::SourceStatus& source : status.sources) {
     Seen& seen = seen_[source.name];
     if (seen.at != Instant{} && now > seen.at) {

@@ -8,15 +8,15 @@
 
 namespace weir::cli {
 
-/// One line per source at the foot of a terminal, written anew in place: records a second, in flight, IteratorAge, errors.
+/// One line per source: records a second, in flight, IteratorAge, errors; on a terminal written anew in place.
 class Progress {
  public:
   /// `columns`: of the terminal; lines are cut there.
   explicit Progress(std::size_t columns) : columns_(columns) {}
 
-  /// What to write to put the lines there, over the ones written before.
+  /// The lines, as they stand at `now`.
   std::string draw(const bridge::BridgeStatus& status, Instant now);
-  /// What to write to take them away, so that a log line can stand in their place; the next draw() brings them back.
+  /// What takes the lines drawn last off a terminal, so that something else can stand in their place.
   std::string erase();
 
  private:

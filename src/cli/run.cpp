@@ -29,8 +29,12 @@ struct Options {
   std::vector<std::string> files;
   std::string log_format;
   std::string log_level = "info";
+  std::string progress = "auto";
   bool until_finished = false;
 };
+
+/// Whether the lines of progress are drawn in place (a terminal) or one under the other.
+enum class Display { kNone, kInPlace, kScrolling };
 
 /// Everything that runs, in one thread.
 class Daemon {
@@ -38,7 +42,7 @@ class Daemon {
   Daemon(const Options& options, config::Config config)
       : options_(options),
         config_(std::move(config)),
-        terminal_(::isatty(STDERR_FILENO) != 0 && options.log_format.empty()),
+        display_(display(options)),
         log_(STDERR_FILENO, log_format(options), log_level(options.log_level), clock_) {}
 
   int run() {
@@ -66,6 +70,12 @@ class Daemon {
     return options.log_format == "json" ? observe::LogFormat::kJson : observe::LogFormat::kText;
   }
 
+  static Display display(const Options& options) {
+    const bool terminal = ::isatty(STDERR_FILENO) != 0;
+    if (options.progress == "never" || (options.progress == "auto" && !terminal)) return Display::kNone;
+    return terminal ? Display::kInPlace : Display::kScrolling;
+  }
+
   static LogLevel log_level(const std::string& word) {
     for (LogLevel level : {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn}) {
       if (word == text(level)) return level;
@@ -76,7 +86,7 @@ class Daemon {
   net::awaitable<void> serve(bridge::Bridge& bridge, http::Server& admin) {
     runtime::TaskScope helpers(context_.get_executor());
     helpers.spawn(obey_signals(bridge));
-    if (terminal_) helpers.spawn(show(bridge));
+    if (display_ != Display::kNone) helpers.spawn(show(bridge));
     if (options_.until_finished) helpers.spawn(stop_when_finished(bridge));
     co_await bridge.run();
     helpers.cancel();
@@ -110,27 +120,31 @@ class Daemon {
     bridge.request_stop();
   }
 
-  /// A line per source at the foot of the terminal, refreshed twice a second; log lines scroll above it.
+  /// A line per source at the foot of the terminal, refreshed twice a second, with log lines scrolling above it; or, where there is no
+  /// terminal, once a second below the last.
   net::awaitable<void> show(bridge::Bridge& bridge) {
     struct winsize size {};
     const bool known = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    const bool in_place = display_ == Display::kInPlace;
     Progress progress(known ? size.ws_col : 120);
-    log_.around_lines([&] { std::cerr << progress.erase() << std::flush; }, nullptr);
+    if (in_place) log_.before_lines([&] { std::cerr << progress.erase() << std::flush; });
     net::steady_timer timer(context_.get_executor());
     boost::system::error_code error;
     while (!error) {
+      if (in_place) std::cerr << progress.erase();
       std::cerr << progress.draw(bridge.status(), clock_.now().instant) << std::flush;
-      timer.expires_after(std::chrono::milliseconds(500));
+      timer.expires_after(std::chrono::milliseconds(in_place ? 500 : 1000));
       co_await timer.async_wait(net::redirect_error(net::use_awaitable, error));
     }
-    log_.around_lines(nullptr, nullptr);
+    log_.before_lines(nullptr);
+    if (in_place) std::cerr << progress.erase();
     std::cerr << progress.draw(bridge.status(), clock_.now().instant) << std::flush;
   }
 
   const Options& options_;
   config::Config config_;
   SystemClock clock_;
-  bool terminal_;
+  Display display_;
   observe::LogSink log_;
   net::io_context context_{1};
   int status_ = kDone;
@@ -146,6 +160,9 @@ void add_run(CLI::App& app, Work& chosen) {
       ->check(CLI::IsMember({"json", "text"}));
   command->add_option("--log-level", options->log_level, "The least level that is logged.")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
+      ->capture_default_str();
+  command->add_option("--progress", options->progress, "A line per source with records/s, in flight, IteratorAge and errors; auto: on a terminal.")
+      ->check(CLI::IsMember({"auto", "always", "never"}))
       ->capture_default_str();
   command->add_flag("--until-finished", options->until_finished, "Ends when every source has come to its end, as files do.");
   command->footer("Example: weir run weir.yaml\n"

@@ -22,7 +22,7 @@ void add_validate(CLI::App& app, Work& chosen) {
   command->callback([options, &chosen] {
     chosen = [options] {
       if (options->schema) {
-        std::cout << config::json_schema(connectors()) << "\n";
+        std::cout << config::json_schema(connectors());
         return kDone;
       }
       if (options->reference) {

@@ -65,7 +65,7 @@ void LogSink::write(LogLevel level, std::string_view event, std::span<const LogF
   if (level < least_) return;
   const std::string text = line(level, event, fields);
   const std::lock_guard lock(mutex_);
-  if (before_) before_();
+  if (make_room_) make_room_();
   std::string_view rest = text;
   while (!rest.empty()) {
     const auto wrote = ::write(descriptor_, rest.data(), rest.size());
@@ -73,13 +73,11 @@ void LogSink::write(LogLevel level, std::string_view event, std::span<const LogF
     if (wrote <= 0) break;  // nobody reads the log any more; there is nowhere to say so
     rest.remove_prefix(static_cast<std::size_t>(wrote));
   }
-  if (after_) after_();
 }
 
-void LogSink::around_lines(std::function<void()> before, std::function<void()> after) {
+void LogSink::before_lines(std::function<void()> make_room) {
   const std::lock_guard lock(mutex_);
-  before_ = std::move(before);
-  after_ = std::move(after);
+  make_room_ = std::move(make_room);
 }
 
 }  // namespace weir::observe

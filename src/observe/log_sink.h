@@ -23,8 +23,8 @@ class LogSink final : public Log {
 
   void write(LogLevel level, std::string_view event, std::span<const LogField> fields) override;
 
-  /// Called before and after each line, so that a progress display on the same terminal can make room.
-  void around_lines(std::function<void()> before, std::function<void()> after);
+  /// Called before each line, so that a progress display on the same terminal can make room.
+  void before_lines(std::function<void()> make_room);
 
  private:
   std::string line(LogLevel level, std::string_view event, std::span<const LogField> fields) const;
@@ -34,8 +34,7 @@ class LogSink final : public Log {
   LogLevel least_;
   const Clock& clock_;
   std::mutex mutex_;
-  std::function<void()> before_;
-  std::function<void()> after_;
+  std::function<void()> make_room_;
 };
 
 }  // namespace weir::observe
