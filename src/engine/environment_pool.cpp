@@ -18,6 +18,11 @@ const EnvironmentPool::Environment* EnvironmentPool::find(EnvironmentId id) cons
   return found == environments_.end() ? nullptr : &found->second;
 }
 
+bool EnvironmentPool::comes_back(const Environment& environment) {
+  return environment.state == State::kReturning ||
+         (environment.state == State::kEnding && !environment.call && !environment.remove_when_gone);
+}
+
 std::optional<CallId> EnvironmentPool::call_of(EnvironmentId id) const {
   const Environment* environment = find(id);
   if (environment == nullptr || environment->state != State::kBusy) return std::nullopt;
@@ -59,13 +64,12 @@ void EnvironmentPool::assign(Moment now) {
     waiting_.pop_front();
     deliver(now, id, *find(id), call);
   }
-  // A runtime that has just answered asks again within a fraction of a millisecond: a start would take a hundred times
-  // longer.
+  // A runtime that has just answered asks again within a fraction of a millisecond, and a dead environment is gone and
+  // ready to start again within a few: another one would take longer, and would not have the first one's /tmp.
   std::size_t soon = 0;
   std::vector<std::pair<EnvironmentId, Environment*>> resets;
   for (auto& [id, environment] : environments_) {
-    if (environment.state == State::kReturning && now.instant < environment.phase_since + settings_.return_grace)
-      ++soon;
+    if (comes_back(environment) && now.instant < environment.phase_since + settings_.return_grace) ++soon;
     if (environment.state == State::kReset) resets.emplace_back(id, &environment);
   }
   while (waiting_.size() > soon) {
@@ -177,7 +181,7 @@ void EnvironmentPool::fail_init(Moment now, EnvironmentId id, Environment& envir
   }
   const bool over = failure == InitFailure::kExited || failure == InitFailure::kCannotStart;
   if (over) {
-    environment.state = State::kEnding;
+    end(now, environment);
   } else {
     const bool out_of_time = !again && failure == InitFailure::kTimedOut;
     kill(now, id, environment, out_of_time ? Kill::Reason::kTimedOut : Kill::Reason::kInitFailed);
@@ -193,15 +197,14 @@ void EnvironmentPool::on_exited(Moment now, EnvironmentId id, bool cannot_start)
       break;
     case State::kBusy:
       finish(now, id, *environment, CallEnding::kExited);
-      environment->state = State::kEnding;
+      end(now, *environment);
       break;
     case State::kIdle:
       std::erase(idle_, id);
-      environment->state = State::kEnding;
+      end(now, *environment);
       break;
     case State::kReturning:
-      environment->state = State::kEnding;
-      assign(now);
+      end(now, *environment);
       break;
     case State::kEnding:
     case State::kReset:
@@ -231,12 +234,17 @@ void EnvironmentPool::on_gone(Moment now, EnvironmentId id) {
   }
   environment->state = State::kReset;
   environment->phase_since = now.instant;
+  assign(now);
+}
+
+void EnvironmentPool::end(Moment now, Environment& environment) {
+  environment.state = State::kEnding;
+  environment.phase_since = now.instant;
 }
 
 void EnvironmentPool::kill(Moment now, EnvironmentId id, Environment& environment, Kill::Reason reason) {
   std::erase(idle_, id);
-  environment.state = State::kEnding;
-  environment.phase_since = now.instant;
+  end(now, environment);
   Kill action;
   action.environment = id;
   action.reason = reason;
@@ -311,6 +319,7 @@ void EnvironmentPool::on_tick(Moment now) {
         if (now.instant >= environment.phase_since + settings_.idle_limit) removed.push_back(id);
         break;
       case State::kEnding:
+        if (now.instant >= environment.phase_since + settings_.return_grace) returned_late = true;
         break;
     }
   }
@@ -378,6 +387,9 @@ std::optional<Instant> EnvironmentPool::wake_at() const {
         wake = earlier(wake, environment.phase_since + settings_.idle_limit);
         break;
       case State::kEnding:
+        if (!waiting_.empty() && comes_back(environment)) {
+          wake = earlier(wake, environment.phase_since + settings_.return_grace);
+        }
         break;
     }
   }

@@ -176,6 +176,9 @@ class EnvironmentPool {
   void fail_init(Moment now, EnvironmentId id, Environment& environment, InitFailure failure);
   void kill(Moment now, EnvironmentId id, Environment& environment, Kill::Reason reason);
   void finish(Moment now, EnvironmentId id, Environment& environment, CallEnding how);
+  /// Whether a call may soon be given to it, though not now.
+  static bool comes_back(const Environment& environment);
+  static void end(Moment now, Environment& environment);
   void drain();
 
   PoolSettings settings_;

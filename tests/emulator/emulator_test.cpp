@@ -1,10 +1,50 @@
+#include <algorithm>
+#include <regex>
+
 #include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "emulator/world.h"
+#include "http/server.h"
+#include "lambda/emulator/supervised_process.h"
 
 using namespace weir;
+using namespace std::chrono_literals;
+using emulator::EmulatorSettings;
+using nlohmann::json;
 using test::text_of;
 using test::World;
+
+namespace {
+
+/// The error document of Lambda's own errors.
+std::string platform_error(const std::string& type, const std::string& request_id, const std::string& message) {
+  return type + R"( {"errorType":")" + type + R"(","errorMessage":"RequestId: )" + request_id + " Error: " + message +
+         "\"}";
+}
+
+int count_descriptors() {
+  const std::filesystem::directory_iterator entries("/proc/self/fd");
+  return static_cast<int>(std::distance(begin(entries), end(entries)));
+}
+
+bool has_children() {
+  return ::waitpid(-1, nullptr, WNOHANG) == 0;
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    lines.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return lines;
+}
+
+}  // namespace
 
 TEST_CASE("a function is started for its first call and used again for the next") {
   World world;
@@ -12,8 +52,428 @@ TEST_CASE("a function is started for its first call and used again for the next"
   CHECK(text_of(first) == R"({"n":1})");
   CHECK(first.init_duration.has_value());
   CHECK(first.duration.has_value());
+  CHECK(first.executed_version == "$LATEST");
   const Outcome second = world.invoke(R"({"n":2})");
   CHECK(text_of(second) == R"({"n":2})");
   CHECK_FALSE(second.init_duration.has_value());
   CHECK(world.counts().cold_starts == 1);
+  world.run_until([&] { return world.counts().idle == 1; });
+  world.close();
+  CHECK_FALSE(has_children());
+  CHECK(std::filesystem::is_empty(world.folder() / "environments"));
+}
+
+TEST_CASE("calls at the same time run in environments of their own") {
+  World world;
+  std::vector<std::size_t> calls;
+  for (int n = 0; n < 4; ++n) calls.push_back(world.begin(R"({"n":)" + std::to_string(n) + "}"));
+  for (int n = 0; n < 4; ++n) {
+    CHECK(text_of(world.wait(calls[static_cast<std::size_t>(n)])) == R"({"n":)" + std::to_string(n) + "}");
+  }
+  CHECK(world.counts().cold_starts == 4);
+}
+
+TEST_CASE("the function is told what Lambda tells it") {
+  World world([](EmulatorSettings& settings) {
+    settings.name = "resize";
+    settings.environment["MINE"] = "grüß dich";
+    settings.environment["AWS_REGION"] = "mars-1";
+    settings.environment["AWS_ACCESS_KEY_ID"] = "of-the-user";
+    settings.handler = "index.handler";
+    settings.timeout = 7s;
+  });
+  SECTION("in headers") {
+    Invocation invocation;
+    invocation.request_id = "3f0f6f1c-0000-4000-8000-000000000001";
+    invocation.qualifier = "live";
+    invocation.client_context = R"({"custom":{"a":"1"}})";
+    invocation.payload = R"({"do":"context"})";
+    const json context = json::parse(text_of(world.wait(world.begin(std::move(invocation)))));
+    CHECK(context["arn"] == "arn:aws:lambda:us-east-1:000000000000:function:resize:live");
+    CHECK(context["request_id"] == "3f0f6f1c-0000-4000-8000-000000000001");
+    CHECK(context["client_context"] == R"({"custom":{"a":"1"}})");
+    CHECK(context["remaining_ms"].get<int>() > 6000);
+    CHECK(context["remaining_ms"].get<int>() <= 7000);
+    CHECK(std::regex_match(context["trace_id"].get<std::string>(),
+                           std::regex("Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0")));
+  }
+  SECTION("in variables") {
+    const auto variable = [&](const std::string& name) {
+      return json::parse(text_of(world.invoke(json{{"do", "env"}, {"name", name}}.dump()))).get<std::string>();
+    };
+    CHECK(variable("MINE") == "grüß dich");
+    CHECK(variable("_HANDLER") == "index.handler");
+    CHECK(variable("AWS_REGION") == "us-east-1");
+    CHECK(variable("AWS_DEFAULT_REGION") == "us-east-1");
+    CHECK(variable("AWS_LAMBDA_FUNCTION_NAME") == "resize");
+    CHECK(variable("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") == "1024");
+    CHECK(variable("AWS_LAMBDA_FUNCTION_VERSION") == "$LATEST");
+    CHECK(variable("AWS_LAMBDA_INITIALIZATION_TYPE") == "on-demand");
+    CHECK(variable("AWS_LAMBDA_LOG_GROUP_NAME") == "/aws/lambda/resize");
+    CHECK(std::regex_match(variable("AWS_LAMBDA_LOG_STREAM_NAME"),
+                           std::regex(R"(\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32})")));
+    CHECK(variable("AWS_ACCESS_KEY_ID") == "of-the-user");
+    CHECK(variable("LAMBDA_TASK_ROOT") == "/");
+    CHECK(variable("TZ") == ":UTC");
+    CHECK(variable("AWS_EXECUTION_ENV") == "(none)");
+  }
+  SECTION("and nothing of the bridge's own") {
+    ::setenv("WEIR_TEST_SECRET", "do not tell", 1);
+    CHECK(text_of(world.invoke(R"({"do":"count env","prefix":"WEIR_TEST_SECRET"})")) == "0");
+    // stdin, stdout, stderr, and the connection to the Runtime API.
+    CHECK(text_of(world.invoke(R"({"do":"descriptors"})")) == "4");
+    CHECK(text_of(world.invoke(R"({"do":"stdin"})")) == "-1");
+  }
+}
+
+TEST_CASE("what a function fails with comes back as it is") {
+  World world;
+  const Outcome failed = world.invoke(R"({"do":"fail","type":"Sieve.Clogged","text":"naïve \" \u001f 東京"})");
+  const auto& error = std::get<FunctionFailed>(failed.what);
+  CHECK(error.error_type == "Sieve.Clogged");
+  CHECK(json::parse(error.payload)["errorMessage"].get<std::string>() == "naïve \" \x1f 東京");
+  SECTION("and the process goes on") {
+    CHECK(text_of(world.invoke("{}")) == "{}");
+    CHECK(world.counts().cold_starts == 1);
+  }
+  SECTION("an error that is not JSON becomes one") {
+    CHECK(text_of(world.invoke(R"({"do":"raw error","text":"<html>"})")) ==
+          R"(Function.Odd {"errorMessage":"<html>","errorType":"Function.Odd"})");
+    CHECK(text_of(world.invoke(R"({"do":"raw error","text":""})")) ==
+          R"(Function.Odd {"errorMessage":"","errorType":"Function.Odd"})");
+  }
+}
+
+TEST_CASE("a process that ends in an invocation is Runtime.ExitError, and the next call starts anew") {
+  struct Row {
+    std::string event, message;
+  };
+  const auto row = GENERATE(values<Row>({
+      {R"({"do":"exit","code":0})", "Runtime exited without providing a reason"},
+      {R"({"do":"exit","code":1})", "Runtime exited with error: exit status 1"},
+      {R"({"do":"exit","code":255})", "Runtime exited with error: exit status 255"},
+      {R"({"do":"crash"})", "Runtime exited with error: signal: segmentation fault"},
+      {R"({"do":"raise","signal":9})", "Runtime exited with error: signal: killed"},
+      {R"({"do":"raise","signal":15})", "Runtime exited with error: signal: terminated"},
+      {R"({"do":"raise","signal":6})", "Runtime exited with error: signal: aborted"},
+      {R"({"do":"raise","signal":64})", "Runtime exited with error: signal: signal 64"},
+  }));  // Source: reference invoke.md 1.6
+  DYNAMIC_SECTION(row.event) {
+    World world;
+    CHECK(text_of(world.invoke("{}")) == "{}");
+    const Outcome outcome = world.invoke(row.event);
+    CHECK(text_of(outcome) == platform_error("Runtime.ExitError", world.last_request_id(), row.message));
+    CHECK(outcome.duration.has_value());
+    const Outcome next = world.invoke("{}");
+    CHECK(text_of(next) == "{}");
+    CHECK_FALSE(next.init_duration.has_value());  // a suppressed init is part of the duration
+    CHECK(world.counts().cold_starts == 2);
+    world.wait_for_log("Status: error\tError Type: Runtime.ExitError\n");
+  }
+}
+
+TEST_CASE("a function that takes too long is Sandbox.Timedout, and its process is killed") {
+  World world([](EmulatorSettings& settings) { settings.timeout = 300ms; });
+  CHECK(text_of(world.invoke("{}")) == "{}");
+  const Outcome outcome = world.invoke(R"({"do":"sleep"})");
+  CHECK(text_of(outcome) ==
+        platform_error("Sandbox.Timedout", world.last_request_id(), "Task timed out after 0.30 seconds"));
+  CHECK(*outcome.duration == 300ms);
+  world.wait_for_log("Duration: 300.00 ms\tBilled Duration: 300 ms");
+  world.wait_for_log("Status: timeout\n");
+  CHECK(text_of(world.invoke("{}")) == "{}");
+}
+
+TEST_CASE("more memory than memory_size is Runtime.OutOfMemory") {
+  World world([](EmulatorSettings& settings) { settings.memory_size = 128; });
+  CHECK(text_of(world.invoke(R"({"do":"allocate","mb":60,"then_sleep":false})")) == "1");
+  const Outcome outcome = world.invoke(R"({"do":"allocate","mb":200})");
+  CHECK(text_of(outcome) ==
+        platform_error("Runtime.OutOfMemory", world.last_request_id(), "Runtime exited with error: signal: killed"));
+  world.wait_for_log("Memory Size: 128 MB\tMax Memory Used: 128 MB\tStatus: error\tError Type: Runtime.OutOfMemory\n");
+  CHECK(text_of(world.invoke("{}")) == "{}");
+}
+
+TEST_CASE("a response of 6,291,556 bytes passes, one more byte does not") {
+  World world;
+  // Two quotation marks belong to it.
+  const Outcome most = world.invoke(R"({"do":"big","bytes":6291554})");
+  CHECK(std::get<Succeeded>(most.what).payload.size() == kMaxResponseBytes);
+  CHECK(text_of(world.invoke(R"({"do":"big","bytes":6291555})")) ==
+        "Function.ResponseSizeTooLarge {\"errorMessage\":\"Response payload size exceeded maximum allowed payload size "
+        "(6291556 bytes).\",\"errorType\":\"Function.ResponseSizeTooLarge\"}");
+  world.wait_for_log(
+      "413 then 403: {\"errorMessage\":\"Exceeded maximum allowed payload size (6291556 bytes).\","
+      "\"errorType\":\"RequestEntityTooLarge\"}");
+  CHECK(text_of(world.invoke("{}")) == "{}");
+  CHECK(world.counts().cold_starts == 1);
+}
+
+TEST_CASE("a runtime that breaks the protocol is told so and harms nothing") {
+  World world;
+  SECTION("an unknown request id") {
+    CHECK(json::parse(text_of(world.invoke(R"({"do":"wrong id"})"))) ==
+          json::parse(R"({"status":400,"body":{"errorMessage":"Invalid request ID","errorType":"InvalidRequestID"}})"));
+  }
+  SECTION("a response mode that is none") {
+    const json answer = json::parse(text_of(world.invoke(R"({"do":"wrong mode"})")));
+    CHECK(answer["status"] == 400);
+    CHECK(answer["body"]["errorType"] == "InvalidFunctionResponseMode");
+  }
+  SECTION("next while it owes an answer") {
+    const json answer = json::parse(text_of(world.invoke(R"({"do":"next while busy"})")));
+    CHECK(answer["status"] == 403);
+    CHECK(answer["body"]["errorType"] == "InvalidStateTransition");
+  }
+  SECTION("init/error after init") {
+    CHECK(text_of(world.invoke(R"({"do":"init error while busy"})")) == "403");
+  }
+  SECTION("a path that is none") {
+    CHECK(text_of(world.invoke(R"({"do":"nonsense path"})")) == "404");
+  }
+  SECTION("two answers") {
+    CHECK(text_of(world.invoke(R"({"do":"answer twice"})")) == "\"first\"");
+    world.wait_for_log("second answer: 403");
+  }
+  SECTION("answers that are not JSON pass through") {
+    CHECK(text_of(world.invoke(R"({"do":"raw","text":"not json \u001f"})")) == "not json \x1f");
+    CHECK(text_of(world.invoke(R"({"do":"raw","text":""})")).empty());
+  }
+  CHECK(text_of(world.invoke("{}")) == "{}");
+  CHECK(world.counts().cold_starts == 1);
+}
+
+TEST_CASE("a runtime that answers and does not come back costs its caller nothing") {
+  World world([](EmulatorSettings& settings) { settings.timeout = 1s; });
+  SECTION("it exits") {
+    CHECK(text_of(world.invoke(R"({"do":"answer and exit"})")) == "\"bye\"");
+  }
+  SECTION("it hangs") {
+    CHECK(text_of(world.invoke(R"({"do":"answer and hang"})")) == "\"later\"");
+  }
+  CHECK(text_of(world.invoke("{}")) == "{}");
+  CHECK(world.counts().cold_starts == 2);
+}
+
+TEST_CASE("a failed init is tried once more, then it is the invocation's error") {
+  struct Row {
+    std::string sentence, init, code, type, payload_part;
+    std::string report;
+  };
+  const auto row = GENERATE(values<Row>({
+      {"reported", "error", "", "Mine.Init", "no luck", "Status: error\tError Type: Mine.Init\n"},
+      {"exit code 0", "exit", "0", "Runtime.ExitError", "Runtime exited without providing a reason",
+       "Status: error\tError Type: Runtime.ExitError\n"},
+      {"exit code 3", "exit", "3", "Runtime.ExitError", "Runtime exited with error: exit status 3",
+       "Status: error\tError Type: Runtime.ExitError\n"},
+      {"a crash", "crash", "", "Runtime.ExitError", "Runtime exited with error: signal: segmentation fault",
+       "Status: error\tError Type: Runtime.ExitError\n"},
+      {"never asks for its first invocation", "hang", "", "Sandbox.Timedout", "Task timed out after 0.40 seconds",
+       "Status: timeout\n"},
+  }));
+  DYNAMIC_SECTION(row.sentence) {
+    World world([&](EmulatorSettings& settings) {
+      settings.environment["INIT"] = row.init;
+      settings.environment["INIT_CODE"] = row.code;
+      settings.timeout = 400ms;
+      settings.init_timeout = 300ms;
+    });
+    const Outcome outcome = world.invoke("{}");
+    const auto& failed = std::get<FunctionFailed>(outcome.what);
+    CHECK(failed.error_type == row.type);
+    CHECK(failed.payload.find(row.payload_part) != std::string::npos);
+    CHECK(outcome.duration.has_value());
+    world.wait_for_log("REPORT RequestId");
+    const std::string log = world.log();
+    CHECK(std::regex_search(log, std::regex("INIT_REPORT Init Duration: [0-9.]+ ms\tPhase: init\tStatus: ")));
+    CHECK(std::regex_search(log, std::regex("INIT_REPORT Init Duration: [0-9.]+ ms\tPhase: invoke\tStatus: ")));
+    CHECK(log.find(row.report) != std::string::npos);
+  }
+}
+
+TEST_CASE("a second init that succeeds serves the call; /tmp survived the reset") {
+  World world([](EmulatorSettings& settings) {
+    settings.environment["INIT"] = "exit";
+    settings.environment["INIT_CODE"] = "1";
+    settings.environment["INIT_ONLY_FIRST"] = "1";
+    settings.environment["INIT_COUNTER"] = "/tmp/starts";
+  });
+  if (!emulator::private_tmp_available()) {
+    WARN("this machine permits no mount namespace: functions share /tmp, so that they cannot count their starts there");
+    return;
+  }
+  const Outcome outcome = world.invoke(R"({"do":"read","path":"/tmp/starts"})");
+  CHECK(text_of(outcome) == "\"2\"");
+  CHECK_FALSE(outcome.init_duration.has_value());
+}
+
+TEST_CASE("a command that cannot be executed fails at once") {
+  struct Row {
+    std::string sentence, program, directory, type, message;
+  };
+  const auto row = GENERATE(values<Row>({
+      {"no such file", "/nonexistent/bootstrap", "/", "Runtime.InvalidEntrypoint",
+       "fork/exec /nonexistent/bootstrap: no such file or directory"},
+      {"not on the path", "no-such-program", "/", "Runtime.InvalidEntrypoint",
+       "exec: \\\"no-such-program\\\": executable file not found in $PATH"},
+      {"not executable", "/etc/passwd", "/", "Runtime.InvalidEntrypoint", "fork/exec /etc/passwd: permission denied"},
+      {"no such directory", "/bin/true", "/nonexistent", "Runtime.InvalidWorkingDir",
+       "chdir /nonexistent: no such file or directory"},
+  }));
+  DYNAMIC_SECTION(row.sentence) {
+    World world([&](EmulatorSettings& settings) {
+      settings.command = {row.program};
+      settings.directory = row.directory;
+    });
+    const Outcome outcome = world.invoke("{}");
+    CHECK(text_of(outcome) == platform_error(row.type, world.last_request_id(), row.message));
+    world.wait_for_log("Status: error\tError Type: " + row.type + "\n");
+    const Outcome again = world.invoke("{}");
+    CHECK(text_of(again) == platform_error(row.type, world.last_request_id(), row.message));
+    world.close();
+    CHECK_FALSE(has_children());
+  }
+}
+
+TEST_CASE("the log holds what the function prints between Lambda's own lines") {
+  World world;
+  SECTION("line by line, the open one ended") {
+    const Outcome outcome = world.invoke(R"({"do":"print","text":"eins\nzwei ohne Ende"})", true);
+    const std::string id = world.last_request_id();
+    const std::vector<std::string> lines = lines_of(outcome.log_tail);
+    REQUIRE(lines.size() == 5);
+    CHECK(lines[0] == "START RequestId: " + id + " Version: $LATEST");
+    CHECK(lines[1] == "eins");
+    CHECK(lines[2] == "zwei ohne Ende");
+    CHECK(lines[3] == "END RequestId: " + id);
+    INFO(lines[4]);
+    CHECK(std::regex_match(lines[4],
+                           std::regex("REPORT RequestId: " + id +
+                                      "\tDuration: [0-9]+\\.[0-9]{2} ms\tBilled Duration: [0-9]+ ms\tMemory Size: 1024 "
+                                      "MB\tMax Memory Used: [1-9][0-9]* MB\tInit Duration: [0-9.]+ ms\t")));
+    const Outcome warm = world.invoke("{}", true);
+    CHECK(warm.log_tail.find("Init Duration") == std::string::npos);
+    CHECK(warm.log_tail.find("eins") == std::string::npos);
+    world.wait_for_log("END RequestId: " + world.last_request_id());
+    CHECK(world.log() == outcome.log_tail + warm.log_tail);
+  }
+  SECTION("the tail is 4096 bytes at most") {
+    const Outcome outcome = world.invoke(R"({"do":"long line","bytes":100000})", true);
+    CHECK(outcome.log_tail.size() == 4096);
+    CHECK(outcome.log_tail.find("REPORT") != std::string::npos);
+  }
+  SECTION("a line of a megabyte is cut into four") {
+    world.invoke(R"({"do":"long line","bytes":1048576})");
+    world.wait_for_log("REPORT");
+    const std::vector<std::string> lines = lines_of(world.log());
+    CHECK(std::count_if(lines.begin(), lines.end(), [](const auto& line) { return line.size() == 262144; }) == 4);
+  }
+  SECTION("what a dying process printed last is there") {
+    world.invoke("{}");
+    world.invoke(R"({"do":"print","text":"last words"})");
+    world.invoke(R"({"do":"exit","code":1})");
+    world.wait_for_log("last words\n");
+  }
+}
+
+TEST_CASE("each environment has a /tmp of its own") {
+  if (!emulator::private_tmp_available()) {
+    WARN("this machine permits no mount namespace: functions share /tmp and get TMPDIR");
+    World world;
+    CHECK(text_of(world.invoke(R"({"do":"env","name":"TMPDIR"})")).find("/environments/misbehave.") !=
+          std::string::npos);
+    return;
+  }
+  test::TemporaryFolder outside;
+  std::ofstream(outside.path() / "code") << "print(1)";
+  World world([&](EmulatorSettings& settings) { settings.directory = outside.path().string(); });
+  const std::string name = "/tmp/weir-test-" + std::to_string(::getpid());
+  CHECK(text_of(world.invoke(json{{"do", "write"}, {"path", name}, {"text", "secret"}}.dump())) == "\"secret\"");
+  CHECK_FALSE(std::filesystem::exists(name));
+  world.run_until([&] { return world.counts().idle == 1; });
+  SECTION("another environment does not see it") {
+    const std::size_t first = world.begin(R"({"do":"sleep"})");
+    const std::size_t second = world.begin(json{{"do", "exists"}, {"path", name}}.dump());
+    CHECK(text_of(world.wait(second)) == "false");
+    world.cancel(first);
+    CHECK(text_of(world.wait(first)) == "cancelled");
+  }
+  SECTION("it survives the end of the process") {
+    world.invoke(R"({"do":"exit"})");
+    CHECK(text_of(world.invoke(json{{"do", "read"}, {"path", name}}.dump())) == "\"secret\"");
+    CHECK(world.counts().cold_starts == 2);
+  }
+  SECTION("the function's directory stays reachable, though it lies under /tmp") {
+    CHECK(text_of(world.invoke(R"({"do":"cwd"})")) == json(outside.path().string()).dump());
+    CHECK(text_of(world.invoke(json{{"do", "read"}, {"path", (outside.path() / "code").string()}}.dump())) ==
+          "\"print(1)\"");
+  }
+}
+
+TEST_CASE("a cancelled call ends as cancelled and takes its process along") {
+  World world;
+  SECTION("while it runs") {
+    world.invoke("{}");
+    world.run_until([&] { return world.counts().idle == 1; });
+    const std::size_t call = world.begin(R"({"do":"sleep"})");
+    world.run_until([&] { return world.counts().busy == 1; });
+    world.cancel(call);
+    CHECK(text_of(world.wait(call)) == "cancelled");
+  }
+  SECTION("while its environment starts") {
+    const std::size_t call = world.begin("{}");
+    world.run_until([&] { return world.counts().starting == 1; });
+    world.cancel(call);
+    CHECK(text_of(world.wait(call)) == "cancelled");
+  }
+  world.run_until([&] { return !has_children(); });
+  CHECK(text_of(world.invoke("{}")) == "{}");
+}
+
+TEST_CASE("closing ends running calls and every process, daemons too") {
+  World world;
+  world.invoke(R"({"do":"daemon"})");
+  world.run_until([&] { return world.counts().idle == 1; });
+  const std::size_t call = world.begin(R"({"do":"sleep"})");
+  world.run_until([&] { return world.counts().busy == 1; });
+  world.close();
+  CHECK(text_of(world.wait(call)) == "cancelled");
+  CHECK_FALSE(has_children());
+}
+
+TEST_CASE("an environment that nobody uses is taken down") {
+  World world([](EmulatorSettings& settings) { settings.idle_limit = 100ms; });
+  world.invoke("{}");
+  world.run_until([&] { return world.counts().idle == 1; });
+  world.run_until([&] { return world.counts().idle == 0 && !has_children(); });
+  CHECK(text_of(world.invoke("{}")) == "{}");
+  CHECK(world.counts().cold_starts == 2);
+}
+
+TEST_CASE("200 cold starts leave no process and no descriptor behind") {
+  World world([](EmulatorSettings& settings) { settings.timeout = 20s; });
+  world.invoke(R"({"do":"exit"})");
+  world.run_until([] { return !has_children(); });
+  const int before = count_descriptors();
+  for (int n = 0; n < 200; ++n) world.invoke(n % 2 == 0 ? R"({"do":"exit"})" : R"({"do":"crash"})");
+  world.run_until([] { return !has_children(); });
+  CHECK(world.counts().cold_starts == 201);
+  CHECK(count_descriptors() == before);
+}
+
+TEST_CASE("what a killed bridge left behind is removed at the next start") {
+  test::TemporaryFolder folder;
+  const auto left = folder.path() / "misbehave.Kilied" / "tmp-1";
+  std::filesystem::create_directories(left);
+  std::ofstream(left / "file") << "x";
+  const auto other = folder.path() / "another.Kilied";
+  std::filesystem::create_directories(other);
+  World world([&](EmulatorSettings& settings) { settings.folder = folder.path().string(); });
+  CHECK_FALSE(std::filesystem::exists(left));
+  CHECK(std::filesystem::exists(other));
+  SECTION("but not what one in use has") {
+    World second([&](EmulatorSettings& settings) { settings.folder = folder.path().string(); });
+    CHECK(text_of(world.invoke("{}")) == "{}");
+    CHECK(text_of(second.invoke("{}")) == "{}");
+  }
 }

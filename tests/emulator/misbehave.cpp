@@ -1,19 +1,21 @@
-// A function that does whatever its event ({"do": "...", ...}) or the variable INIT asks for; for the tests of the emulator.
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
+// A function that does whatever its event ({"do": "...", ...}) or the variable INIT asks for; for the tests of the
+// emulator.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iterator>
-#include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
 #include <vector>
+
+#include <fcntl.h>
+#include <nlohmann/json.hpp>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "functions/runtime/runtime_client.h"
 
@@ -28,7 +30,10 @@ using weir::functions::RuntimeClient;
 void fork_daemon() {
   std::fflush(nullptr);
   const pid_t child = ::fork();
-  if (child != 0) return;
+  if (child != 0) {
+    ::waitpid(child, nullptr, 0);
+    return;
+  }
   ::setsid();
   if (::fork() != 0) ::_exit(0);
   ::signal(SIGTERM, SIG_IGN);

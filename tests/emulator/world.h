@@ -1,7 +1,5 @@
 #pragma once
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -14,9 +12,13 @@
 #include <string>
 #include <vector>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include "weir/base/random.h"
+
 #include "lambda/emulator/emulator_endpoint.h"
 #include "runtime/task_scope.h"
-#include "weir/base/random.h"
 
 namespace weir::test {
 
@@ -152,7 +154,8 @@ class World {
 /// The payload of a success, or the kind and document of anything else.
 inline std::string text_of(const Outcome& outcome) {
   if (const auto* succeeded = std::get_if<Succeeded>(&outcome.what)) return succeeded->payload;
-  if (const auto* failed = std::get_if<FunctionFailed>(&outcome.what)) return failed->error_type + " " + failed->payload;
+  if (const auto* failed = std::get_if<FunctionFailed>(&outcome.what))
+    return failed->error_type + " " + failed->payload;
   return std::string(kind(outcome));
 }
 

@@ -249,6 +249,7 @@ struct EmulatorEndpoint::State {
   void write_report(Environment& environment);
   void look_at_memory(Environment& environment);
   void watch(Environment& environment);
+  void write_log_soon();
 
   std::string arn(const Invocation& invocation) const;
   std::string trace_id();
@@ -706,7 +707,9 @@ net::awaitable<void> EmulatorEndpoint::State::read_output(std::shared_ptr<Enviro
     char bytes[16384];
     const ssize_t size = ::read(environment->output->native_handle(), bytes, sizeof(bytes));
     if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR)) co_return;
-    if (size > 0) environment->log.add_output(std::string_view(bytes, static_cast<std::size_t>(size)));
+    if (size <= 0) continue;
+    environment->log.add_output(std::string_view(bytes, static_cast<std::size_t>(size)));
+    write_log_soon();
   }
 }
 
@@ -858,6 +861,7 @@ void EmulatorEndpoint::State::write_report(Environment& environment) {
   if (report.init_duration) line += "Init Duration: " + milliseconds(*report.init_duration) + "\t";
   if (!report.status.empty()) line += "Status: " + report.status;
   environment.log.add_platform_line(line);
+  write_log_soon();
 }
 
 void EmulatorEndpoint::State::look_at_memory(Environment& environment) {
@@ -876,6 +880,11 @@ void EmulatorEndpoint::State::look_at_memory(Environment& environment) {
 
 void EmulatorEndpoint::State::watch(Environment& environment) {
   environment.active = true;
+  write_log_soon();
+}
+
+/// What is in the log's buffer is written at the sampler's next round.
+void EmulatorEndpoint::State::write_log_soon() {
   if (sampling) return;
   sampling = true;
   sampler.cancel();

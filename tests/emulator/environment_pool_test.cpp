@@ -1,0 +1,354 @@
+#include "engine/environment_pool.h"
+
+#include <string>
+
+#include <catch2/catch.hpp>
+
+using namespace weir;
+using namespace weir::engine;
+using namespace std::chrono_literals;
+
+namespace {
+
+const char* word(InitFailure failure) {
+  switch (failure) {
+    case InitFailure::kReported:
+      return "reported";
+    case InitFailure::kExited:
+      return "exited";
+    case InitFailure::kTimedOut:
+      return "timed out";
+    case InitFailure::kCannotStart:
+      return "cannot start";
+  }
+  return "?";
+}
+
+const char* word(CallEnding ending) {
+  switch (ending) {
+    case CallEnding::kAnswered:
+      return "answered";
+    case CallEnding::kFailed:
+      return "failed";
+    case CallEnding::kTimedOut:
+      return "timed out";
+    case CallEnding::kExited:
+      return "exited";
+    case CallEnding::kInitReported:
+      return "init reported";
+    case CallEnding::kInitExited:
+      return "init exited";
+    case CallEnding::kCannotStart:
+      return "cannot start";
+    case CallEnding::kCancelled:
+      return "cancelled";
+  }
+  return "?";
+}
+
+std::string in_ms(Duration duration) {
+  return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count()) + "ms";
+}
+
+/// A pool, a clock turned by hand, and what the pool asked for as text: "start 1 for 7; deliver 7 to 1".
+class Driven {
+ public:
+  explicit Driven(PoolSettings settings = {}) : pool(settings) {}
+
+  std::string asked() {
+    std::string text;
+    while (auto action = pool.next()) {
+      if (!text.empty()) text += "; ";
+      text += std::visit([this](const auto& what) { return say(what); }, *action);
+    }
+    return text;
+  }
+  std::string after(Duration passed) {
+    now.instant += passed;
+    now.wall += passed;
+    pool.on_tick(now);
+    return asked();
+  }
+  std::string call(CallId id) {
+    pool.on_call(now, id);
+    return asked();
+  }
+  std::string cancel(CallId id) {
+    pool.on_cancel(now, id);
+    return asked();
+  }
+  std::string ready(EnvironmentId id) {
+    pool.on_ready(now, id);
+    return asked();
+  }
+  std::string answer(EnvironmentId id, bool failed = false) {
+    pool.on_answer(now, id, failed);
+    return asked();
+  }
+  std::string init_error(EnvironmentId id) {
+    pool.on_init_error(now, id);
+    return asked();
+  }
+  std::string exited(EnvironmentId id, bool cannot_start = false) {
+    pool.on_exited(now, id, cannot_start);
+    return asked();
+  }
+  std::string gone(EnvironmentId id) {
+    pool.on_gone(now, id);
+    return asked();
+  }
+  std::string stop() {
+    pool.request_stop(now);
+    return asked();
+  }
+  /// A warm environment, number 1.
+  Driven& warm() {
+    call(100);
+    ready(1);
+    answer(1);
+    ready(1);
+    return *this;
+  }
+  std::string counts() const {
+    const PoolCounts counts = pool.counts();
+    return std::to_string(counts.starting) + " starting, " + std::to_string(counts.idle) + " idle, " +
+           std::to_string(counts.busy) + " busy, " + std::to_string(counts.cold_starts) + " started";
+  }
+
+  EnvironmentPool pool;
+  Moment now{Instant(1000s), WallTime(1'000'000s)};
+
+ private:
+  std::string say(const Start& start) {
+    return std::string(start.reset ? "restart " : "start ") + std::to_string(start.environment) + " for " +
+           std::to_string(start.call) + (start.phase == InitPhase::kInvoke ? " inside" : "");
+  }
+  std::string say(const Deliver& deliver) {
+    return "deliver " + std::to_string(deliver.call) + " to " + std::to_string(deliver.environment) + " for " +
+           in_ms(deliver.deadline - now.instant);
+  }
+  std::string say(const InitFailed& failed) {
+    return std::string("init ") + word(failed.failure) + " after " + in_ms(failed.took);
+  }
+  std::string say(const Kill& kill) { return "kill " + std::to_string(kill.environment); }
+  std::string say(const Remove& remove) { return "remove " + std::to_string(remove.environment); }
+  std::string say(const Finish& finish) {
+    return "finish " + std::to_string(finish.call) + " " + word(finish.how) +
+           (finish.ran ? " ran " + in_ms(finish.duration) : "") +
+           (finish.init_duration ? " init " + in_ms(*finish.init_duration) : "");
+  }
+  std::string say(const PoolDrained&) { return "drained"; }
+};
+
+}  // namespace
+
+TEST_CASE("a call without an idle environment starts one; its init is not part of the run") {
+  Driven pool;
+  CHECK(pool.call(7) == "start 1 for 7");
+  CHECK(pool.counts() == "1 starting, 0 idle, 0 busy, 1 started");
+  CHECK(pool.after(200ms).empty());
+  CHECK(pool.ready(1) == "deliver 7 to 1 for 3000ms");
+  CHECK(pool.after(30ms).empty());
+  CHECK(pool.answer(1) == "finish 7 answered ran 30ms init 200ms");
+  CHECK(pool.ready(1).empty());
+  CHECK(pool.counts() == "0 starting, 1 idle, 0 busy, 1 started");
+  CHECK(pool.call(8) == "deliver 8 to 1 for 3000ms");
+  CHECK(pool.answer(1) == "finish 8 answered ran 0ms");
+}
+
+TEST_CASE("calls at the same time get an environment each") {
+  Driven pool;
+  CHECK(pool.call(1) == "start 1 for 1");
+  CHECK(pool.call(2) == "start 2 for 2");
+  CHECK(pool.ready(2) == "deliver 2 to 2 for 3000ms");
+  CHECK(pool.ready(1) == "deliver 1 to 1 for 3000ms");
+  CHECK(pool.answer(1) == "finish 1 answered ran 0ms init 0ms");
+  CHECK(pool.ready(1).empty());
+  CHECK(pool.answer(2) == "finish 2 answered ran 0ms init 0ms");
+  CHECK(pool.ready(2).empty());
+  SECTION("and the one used last is used first") {
+    CHECK(pool.call(3) == "deliver 3 to 2 for 3000ms");
+    CHECK(pool.call(4) == "deliver 4 to 1 for 3000ms");
+    CHECK(pool.call(5) == "start 3 for 5");
+  }
+}
+
+TEST_CASE("a call waits a moment for an environment that is about to ask again") {
+  Driven pool;
+  pool.warm();
+  pool.call(1);
+  pool.answer(1);
+  CHECK(pool.call(2).empty());
+  SECTION("which comes back at once") {
+    CHECK(pool.ready(1) == "deliver 2 to 1 for 3000ms");
+  }
+  SECTION("which is slow to come back") {
+    CHECK(pool.pool.wake_at() == pool.now.instant + 50ms);
+    CHECK(pool.after(49ms).empty());
+    CHECK(pool.after(1ms) == "start 2 for 2");
+  }
+  SECTION("but only one call does") {
+    CHECK(pool.call(3) == "start 2 for 2");
+  }
+  SECTION("which dies") {
+    CHECK(pool.exited(1).empty());
+    SECTION("and is soon gone") {
+      CHECK(pool.gone(1) == "restart 1 for 2 inside");
+    }
+    SECTION("and is not gone soon") {
+      CHECK(pool.after(50ms) == "start 2 for 2");
+    }
+  }
+}
+
+TEST_CASE("the function's timeout runs from delivery and kills") {
+  Driven pool;
+  pool.warm();
+  CHECK(pool.call(1) == "deliver 1 to 1 for 3000ms");
+  CHECK(pool.pool.wake_at() == pool.now.instant + 3s);
+  CHECK(pool.after(2999ms).empty());
+  CHECK(pool.after(1ms) == "finish 1 timed out ran 3000ms; kill 1");
+  CHECK_FALSE(pool.pool.call_of(1).has_value());
+  CHECK(pool.gone(1).empty());
+  SECTION("the next call restarts it, inside its own time, and keeps the folder") {
+    CHECK(pool.call(2) == "restart 1 for 2 inside");
+    CHECK(pool.after(500ms).empty());
+    CHECK(pool.ready(1) == "deliver 2 to 1 for 2500ms");
+    CHECK(pool.after(100ms).empty());
+    CHECK(pool.answer(1) == "finish 2 answered ran 600ms");
+  }
+  SECTION("one that nobody calls again is removed in the end") {
+    CHECK(pool.after(5min) == "remove 1");
+  }
+}
+
+TEST_CASE("an error of the handler keeps the process; an exit ends it") {
+  Driven pool;
+  pool.warm();
+  pool.call(1);
+  CHECK(pool.answer(1, true) == "finish 1 failed ran 0ms");
+  CHECK(pool.ready(1).empty());
+  CHECK(pool.call(2) == "deliver 2 to 1 for 3000ms");
+  CHECK(pool.exited(1) == "finish 2 exited ran 0ms");
+  CHECK(pool.gone(1).empty());
+  CHECK(pool.call(3) == "restart 1 for 3 inside");
+}
+
+TEST_CASE("a failed init is tried once more inside the invocation") {
+  Driven pool;
+  pool.call(1);
+  pool.after(1s);
+  SECTION("after a reported error") {
+    CHECK(pool.init_error(1) == "init reported after 1000ms; kill 1");
+    CHECK(pool.counts() == "1 starting, 0 idle, 0 busy, 1 started");
+    CHECK(pool.gone(1) == "restart 1 for 1 inside");
+    SECTION("and may succeed: its time counts in the duration") {
+      pool.after(2s);
+      CHECK(pool.ready(1) == "deliver 1 to 1 for 1000ms");
+      CHECK(pool.answer(1) == "finish 1 answered ran 2000ms");
+    }
+    SECTION("and may fail again") {
+      CHECK(pool.init_error(1) == "init reported after 0ms; finish 1 init reported ran 0ms; kill 1");
+      CHECK(pool.gone(1).empty());
+    }
+    SECTION("and may use up the function's time") {
+      CHECK(pool.after(3s) == "init timed out after 3000ms; finish 1 timed out ran 3000ms; kill 1");
+    }
+  }
+  SECTION("after an exit") {
+    CHECK(pool.exited(1) == "init exited after 1000ms");
+    CHECK(pool.gone(1) == "restart 1 for 1 inside");
+    CHECK(pool.exited(1) == "init exited after 0ms; finish 1 init exited ran 0ms");
+    CHECK(pool.gone(1).empty());
+    CHECK(pool.call(2) == "restart 1 for 2 inside");
+  }
+  SECTION("after its 10 s") {
+    CHECK(pool.after(8999ms).empty());
+    CHECK(pool.after(1ms) == "init timed out after 10000ms; kill 1");
+    CHECK(pool.gone(1) == "restart 1 for 1 inside");
+  }
+  SECTION("but not when the command cannot be executed") {
+    CHECK(pool.exited(1, true) == "init cannot start after 1000ms; finish 1 cannot start");
+    CHECK(pool.gone(1) == "remove 1");
+  }
+  SECTION("but not when its call was cancelled meanwhile") {
+    CHECK(pool.init_error(1) == "init reported after 1000ms; kill 1");
+    CHECK(pool.cancel(1) == "finish 1 cancelled");
+    CHECK(pool.gone(1).empty());
+  }
+}
+
+TEST_CASE("an idle environment is taken down after its limit") {
+  Driven pool;
+  pool.warm();
+  CHECK(pool.pool.wake_at() == pool.now.instant + 5min);
+  CHECK(pool.after(5min - 1ns).empty());
+  CHECK(pool.after(1ns) == "kill 1");
+  CHECK(pool.call(1) == "start 2 for 1");
+  CHECK(pool.gone(1) == "remove 1");
+}
+
+TEST_CASE("one that exits while idle is restarted by the next call") {
+  Driven pool;
+  pool.warm();
+  CHECK(pool.exited(1).empty());
+  CHECK(pool.counts() == "0 starting, 0 idle, 0 busy, 1 started");
+  CHECK(pool.gone(1).empty());
+  CHECK(pool.call(1) == "restart 1 for 1 inside");
+}
+
+TEST_CASE("a runtime that answered and never asks again is killed when the invocation's time is over") {
+  Driven pool;
+  pool.warm();
+  pool.call(1);
+  CHECK(pool.answer(1) == "finish 1 answered ran 0ms");
+  CHECK(pool.after(2999ms).empty());
+  CHECK(pool.after(1ms) == "kill 1");
+}
+
+TEST_CASE("a cancelled call ends at once and takes its environment along") {
+  Driven pool;
+  SECTION("while it runs") {
+    pool.warm();
+    pool.call(1);
+    CHECK(pool.cancel(1) == "finish 1 cancelled ran 0ms; kill 1");
+  }
+  SECTION("while its environment starts") {
+    pool.call(1);
+    CHECK(pool.cancel(1) == "finish 1 cancelled; kill 1");
+  }
+  SECTION("while it waits") {
+    pool.warm();
+    pool.call(1);
+    pool.answer(1);
+    pool.call(2);
+    CHECK(pool.cancel(2) == "finish 2 cancelled");
+    CHECK(pool.ready(1).empty());
+  }
+  SECTION("when it has ended, nothing") {
+    pool.warm();
+    CHECK(pool.cancel(100).empty());
+  }
+}
+
+TEST_CASE("stopping kills everything, then the pool is drained") {
+  Driven pool;
+  SECTION("with nothing there") {
+    CHECK(pool.stop() == "drained");
+  }
+  SECTION("with an idle, a busy, a starting and a dead one") {
+    for (CallId call = 1; call <= 4; ++call) pool.call(call);
+    pool.ready(1);
+    pool.answer(1);
+    pool.ready(1);
+    pool.ready(2);
+    pool.ready(3);
+    pool.exited(3);
+    pool.gone(3);
+    CHECK(pool.stop() == "kill 1; finish 2 cancelled ran 0ms init 0ms; kill 2; finish 4 cancelled; kill 4; remove 3");
+    CHECK(pool.call(5) == "finish 5 cancelled");
+    CHECK(pool.gone(1) == "remove 1");
+    CHECK(pool.gone(4) == "remove 4");
+    CHECK(pool.gone(2) == "remove 2; drained");
+  }
+}
