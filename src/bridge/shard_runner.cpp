@@ -139,8 +139,13 @@ net::awaitable<ShardRunner::Message> ShardRunner::checkpoint(Position upto) {
   Checkpointed done;
   done.kept = lost_;
   if (!lost_) {
-    const Result<void> kept = deps_.source.keeps_checkpoints() ? co_await deps_.source.commit(shard_, std::move(upto))
-                                                               : co_await deps_.checkpoints.save(shard_, std::move(upto));
+    // Not `? co_await a : co_await b`: g++ 12 destroys that expression's temporary twice, which an error's text does not survive.
+    Result<void> kept;
+    if (deps_.source.keeps_checkpoints()) {
+      kept = co_await deps_.source.commit(shard_, std::move(upto));
+    } else {
+      kept = co_await deps_.checkpoints.save(shard_, std::move(upto));
+    }
     done.kept = kept.has_value() || lost_;
     if (!lost_) note_store(kept);
   }
