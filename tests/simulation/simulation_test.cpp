@@ -1,4 +1,5 @@
 #include <cstdlib>
+#include <iostream>
 #include <string>
 
 #include <catch2/catch.hpp>
@@ -55,6 +56,6 @@ TEST_CASE("shards reach their end through faults, stops and crashes", "[simulati
   CHECK(met.full_buffers > met.worlds / 10);
   CHECK(met.wall_jumps > met.worlds / 10);
   CHECK(met.ended > met.worlds / 10);
-  WARN(met.worlds << " worlds, " << met.records << " records, " << met.steps << " steps, " << met.invocations
-                  << " invocations, " << met.crashes << " crashes: every promise kept");
+  std::cout << met.worlds << " worlds, " << met.records << " records, " << met.steps << " steps, " << met.invocations
+            << " invocations, " << met.crashes << " crashes: every promise kept\n";
 }

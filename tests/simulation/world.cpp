@@ -517,8 +517,8 @@ void World::perform(Shard& shard, const engine::Invoke& invoke) {
 
 void World::schedule_call(Shard& shard, std::size_t first, std::size_t count) {
   CallUnderWay& call = *shard.call;
-  // Where all share one permit, minutes of one are minutes of all, filled with throttles.
-  const bool shared = features_.account < 10;
+  // Where shards share one permit, minutes of one are minutes of all, filled with throttles.
+  const bool shared = features_.account < 10 || features_.reservations;
   const Duration minutes = shared ? Duration(20s) : random_.chance(0.2) ? Duration(600s) : Duration(60s);
   Duration wait = upto(random_.chance(0.2) ? Duration(5s) : Duration(50ms));
   if (!take_permit(shard.function)) {
