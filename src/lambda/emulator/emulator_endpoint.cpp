@@ -13,6 +13,7 @@
 #include <utility>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -275,7 +276,8 @@ struct EmulatorEndpoint::State {
   net::steady_timer drained_signal;
   bool drained = false;
   bool started = false;
-  TaskScope scope;  ///< last, so that it goes first
+  std::shared_ptr<bool> alive = std::make_shared<bool>(true);  ///< shared with nobody; what is posted sees it go
+  TaskScope scope;                                             ///< last, so that it goes first
 };
 
 EmulatorEndpoint::EmulatorEndpoint(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -523,7 +525,6 @@ void EmulatorEndpoint::State::perform(const engine::Finish& action) {
     report.init_duration = action.init_duration;
     report.status = std::move(status);
     environment->report = std::move(report);
-    // Else it is written when the runtime comes back, or at the next look at memory: the caller need not wait for it.
     if (call.invocation.log_tail) {
       write_report(*environment);
       outcome.log_tail = environment->log.tail();
@@ -531,6 +532,11 @@ void EmulatorEndpoint::State::perform(const engine::Finish& action) {
   }
   call.outcome = std::move(outcome);
   call.done.cancel();
+  if (!environment || !environment->report) return;
+  // Behind the caller and the answer to the runtime, neither of which need wait for the log.
+  net::post(executor, [this, environment, living = std::weak_ptr<bool>(alive)] {
+    if (living.lock()) write_report(*environment);
+  });
 }
 
 void EmulatorEndpoint::State::perform(const engine::PoolDrained&) {
