@@ -41,7 +41,8 @@ struct Topic {
   std::string name;
   std::size_t message_bytes = 0;
   std::size_t messages() const { return kPartitions * per_partition(); }
-  std::size_t per_partition() const { return kPartitionBytes / (message_bytes + 12); }
+  /// Whole batches: the bare loop waits for full ones.
+  std::size_t per_partition() const { return kPartitionBytes / (message_bytes + 12) / kBatchSize * kBatchSize; }
 };
 
 using Clock = std::chrono::steady_clock;
@@ -84,7 +85,11 @@ double run_bare(const std::string& servers, const Topic& topic) {
                                                             {"group.id", "bare"},
                                                             {"enable.auto.commit", "false"},
                                                             {"auto.offset.reset", "earliest"},
-                                                            {"fetch.wait.max.ms", kFetchWait}};
+                                                            {"fetch.wait.max.ms", kFetchWait},
+                                                            // So that reading ahead never pauses, for a second
+                                                            // each time: the topic fits.
+                                                            {"queued.max.messages.kbytes", "1000000"},
+                                                            {"queued.min.messages", "10000000"}};
   for (const auto& [property, value] : properties)
     must(rd_kafka_conf_set(conf, property, value, reason, sizeof reason) == RD_KAFKA_CONF_OK, reason);
   rd_kafka_t* consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof reason);
