@@ -69,11 +69,15 @@ void WriteBehind::commit_together(std::vector<Waiting>& group) {
     for (Waiting& each : group) {
       Result<void> done = database_.execute("SAVEPOINT job");
       if (done) done = each.job(database_);
-      // A full disk may have rolled the whole transaction back already; then there is no savepoint any more.
+      if (!done && database_.in_autocommit()) {
+        // SQLite gave up the whole transaction, as it may on a full disk: nobody's write was kept.
+        committed = done.error();
+        break;
+      }
       Result<void> ended = database_.execute(done ? "RELEASE job" : "ROLLBACK TO job; RELEASE job");
       results.push_back(done ? std::move(ended) : std::move(done));
     }
-    committed = database_.execute("COMMIT");
+    if (committed) committed = database_.execute("COMMIT");
     // A failed commit may or may not have ended the transaction.
     if (!committed && !database_.in_autocommit()) static_cast<void>(database_.execute("ROLLBACK"));
   }

@@ -1,0 +1,185 @@
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <future>
+
+#include "store/database.h"
+#include "store/store.h"
+#include "store/write_behind.h"
+#include "support/run_coroutine.h"
+#include "support/temporary_folder.h"
+
+using namespace weir;
+using namespace weir::store;
+using weir::test::run;
+using weir::test::TemporaryFolder;
+
+namespace {
+
+const ShardId kShard{"clicks", "clicks-3"};
+
+std::unique_ptr<StateFolder> open(const TemporaryFolder& folder) {
+  auto store = StateFolder::open(folder / "state");
+  if (!store) throw std::runtime_error(store.error().describe());
+  return std::move(*store);
+}
+
+std::string open_error(const std::string& folder) {
+  auto store = StateFolder::open(folder);
+  return store ? "opened" : std::string(text(store.error().code()));
+}
+
+Position position(std::string_view digits) { return *Position::parse(digits); }
+
+}  // namespace
+
+TEST_CASE("a checkpoint is there after a restart") {
+  const TemporaryFolder folder;
+  net::io_context context;
+  const Position kinesis = position("49590338271490256608559692538361571095921575989136588898");
+  {
+    auto store = open(folder);
+    CHECK_FALSE(run(context, store->load(kShard)).value().has_value());
+    REQUIRE(run(context, store->save(kShard, Position(7))).has_value());
+    REQUIRE(run(context, store->save(kShard, Position(41))).has_value());
+    REQUIRE(run(context, store->save({"clicks", "clicks-4"}, kinesis)).has_value());
+  }
+  auto store = open(folder);
+  CHECK(run(context, store->load(kShard)).value() == Position(41));
+  CHECK(run(context, store->load({"clicks", "clicks-4"})).value() == kinesis);
+  const auto all = store->list_checkpoints();
+  REQUIRE(all->size() == 2);
+  CHECK(all->at(0).shard.text() == "clicks/clicks-3");
+  CHECK(all->at(1).upto == kinesis);
+}
+
+TEST_CASE("checkpoints are moved and forgotten by hand") {
+  const TemporaryFolder folder;
+  auto store = open(folder);
+  for (const char* shard : {"a", "b", "c"}) REQUIRE(store->set_checkpoint({"clicks", shard}, Position(9)).has_value());
+  REQUIRE(store->set_checkpoint({"other", "a"}, Position(9)).has_value());
+  REQUIRE(store->set_checkpoint({"clicks", "a"}, Position(2)).has_value());
+  CHECK(store->list_checkpoints()->at(0).upto == Position(2));
+  CHECK(*store->reset_checkpoints("clicks", "b") == 1);
+  CHECK(*store->reset_checkpoints("clicks", "b") == 0);
+  CHECK(*store->reset_checkpoints("clicks", "") == 2);
+  CHECK(store->list_checkpoints()->size() == 1);
+}
+
+TEST_CASE("dead letters are kept") {
+  const TemporaryFolder folder;
+  net::io_context context;
+  DeadLetter letter;
+  letter.source = "clicks";
+  letter.record = "{}";
+  letter.payload = std::string("{\"a\":\"\0\"}", 9);
+  {
+    auto store = open(folder);
+    REQUIRE(run(context, store->keep(letter)).has_value());
+    REQUIRE(run(context, store->keep(letter)).has_value());
+  }
+  CHECK(*open(folder)->count_dead_letters() == 2);
+}
+
+TEST_CASE("a state folder is held by one process at a time") {
+  const TemporaryFolder folder;
+  auto first = open(folder);
+  const auto second = StateFolder::open(folder / "state");
+  REQUIRE_FALSE(second.has_value());
+  CHECK(second.error().code() == ErrorCode::kStoreLocked);
+  CHECK(second.error().message() == (folder / "state") + ": another weir (process " + std::to_string(::getpid()) + ") uses this state folder");
+  first.reset();
+  CHECK(open_error(folder / "state") == "opened");
+}
+
+TEST_CASE("what stands in a state folder's place is refused with a clear error") {
+  const TemporaryFolder folder;
+  SECTION("a folder that cannot be made") { CHECK(open_error("/sys/weir-state") == "store.read_only"); }
+  SECTION("a file in its place") {
+    folder.write("state", "hello");
+    CHECK(open_error(folder / "state") == "store.failed");
+  }
+  SECTION("a damaged file") {
+    std::filesystem::create_directory(folder / "state");
+    folder.write("state/checkpoints.sqlite", std::string(8192, 'x'));
+    CHECK(open_error(folder / "state") == "store.corrupt");
+  }
+  SECTION("another program's database") {
+    std::filesystem::create_directory(folder / "state");
+    sqlite3* handle = nullptr;
+    sqlite3_open((folder / "state/checkpoints.sqlite").c_str(), &handle);
+    sqlite3_exec(handle, "CREATE TABLE things (x)", nullptr, nullptr, nullptr);
+    sqlite3_close(handle);
+    CHECK(open_error(folder / "state") == "store.corrupt");
+  }
+  SECTION("a newer weir's database") {
+    open(folder);
+    sqlite3* handle = nullptr;
+    sqlite3_open((folder / "state/checkpoints.sqlite").c_str(), &handle);
+    sqlite3_exec(handle, "PRAGMA user_version=99", nullptr, nullptr, nullptr);
+    sqlite3_close(handle);
+    CHECK(open_error(folder / "state") == "store.version");
+  }
+}
+
+namespace {
+
+constexpr std::string_view kNotes = "CREATE TABLE notes (id INTEGER PRIMARY KEY, note TEXT NOT NULL)";
+
+Result<void> insert(Database& database, std::int64_t id, std::string_view note) {
+  auto statement = Statement::prepare(database, "INSERT INTO notes VALUES (?, ?)");
+  if (!statement) return statement.error();
+  if (auto done = statement->bind(id).bind(note).step(); !done) return done.error();
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("writes that share a transaction do not share their failures") {
+  const TemporaryFolder folder;
+  WriteBehind writes(*Database::open(folder / "notes.sqlite", Database::Synchronous::kFull, kNotes));
+  net::io_context context;
+  // The first write holds the store's thread until the others wait, so that they are committed together.
+  std::promise<void> others_wait;
+  auto held = others_wait.get_future();
+  std::vector<std::future<Result<void>>> results;
+  results.push_back(net::co_spawn(context, writes.perform([&](Database& database) {
+    held.wait();
+    return insert(database, 1, "first");
+  }), net::use_future));
+  for (const std::int64_t id : {2, 1, 3}) {
+    results.push_back(net::co_spawn(context, writes.perform([id](Database& database) { return insert(database, id, "later"); }), net::use_future));
+  }
+  net::post(context, [&] { others_wait.set_value(); });
+  context.run();
+  CHECK(results[0].get().has_value());
+  CHECK(results[1].get().has_value());
+  CHECK_FALSE(results[2].get().has_value());  // the same key again
+  CHECK(results[3].get().has_value());
+  std::int64_t rows = 0;
+  const auto counted = writes.perform_and_wait([&](Database& database) -> Result<void> {
+    auto statement = Statement::prepare(database, "SELECT count(*) FROM notes");
+    if (auto row = statement->step(); !row) return row.error();
+    rows = statement->integer(0);
+    return {};
+  });
+  REQUIRE(counted.has_value());
+  CHECK(rows == 3);
+}
+
+TEST_CASE("a full disk is an error that goes away with room") {
+  const TemporaryFolder folder;
+  WriteBehind writes(*Database::open(folder / "notes.sqlite", Database::Synchronous::kNormal, kNotes));
+  const std::string big(100'000, 'x');
+  const auto limit = [&](int pages) {
+    return writes.perform_and_wait([pages](Database& database) { return database.execute("PRAGMA max_page_count=" + std::to_string(pages)); });
+  };
+  REQUIRE(limit(20).has_value());
+  const auto refused = writes.perform_and_wait([&](Database& database) { return insert(database, 1, big); });
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().code() == ErrorCode::kStoreFull);
+  CHECK(is_transient(refused.error().code()));
+  CHECK(writes.perform_and_wait([&](Database& database) { return insert(database, 1, "small"); }).has_value());
+  REQUIRE(limit(1000).has_value());
+  CHECK(writes.perform_and_wait([&](Database& database) { return insert(database, 2, big); }).has_value());
+}
