@@ -102,7 +102,6 @@ void EnvironmentPool::start(Moment now, EnvironmentId id, Environment& environme
   action.phase = phase;
   action.call = call;
   action.reset = reset;
-  if (inside) action.limit = settings_.timeout;
   actions_.emplace_back(action);
 }
 

@@ -43,7 +43,6 @@ struct Start {
   InitPhase phase = InitPhase::kInit;
   CallId call = 0;     ///< for whom
   bool reset = false;  ///< the environment was there before: its /tmp is kept
-  Duration limit{0};   ///< of the function's run, from now, in phase kInvoke; 0 in phase kInit
 };
 
 /// Hand the call to the process, which has asked for an invocation.

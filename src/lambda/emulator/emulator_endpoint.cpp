@@ -310,6 +310,11 @@ net::awaitable<Outcome> EmulatorEndpoint::invoke(Invocation invocation, Instant 
   State& state = *state_;
   if (!state.started) {
     state.started = true;
+    if (!private_tmp_available()) {
+      state.log.warn("function.tmp_shared",
+                     {{"function", state.settings.name},
+                      {"reason", "no mount namespace is permitted here; TMPDIR is set instead"}});
+    }
     state.scope.spawn(state.tick());
     state.scope.spawn(state.sample());
   }
