@@ -370,6 +370,8 @@ net::awaitable<Result<void>> KafkaSource::run(ShardListener& listener) {
     fail(std::move(opened.error()));
   } else {
     await_wakeups();
+    // What came before the pipe was there woke nobody, and a queue that is not empty wakes nobody either.
+    serve_events();
     advance_rebalances();
   }
   while (!failure_) {

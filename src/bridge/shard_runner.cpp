@@ -64,7 +64,7 @@ Duration ShardRunner::iterator_age() const {
 
 void ShardRunner::perform(engine::Action action) {
   std::visit(Overloaded{
-                 [this](const engine::Fetch& order) { fetches_.spawn(answer(fetch({order.max_records, order.max_bytes}), Fetched())); },
+                 [this](const engine::Fetch& order) { fetches_.spawn(answer(fetch({order.max_records, order.max_bytes}), Answer(inbox_, Fetched()))); },
                  [this](engine::Invoke& order) {
                    Invocation call;
                    call.function = deps_.function;
@@ -72,9 +72,9 @@ void ShardRunner::perform(engine::Action action) {
                    call.payload.reserve(order.payload_bytes);
                    deps_.source.write_event(shard_, order.records, call.payload);
                    WEIR_ASSERT(call.payload.size() == order.payload_bytes);
-                   calls_.spawn(answer(invoke(order.batch, std::move(call)), Answered{order.batch, Outcome()}));
+                   calls_.spawn(answer(invoke(order.batch, std::move(call)), Answer(inbox_, Answered{order.batch, Outcome()})));
                  },
-                 [this](const engine::Checkpoint& order) { calls_.spawn(answer(checkpoint(order.upto), Checkpointed())); },
+                 [this](const engine::Checkpoint& order) { calls_.spawn(answer(checkpoint(order.upto), Answer(inbox_, Checkpointed()))); },
                  [this](const engine::Discard& order) {
                    store::DeadLetter letter;
                    letter.source = shard_.source;
@@ -91,7 +91,7 @@ void ShardRunner::perform(engine::Action action) {
                                                         {"first", order.records.front().position.text()},
                                                         {"last", order.records.back().position.text()},
                                                         {"request_id", order.request_id}});
-                   calls_.spawn(answer(keep(order.batch, std::move(letter)), Discarded{order.batch, false}));
+                   calls_.spawn(answer(keep(order.batch, std::move(letter)), Answer(inbox_, Discarded{order.batch, false})));
                  },
                  [this](const engine::Drained&) { drained_ = true; },
              },
@@ -109,16 +109,14 @@ void ShardRunner::tell(Message message) {
              message);
 }
 
-/// Every action gets exactly one answer: what came of the work, or `otherwise` when it was called off or threw.
-net::awaitable<void> ShardRunner::answer(net::awaitable<Message> work, Message otherwise) {
+net::awaitable<void> ShardRunner::answer(net::awaitable<Message> work, Answer answer) {
   try {
-    otherwise = co_await std::move(work);
+    answer.is(co_await std::move(work));
   } catch (const boost::system::system_error& error) {
     if (!called_off(error)) failure_ = std::current_exception();
   } catch (const std::exception&) {
     failure_ = std::current_exception();
   }
-  inbox_.put(std::move(otherwise));
 }
 
 net::awaitable<ShardRunner::Message> ShardRunner::fetch(FetchLimits limits) {

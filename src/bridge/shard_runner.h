@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <variant>
 
 #include "bridge/invoker.h"
@@ -68,7 +69,24 @@ class ShardRunner {
 
   void perform(engine::Action action);
   void tell(Message message);
-  net::awaitable<void> answer(net::awaitable<Message> work, Message otherwise);
+  /// Puts its message into the inbox when it goes: every action gets exactly one answer, also one whose work threw, was called off
+  /// or never began.
+  class Answer {
+   public:
+    Answer(runtime::Inbox<Message>& inbox, Message otherwise) : inbox_(&inbox), message_(std::move(otherwise)) {}
+    Answer(Answer&& other) noexcept : inbox_(std::exchange(other.inbox_, nullptr)), message_(std::move(other.message_)) {}
+    Answer& operator=(Answer&&) = delete;
+    ~Answer() {
+      if (inbox_ != nullptr) inbox_->put(std::move(message_));
+    }
+    void is(Message message) { message_ = std::move(message); }
+
+   private:
+    runtime::Inbox<Message>* inbox_;
+    Message message_;
+  };
+
+  net::awaitable<void> answer(net::awaitable<Message> work, Answer answer);
   net::awaitable<Message> fetch(FetchLimits limits);
   net::awaitable<Message> invoke(engine::BatchId batch, Invocation call);
   net::awaitable<Message> checkpoint(Position upto);

@@ -224,6 +224,12 @@ net::awaitable<void> Server::State::talk(std::shared_ptr<tcp::socket> shared) {
       static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
       co_await net::async_write(socket, net::buffer(kContinue), net::use_awaitable);
     }
+    // A body that came with its headers needs no further turn of the event loop.
+    parser.eager(true);
+    if (!error && !parser.is_done() && buffer.size() > 0) {
+      buffer.consume(parser.put(buffer.data(), error));
+      if (error == beast::http::error::need_more) error = {};
+    }
     if (!error && !parser.is_done()) {
       co_await beast::http::async_read(socket, buffer, parser, net::redirect_error(net::use_awaitable, error));
     }

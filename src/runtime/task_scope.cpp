@@ -4,11 +4,13 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <exception>
 #include <list>
+#include <vector>
 
 namespace weir::runtime {
 namespace {
@@ -24,6 +26,13 @@ bool was_called_off(const std::exception_ptr& failure) {
   }
 }
 
+/// Suspends once before the task begins. A coroutine that is cancelled and ends without ever having been suspended makes
+/// asio 1.81 throw out of io_context::run(): its last step, a post, is refused to what is cancelled.
+net::awaitable<void> begin_later(net::awaitable<void> task) {
+  co_await net::post(net::use_awaitable);
+  co_await std::move(task);
+}
+
 }  // namespace
 
 struct TaskScope::State {
@@ -33,13 +42,14 @@ struct TaskScope::State {
 
   void cancel() {
     cancelled = true;
-    // A cancelled coroutine may end at once and take itself off the list, so the next one is found first.
-    for (auto it = signals.begin(); it != signals.end();) (it++)->emit(net::cancellation_type::all);
+    // A cancelled coroutine may end at once, and take itself or, by what it does, others off the list.
+    const std::vector<std::shared_ptr<net::cancellation_signal>> all(signals.begin(), signals.end());
+    for (const auto& signal : all) signal->emit(net::cancellation_type::all);
   }
 
   net::any_io_executor executor;
   net::steady_timer changed;  ///< never expires; cancelling it wakes join()
-  std::list<net::cancellation_signal> signals;
+  std::list<std::shared_ptr<net::cancellation_signal>> signals;
   std::exception_ptr failure;
   bool cancelled = false;
 };
@@ -52,10 +62,10 @@ TaskScope::~TaskScope() {
 }
 
 void TaskScope::spawn(net::awaitable<void> task) {
-  state_->signals.emplace_back();
-  const auto mine = std::prev(state_->signals.end());
-  net::co_spawn(state_->executor, std::move(task),
-                net::bind_cancellation_slot(mine->slot(), [state = state_, mine](std::exception_ptr failure) {
+  const auto signal = std::make_shared<net::cancellation_signal>();
+  const auto mine = state_->signals.insert(state_->signals.end(), signal);
+  net::co_spawn(state_->executor, begin_later(std::move(task)),
+                net::bind_cancellation_slot(signal->slot(), [state = state_, mine](std::exception_ptr failure) {
                   state->signals.erase(mine);
                   if (failure && state->cancelled && was_called_off(failure)) failure = nullptr;
                   if (failure && !state->failure) {
@@ -64,7 +74,7 @@ void TaskScope::spawn(net::awaitable<void> task) {
                   }
                   state->changed.cancel();
                 }));
-  if (state_->cancelled) mine->emit(net::cancellation_type::all);
+  if (state_->cancelled) signal->emit(net::cancellation_type::all);
 }
 
 void TaskScope::cancel() { state_->cancel(); }

@@ -21,8 +21,8 @@ class TaskScope {
   TaskScope(const TaskScope&) = delete;
   TaskScope& operator=(const TaskScope&) = delete;
 
-  /// Starts a coroutine. Its parameters are values, or references to what outlives join(). After cancel() a new one is cancelled
-  /// at its first suspension.
+  /// Starts a coroutine, at the next turn of the executor. Its parameters are values, or references to what outlives join(). After cancel() a new one
+  /// ends before it begins.
   void spawn(net::awaitable<void> task);
 
   /// Asks every coroutine to end.

@@ -176,7 +176,10 @@ void misbehave_in_init(RuntimeClient& client) {
     hang();
   }
   if (what == "daemon") fork_daemon();
-  if (what == "crash") ::raise(SIGSEGV);
+  if (what == "crash") {
+    ::signal(SIGSEGV, SIG_DFL);
+    ::raise(SIGSEGV);
+  }
 }
 
 }  // namespace
