@@ -1,0 +1,292 @@
+#include <boost/asio/io_context.hpp>
+#include <catch2/catch.hpp>
+#include <mutex>
+
+#include "bridge/bridge.h"
+#include "bridge/fakes.h"
+#include "runtime/task_scope.h"
+#include "support/print.h"
+#include "support/run_coroutine.h"
+#include "support/temporary_folder.h"
+
+using namespace weir;
+using namespace weir::bridge;
+using weir::test::FakeEndpoint;
+using weir::test::FakeStream;
+using weir::test::TemporaryFolder;
+
+namespace {
+
+/// The names of the events that were logged.
+class EventNames final : public Log {
+ public:
+  void write(LogLevel, std::string_view event, std::span<const LogField>) override { names.emplace_back(event); }
+  std::size_t count(std::string_view name) const { return static_cast<std::size_t>(std::count(names.begin(), names.end(), name)); }
+  std::vector<std::string> names;
+};
+
+/// A bridge over streams in memory and one function. A test says what it is, runs it until something is true, and looks.
+class World {
+ public:
+  World() {
+    config::FunctionConfig settings;
+    settings.name = "f";
+    config_.functions.emplace("f", settings);
+    config_.shutdown_grace = std::chrono::seconds(20);
+  }
+
+  FakeStream& stream(const std::string& name, std::map<std::string, int> shards) {
+    auto made = std::make_shared<FakeStream>();
+    made->shards = std::move(shards);
+    config::SourceEntry entry;
+    entry.name = name;
+    entry.connector = &test::kFake;
+    entry.function = "f";
+    entry.settings = made;
+    config_.sources.push_back(std::move(entry));
+    return *made;
+  }
+
+  /// Opens the state folder and the bridge, as a start of the program does.
+  void start() {
+    store_ = std::move(*store::StateFolder::open(folder_ / "state"));
+    auto endpoint = std::make_unique<FakeEndpoint>(context_.get_executor());
+    function = endpoint.get();
+    Endpoints endpoints;
+    endpoints.emplace("f", std::move(endpoint));
+    bridge_ = std::make_unique<Bridge>(context_.get_executor(), config_, *store_, std::move(endpoints), log, clock_);
+  }
+
+  /// Runs until `enough`, then `then` (a stop, if not told otherwise) and on to the end.
+  void run_until(std::function<bool()> enough, std::function<void()> then = nullptr) {
+    test::run(context_, watched(std::move(enough), std::move(then)));
+  }
+  void stop() {
+    bridge_.reset();
+    store_.reset();
+  }
+
+  SourceStatus source(const std::string& name) const {
+    for (SourceStatus& each : bridge_->status().sources) {
+      if (each.name == name) return each;
+    }
+    throw std::runtime_error("no source " + name);
+  }
+  std::string checkpoints() {
+    std::string text;
+    for (const store::StoredCheckpoint& each : store_->list_checkpoints().value()) {
+      text += (text.empty() ? "" : " ") + each.shard.text() + "@" + each.upto.text();
+    }
+    return text;
+  }
+
+  Bridge& bridge() { return *bridge_; }
+  store::StateFolder& store() { return *store_; }
+  config::Config& config() { return config_; }
+  net::io_context& context() { return context_; }
+  FakeEndpoint* function = nullptr;
+  EventNames log;
+
+ private:
+  net::awaitable<void> watched(std::function<bool()> enough, std::function<void()> then) {
+    runtime::TaskScope scope(context_.get_executor());
+    scope.spawn(bridge_->run());
+    // A turn of the executor at a time: what is waited for is decided by events, not by the clock. The bound only ends a hang.
+    const Instant patience = clock_.now().instant + std::chrono::seconds(60);
+    while (!enough()) {
+      if (clock_.now().instant > patience) throw std::runtime_error("it did not come to that in a minute");
+      co_await net::post(net::use_awaitable);
+    }
+    if (then) {
+      then();
+    } else {
+      bridge_->request_stop();
+    }
+    co_await scope.join();
+  }
+
+  TemporaryFolder folder_;
+  config::Config config_;
+  SystemClock clock_;
+  net::io_context context_;
+  std::unique_ptr<store::StateFolder> store_;
+  std::unique_ptr<Bridge> bridge_;
+};
+
+}  // namespace
+
+TEST_CASE("records become invocations, and checkpoints follow them") {
+  World world;
+  FakeStream& clicks = world.stream("clicks", {{"a", 5}, {"b", 2}});
+  clicks.mapping.batch_size = 3;
+  world.start();
+  world.run_until([&] { return world.source("clicks").counters.settled_events == 7; });
+  std::sort(world.function->calls.begin(), world.function->calls.end());
+  CHECK(world.function->calls == std::vector<std::string>{"{\"a\":1,2,3}", "{\"a\":4,5}", "{\"b\":1,2}"});
+  CHECK(world.checkpoints() == "clicks/a@5 clicks/b@2");
+  CHECK(world.source("clicks").state == SourceState::kStopped);
+  CHECK(world.function->closed);
+}
+
+TEST_CASE("after a restart reading goes on behind the checkpoint") {
+  World world;
+  FakeStream& clicks = world.stream("clicks", {{"a", 4}});
+  world.start();
+  world.run_until([&] { return world.source("clicks").counters.settled_events == 4; });
+  world.stop();
+  clicks.shards["a"] = 6;
+  world.start();
+  world.run_until([&] { return world.source("clicks").counters.settled_events == 2; });
+  CHECK(world.function->calls == std::vector<std::string>{"{\"a\":5,6}"});
+}
+
+TEST_CASE("a stop waits for what is in flight, and remembers it") {
+  World world;
+  world.stream("clicks", {{"a", 2}});
+  world.start();
+  world.function->hang_next();
+  world.run_until([&] { return world.function->calls.size() == 1; },
+                  [&] {
+                    world.bridge().request_stop();
+                    net::post(world.context(), [&] { world.function->finish(); });
+                  });
+  CHECK(world.function->called_off == 0);
+  CHECK(world.checkpoints() == "clicks/a@2");
+}
+
+TEST_CASE("a second stop calls off what is in flight, and it is delivered again") {
+  World world;
+  world.stream("clicks", {{"a", 2}});
+  world.start();
+  world.function->hang_next();
+  world.run_until([&] { return world.function->calls.size() == 1; },
+                  [&] {
+                    world.bridge().request_stop();
+                    net::post(world.context(), [&] { world.bridge().request_stop(); });
+                  });
+  CHECK(world.function->called_off == 1);
+  CHECK(world.checkpoints().empty());
+  world.stop();
+  world.start();
+  world.run_until([&] { return world.source("clicks").counters.settled_events == 2; });
+  CHECK(world.function->calls == std::vector<std::string>{"{\"a\":1,2}"});
+}
+
+TEST_CASE("when the grace is over, what is in flight is called off") {
+  World world;
+  world.stream("clicks", {{"a", 2}});
+  world.config().shutdown_grace = std::chrono::milliseconds(30);
+  world.start();
+  world.function->hang_next();
+  world.run_until([&] { return world.function->calls.size() == 1; });
+  CHECK(world.function->called_off == 1);
+  CHECK(world.log.count("bridge.cancelled") == 1);
+}
+
+TEST_CASE("a source that fails is made again, alone") {
+  World world;
+  FakeStream& bad = world.stream("bad", {{"a", 1}});
+  bad.failures.emplace_back(ErrorCode::kSourceUnreachable, "nobody answers at 127.0.0.1:9");
+  world.stream("good", {{"a", 3}});
+  world.start();
+  world.run_until([&] { return bad.lives == 2 && world.source("bad").counters.settled_events == 1; });
+  CHECK(world.source("bad").restarts == 1);
+  CHECK(world.source("good").restarts == 0);
+  CHECK(world.source("good").counters.settled_events == 3);
+  CHECK(world.log.count("source.failed") == 1);
+}
+
+TEST_CASE("a failure that time does not mend ends the source, not the bridge") {
+  World world;
+  FakeStream& bad = world.stream("bad", {{"a", 1}});
+  bad.failures.emplace_back(ErrorCode::kSourceData, "the recording was cut off");
+  FakeStream& good = world.stream("good", {{"a", 3}});
+  good.ends = true;
+  world.start();
+  world.run_until([&] { return world.bridge().finished(); });
+  CHECK(world.source("bad").state == SourceState::kFailed);
+  CHECK(world.source("bad").error == "source.data: the recording was cut off");
+  CHECK(world.source("good").state == SourceState::kFinished);
+}
+
+TEST_CASE("a broken belief parks one source before its next checkpoint") {
+  World world;
+  FakeStream& liar = world.stream("liar", {{"a", 1}});
+  liar.lies_about_sizes = true;
+  FakeStream& good = world.stream("good", {{"a", 3}});
+  good.ends = true;
+  world.start();
+  world.run_until([&] { return world.bridge().finished(); });
+  CHECK(world.source("liar").state == SourceState::kParked);
+  CHECK(world.source("liar").error.starts_with("internal: shard_runner.cpp:"));
+  CHECK(world.checkpoints() == "good/a@3");
+  CHECK(liar.lives == 1);
+}
+
+TEST_CASE("records are kept as dead letters before the checkpoint passes them") {
+  World world;
+  FakeStream& clicks = world.stream("clicks", {{"a", 2}});
+  clicks.mapping.maximum_retry_attempts = 1;
+  world.start();
+  const FunctionFailed failed{"Error", R"({"errorType":"Error"})"};
+  world.function->answer_next(Outcome(failed));
+  world.function->answer_next(Outcome(failed));
+  world.run_until([&] { return world.source("clicks").counters.settled_events == 2; });
+  CHECK(world.function->calls.size() == 2);
+  CHECK(world.store().count_dead_letters().value() == 1);
+  CHECK(world.checkpoints() == "clicks/a@2");
+  CHECK(world.source("clicks").counters.dropped_events == 2);
+  CHECK(world.log.count("invocation.failed") == 1);
+  CHECK(world.log.count("records.discarded") == 1);
+}
+
+TEST_CASE("a function without concurrency is throttled, and its source waits") {
+  World world;
+  world.stream("clicks", {{"a", 2}});
+  world.config().functions.at("f").reserved_concurrent_executions = 0;
+  world.start();
+  world.run_until([&] { return world.source("clicks").counters.throttles >= 2; });
+  CHECK(world.function->calls.empty());
+  CHECK(world.checkpoints().empty());
+  CHECK(world.log.count("invocation.throttled") == 1);
+}
+
+TEST_CASE("a disabled source is not read") {
+  World world;
+  FakeStream& clicks = world.stream("clicks", {{"a", 2}});
+  world.config().sources[0].enabled = false;
+  world.start();
+  world.run_until([&] { return world.bridge().finished(); });
+  CHECK(world.source("clicks").state == SourceState::kDisabled);
+  CHECK(clicks.lives == 0);
+}
+
+namespace {
+
+net::awaitable<void> move(Bridge& bridge, std::string shard, std::optional<Position> upto, std::optional<Result<void>>& result) {
+  result = co_await bridge.move_checkpoint("clicks", std::move(shard), std::move(upto));
+}
+
+}  // namespace
+
+TEST_CASE("a checkpoint is moved while the bridge runs") {
+  World world;
+  FakeStream& clicks = world.stream("clicks", {{"a", 4}});
+  world.start();
+  std::optional<Result<void>> result;
+  runtime::TaskScope mover(world.context().get_executor());
+  bool moved = false;
+  world.run_until([&] {
+    const SourceStatus status = world.source("clicks");
+    if (!moved && status.counters.settled_events == 4 && status.counters.checkpoints == 1) {
+      moved = true;
+      mover.spawn(move(world.bridge(), "a", Position(2), result));
+    }
+    return status.counters.settled_events == 6;
+  });
+  REQUIRE(result.has_value());
+  CHECK(result->has_value());
+  CHECK(world.function->calls == std::vector<std::string>{"{\"a\":1,2,3,4}", "{\"a\":3,4}"});
+  CHECK(clicks.lives == 2);
+  CHECK(world.checkpoints() == "clicks/a@4");
+}

@@ -1,0 +1,139 @@
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <deque>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "weir/connector.h"
+#include "weir/lambda_endpoint.h"
+
+namespace weir::test {
+
+/// A stream in memory that outlives the sources which read it: what a test scripts and looks at.
+struct FakeStream final : SourceConfig {
+  std::map<std::string, int> shards;             ///< how many records each shard has, numbered from 1
+  bool ends = false;                             ///< whether the shards end with their records
+  std::deque<Error> failures;                    ///< each life of the source fails with the next one, after it opened its shards
+  bool lies_about_sizes = false;                 ///< breaks the promise of write_event()
+  int lives = 0;
+};
+
+class FakeSource final : public PollSource {
+ public:
+  FakeSource(std::shared_ptr<FakeStream> stream, SourceContext context)
+      : stream_(std::move(stream)), context_(std::move(context)), never_(context_.executor, net::steady_timer::time_point::max()) {}
+
+  net::awaitable<Result<void>> run(ShardListener& listener) override {
+    ++stream_->lives;
+    for (const auto& [name, count] : stream_->shards) listener.shard_opened({context_.name, name});
+    open_ = stream_->shards.size();
+    if (!stream_->failures.empty()) {
+      Error failure = stream_->failures.front();
+      stream_->failures.pop_front();
+      co_return failure;
+    }
+    boost::system::error_code woken;
+    co_await never_.async_wait(net::redirect_error(net::use_awaitable, woken));
+    co_return Result<void>();
+  }
+
+  void start(const ShardId& shard, std::optional<Position> after) override { next_[shard.name] = after ? *after->number() + 1 : 1; }
+
+  net::awaitable<RecordBatch> fetch(ShardId shard, FetchLimits limits) override {
+    RecordBatch batch;
+    std::uint64_t& next = next_[shard.name];
+    const auto count = static_cast<std::uint64_t>(stream_->shards.at(shard.name));
+    for (; next <= count && batch.records.size() < limits.max_records; ++next) {
+      Record record;
+      record.position = Position(next);
+      record.arrival = context_.clock.now().wall;
+      record.encoded_bytes = std::to_string(next).size() + (stream_->lies_about_sizes ? 1 : 0);
+      batch.records.push_back(record);
+    }
+    if (batch.records.empty() && stream_->ends) batch.end_of_shard = true;
+    if (batch.records.empty() && !stream_->ends) {
+      net::steady_timer never(context_.executor, net::steady_timer::time_point::max());
+      co_await never.async_wait(net::use_awaitable);
+    }
+    co_return batch;
+  }
+
+  void release(const ShardId&) override {
+    if (--open_ == 0 && stream_->ends) never_.cancel();
+  }
+  std::size_t envelope_bytes(const ShardId& shard) const override { return shard.name.size() + 5; }
+  /// {"a":1,2,3} of shard "a".
+  void write_event(const ShardId& shard, std::span<const Record> records, std::string& out) const override {
+    out += "{\"" + shard.name + "\":";
+    for (const Record& record : records) out += (&record == records.data() ? "" : ",") + record.position.text();
+    out += "}";
+  }
+  void write_batch_info(const ShardId& shard, std::span<const Record> records, std::size_t, JsonWriter& out) const override {
+    out.key("FakeBatchInfo").begin_object().member("shardId", shard.name).member("batchSize", static_cast<std::int64_t>(records.size()));
+    out.end_object();
+  }
+
+ private:
+  std::shared_ptr<FakeStream> stream_;
+  SourceContext context_;
+  net::steady_timer never_;
+  std::map<std::string, std::uint64_t> next_;
+  std::size_t open_ = 0;
+};
+
+inline std::unique_ptr<PollSource> make_fake(std::shared_ptr<const SourceConfig> config, SourceContext context) {
+  return std::make_unique<FakeSource>(std::const_pointer_cast<FakeStream>(std::static_pointer_cast<const FakeStream>(std::move(config))),
+                                      std::move(context));
+}
+
+inline const ConnectorEntry kFake{"fake", Delivery::kPoll, "A stream in memory.", nullptr, &make_fake, nullptr, nullptr, nullptr};
+
+/// A function that answers as it was told to, success by default.
+class FakeEndpoint final : public LambdaEndpoint {
+ public:
+  explicit FakeEndpoint(net::any_io_executor executor) : executor_(std::move(executor)) {}
+
+  void answer_next(Outcome outcome) { answers_.push_back(std::move(outcome)); }
+  /// The next call does not return until it is called off or finish() is called.
+  void hang_next() { hang_ = true; }
+  void finish() { hanging_->cancel(); }
+
+  net::awaitable<Outcome> invoke(Invocation call, Instant) override {
+    calls.push_back(call.payload);
+    if (on_call) on_call(calls.size());
+    if (hang_) {
+      hang_ = false;
+      hanging_.emplace(executor_, net::steady_timer::time_point::max());
+      boost::system::error_code woken;
+      co_await hanging_->async_wait(net::redirect_error(net::use_awaitable, woken));
+      if ((co_await net::this_coro::cancellation_state).cancelled() != net::cancellation_type::none) {
+        ++called_off;
+        co_return Outcome(Cancelled{});
+      }
+    }
+    if (answers_.empty()) co_return Outcome(Succeeded{"null"});
+    Outcome outcome = std::move(answers_.front());
+    answers_.pop_front();
+    co_return outcome;
+  }
+
+  net::awaitable<void> close() override {
+    closed = true;
+    co_return;
+  }
+
+  std::vector<std::string> calls;  ///< the events, in order
+  std::function<void(std::size_t)> on_call;
+  int called_off = 0;
+  bool closed = false;
+
+ private:
+  net::any_io_executor executor_;
+  std::deque<Outcome> answers_;
+  std::optional<net::steady_timer> hanging_;
+  bool hang_ = false;
+};
+
+}  // namespace weir::test
