@@ -11,16 +11,18 @@ namespace {
 
 // One line per source; a new one is added here and nowhere else.
 constexpr std::array kConnectors{
-    ConnectorEntry{"file", Delivery::kPoll, "A file that stands in for a stream: JSON lines or a recording.", &file::read_config,
-                   &file::make_source, &file::sample_event, nullptr, nullptr},
-    ConnectorEntry{"kafka", Delivery::kPoll, "A topic of a Kafka cluster, self-managed or MSK.", &kafka::read_config, &kafka::make_source,
-                   &kafka::sample_event, &kafka::list_checkpoints, &kafka::move_checkpoint},
+    ConnectorEntry{"file", Delivery::kPoll, "A file that stands in for a stream: JSON lines or a recording.",
+                   &file::read_config, &file::make_source, &file::sample_event, nullptr, nullptr},
+    ConnectorEntry{"kafka", Delivery::kPoll, "A topic of a Kafka cluster, self-managed or MSK.", &kafka::read_config,
+                   &kafka::make_source, &kafka::sample_event, &kafka::list_checkpoints, &kafka::move_checkpoint},
 };
 static_assert(std::ranges::is_sorted(kConnectors, {}, &ConnectorEntry::type));
 static_assert(std::ranges::adjacent_find(kConnectors, {}, &ConnectorEntry::type) == kConnectors.end());
 
 }  // namespace
 
-std::span<const ConnectorEntry> connectors() { return kConnectors; }
+std::span<const ConnectorEntry> connectors() {
+  return kConnectors;
+}
 
 }  // namespace weir

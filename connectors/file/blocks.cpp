@@ -1,12 +1,12 @@
 #include "connectors/file/blocks.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace weir::file {
 namespace {
@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kKeptBlocks = 8;
 
 Error failure(const std::string& path, int number) {
-  const ErrorCode code = number == ENOENT                     ? ErrorCode::kSourceNotFound
+  const ErrorCode code = number == ENOENT                      ? ErrorCode::kSourceNotFound
                          : number == EACCES || number == EPERM ? ErrorCode::kSourceRefused
                                                                : ErrorCode::kSourceFailed;
   return Error(code, path + ": " + std::strerror(number));
@@ -32,7 +32,9 @@ Result<std::unique_ptr<BlockReader>> BlockReader::open(const FileConfig& config)
   return reader;
 }
 
-BlockReader::~BlockReader() { ::close(descriptor_); }
+BlockReader::~BlockReader() {
+  ::close(descriptor_);
+}
 
 Result<std::uint64_t> BlockReader::size() const {
   struct stat about {};
@@ -125,7 +127,8 @@ Result<void> BlockReader::extend(Block& block) {
   const auto length = size();
   if (!length) return std::move(length.error());
   if (*length < block.parsed_upto) {
-    return Error(ErrorCode::kSourceData, config_.path + ": became shorter than what was read of it; reset its checkpoints to read it anew");
+    return Error(ErrorCode::kSourceData,
+                 config_.path + ": became shorter than what was read of it; reset its checkpoints to read it anew");
   }
   const std::uint64_t limit = (block.index + 1) * kBlockBytes;
   const LineParser parser(config_, shards_);
@@ -137,7 +140,8 @@ Result<void> BlockReader::extend(Block& block) {
     // Up to the end of the stretch, and on to the end of the line that crosses it.
     std::uint64_t want = std::max<std::uint64_t>(std::min(limit, *length) - block.parsed_upto, 1);
     Result<std::string> text = read(block.parsed_upto, want);
-    while (text && text->rfind('\n') == std::string::npos && block.parsed_upto + text->size() < *length && want < kMaxLineBytes) {
+    while (text && text->rfind('\n') == std::string::npos && block.parsed_upto + text->size() < *length &&
+           want < kMaxLineBytes) {
       want = std::min(want * 2 + 4096, kMaxLineBytes);
       text = read(block.parsed_upto, want);
     }
@@ -146,8 +150,8 @@ Result<void> BlockReader::extend(Block& block) {
     const bool at_end = block.parsed_upto + text->size() >= *length;
     std::size_t whole = newline == std::string::npos ? 0 : newline + 1;
     if (whole == 0 && !at_end) {
-      return Error(ErrorCode::kSourceData, config_.path + ": the line at byte " + std::to_string(block.parsed_upto) + " is longer than " +
-                                               std::to_string(kMaxLineBytes) + " bytes");
+      return Error(ErrorCode::kSourceData, config_.path + ": the line at byte " + std::to_string(block.parsed_upto) +
+                                               " is longer than " + std::to_string(kMaxLineBytes) + " bytes");
     }
     // A last line without its newline counts when nothing will be added to it.
     if (at_end && !config_.follow) whole = text->size();
@@ -158,7 +162,8 @@ Result<void> BlockReader::extend(Block& block) {
       const std::size_t end = std::min(buffer.find('\n', begin), buffer.size());
       const std::size_t next = std::min(end + 1, buffer.size());
       const std::uint64_t line_begin = block.parsed_upto;
-      auto parsed = parser.parse(std::string_view(buffer).substr(begin, end - begin), line_begin, line_begin + (next - begin), block.arena);
+      auto parsed = parser.parse(std::string_view(buffer).substr(begin, end - begin), line_begin,
+                                 line_begin + (next - begin), block.arena);
       if (!parsed) return Error(parsed.error().code(), config_.path + ": " + parsed.error().message());
       if (*parsed) block.by_shard[(*parsed)->shard].push_back(std::move(**parsed));
       block.parsed_upto += next - begin;

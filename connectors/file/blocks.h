@@ -7,21 +7,22 @@
 #include <string>
 #include <vector>
 
-#include "connectors/file/parser.h"
 #include "weir/base/error.h"
+
+#include "connectors/file/parser.h"
 
 namespace weir::file {
 
-/// The records whose lines begin in one stretch of the file, sorted by shard. All shards read along the same stretches, so a stretch
-/// is read and parsed once for all of them.
+/// The records whose lines begin in one stretch of the file, sorted by shard. All shards read along the same stretches,
+/// so a stretch is read and parsed once for all of them.
 struct Block {
   std::uint64_t index = 0;
   std::deque<std::string> buffers;  ///< what the records refer to; only ever appended to
   std::deque<std::string> arena;
   std::vector<std::deque<ParsedLine>> by_shard;  ///< deques: growing leaves what batches refer to in place
-  std::uint64_t parsed_upto = 0;    ///< byte behind the last whole line
-  bool complete = false;            ///< every line that begins in this stretch is here
-  std::optional<Error> damage;      ///< what stands behind the last record here cannot be read, and why (source.data)
+  std::uint64_t parsed_upto = 0;                 ///< byte behind the last whole line
+  bool complete = false;                         ///< every line that begins in this stretch is here
+  std::optional<Error> damage;  ///< what stands behind the last record here cannot be read, and why (source.data)
 };
 
 /// Reads a file in stretches of fixed size; keeps the last few of them.

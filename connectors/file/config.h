@@ -15,11 +15,11 @@ enum class StartingPosition { kTrimHorizon, kLatest };
 struct FileConfig final : SourceConfig {
   std::string path;
   Format format = Format::kLines;
-  std::optional<std::size_t> shards;         ///< none: as many as a recording names; 1 for lines
-  std::string partition_key;                 ///< JSON pointer into a line; "" for none
+  std::optional<std::size_t> shards;  ///< none: as many as a recording names; 1 for lines
+  std::string partition_key;          ///< JSON pointer into a line; "" for none
   StartingPosition starting_position = StartingPosition::kTrimHorizon;
   bool follow = false;
-  std::optional<std::int64_t> speed;         ///< times real time, by the recording's timestamps; none: as fast as possible
+  std::optional<std::int64_t> speed;  ///< times real time, by the recording's timestamps; none: as fast as possible
 };
 
 std::unique_ptr<SourceConfig> read_config(ConfigNode& node);

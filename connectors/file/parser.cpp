@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+
 #include <nlohmann/json.hpp>
 
 #include "weir/base/bytes.h"
@@ -17,7 +18,8 @@ Error bad_line(std::uint64_t begin, std::string_view what) {
 
 /// A JSON value as a partition key: a text as it is, anything else as its JSON.
 std::string key_text(const nlohmann::json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return value.is_string() ? value.get<std::string>()
+                           : value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 std::optional<WallTime> read_time(const nlohmann::json& value) {
@@ -29,7 +31,8 @@ std::optional<WallTime> read_time(const nlohmann::json& value) {
 }  // namespace
 
 std::size_t shard_of_key(std::string_view key, std::size_t shards) {
-  // FNV-1a: spread evenly and the same on every machine, which is all that is asked of it. Kinesis itself uses MD5 ranges.
+  // FNV-1a: spread evenly and the same on every machine, which is all that is asked of it. Kinesis itself uses MD5
+  // ranges.
   std::uint64_t hash = 14695981039346656037U;
   for (char c : key) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
   return static_cast<std::size_t>((hash ^ (hash >> 32)) % shards);
@@ -60,7 +63,8 @@ Result<std::optional<ParsedLine>> LineParser::parse(std::string_view line, std::
   if (!config_.partition_key.empty()) {
     const auto tree = nlohmann::json::parse(line, nullptr, false);
     const nlohmann::json::json_pointer pointer(config_.partition_key);
-    if (!tree.is_discarded() && tree.contains(pointer)) parsed.record.key = arena.emplace_back(key_text(tree.at(pointer)));
+    if (!tree.is_discarded() && tree.contains(pointer))
+      parsed.record.key = arena.emplace_back(key_text(tree.at(pointer)));
   }
   // A line that says no key gets one of its own, as a producer with nothing to keep in order would give it.
   if (parsed.record.key.empty()) parsed.record.key = arena.emplace_back(std::to_string(begin));
@@ -68,8 +72,8 @@ Result<std::optional<ParsedLine>> LineParser::parse(std::string_view line, std::
   return std::optional<ParsedLine>(std::move(parsed));
 }
 
-Result<std::optional<ParsedLine>> LineParser::parse_recorded(std::string_view line, std::uint64_t begin, ParsedLine parsed,
-                                                             std::deque<std::string>& arena) const {
+Result<std::optional<ParsedLine>> LineParser::parse_recorded(std::string_view line, std::uint64_t begin,
+                                                             ParsedLine parsed, std::deque<std::string>& arena) const {
   const auto tree = nlohmann::json::parse(line, nullptr, false);
   if (tree.is_discarded()) return bad_line(begin, "is not JSON; the recording is damaged or was cut off");
   if (!tree.is_object()) return bad_line(begin, "is not a JSON object");
@@ -88,7 +92,8 @@ Result<std::optional<ParsedLine>> LineParser::parse_recorded(std::string_view li
     parsed.recorded = read_time(*time);
     if (!parsed.recorded) return bad_line(begin, "has an approximateArrivalTimestamp that is no time");
   }
-  if (config_.speed && !parsed.recorded) return bad_line(begin, "has no approximateArrivalTimestamp, which `speed` goes by");
+  if (config_.speed && !parsed.recorded)
+    return bad_line(begin, "has no approximateArrivalTimestamp, which `speed` goes by");
   parsed.shard = shard_of_key(parsed.record.key, shards_);
   if (const auto shard = tree.find("shardId"); shard != tree.end()) {
     const auto number = shard->is_string() ? shard_number(shard->get_ref<const std::string&>()) : std::nullopt;

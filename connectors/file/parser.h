@@ -6,9 +6,10 @@
 #include <string>
 #include <string_view>
 
-#include "connectors/file/config.h"
 #include "weir/base/error.h"
 #include "weir/event/record.h"
+
+#include "connectors/file/config.h"
 
 namespace weir::file {
 
@@ -25,9 +26,11 @@ class LineParser {
   /// `config` outlives the parser; `shards`: how many there are.
   LineParser(const FileConfig& config, std::size_t shards) : config_(config), shards_(shards) {}
 
-  /// `line`: without its newline; `begin`, `end`: its bytes in the file, newline included. What the record refers to is `line` itself or
-  /// is added to `arena`, which never moves what it holds. Nothing for an empty line. Error source.data: no record of a recording.
-  Result<std::optional<ParsedLine>> parse(std::string_view line, std::uint64_t begin, std::uint64_t end, std::deque<std::string>& arena) const;
+  /// `line`: without its newline; `begin`, `end`: its bytes in the file, newline included. What the record refers to is
+  /// `line` itself or is added to `arena`, which never moves what it holds. Nothing for an empty line. Error
+  /// source.data: no record of a recording.
+  Result<std::optional<ParsedLine>> parse(std::string_view line, std::uint64_t begin, std::uint64_t end,
+                                          std::deque<std::string>& arena) const;
 
  private:
   Result<std::optional<ParsedLine>> parse_recorded(std::string_view line, std::uint64_t begin, ParsedLine parsed,

@@ -1,17 +1,17 @@
 #include "connectors/file/source.h"
 
-#include <sys/inotify.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
+
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <cerrno>
-#include <cstring>
+#include <sys/inotify.h>
+#include <unistd.h>
 
 #include "connectors/file/connector.h"
 
@@ -29,7 +29,9 @@ KinesisStream stream_of(const std::string& source, std::size_t number) {
 }  // namespace
 
 FileSource::FileSource(std::shared_ptr<const FileConfig> config, SourceContext context)
-    : config_(std::move(config)), context_(std::move(context)), finished_(context_.executor, net::steady_timer::time_point::max()) {}
+    : config_(std::move(config)),
+      context_(std::move(context)),
+      finished_(context_.executor, net::steady_timer::time_point::max()) {}
 
 FileSource::Lane& FileSource::lane(const ShardId& shard) {
   const auto found = lanes_.find(shard.name);
@@ -37,7 +39,9 @@ FileSource::Lane& FileSource::lane(const ShardId& shard) {
   return found->second;
 }
 
-const FileSource::Lane& FileSource::lane(const ShardId& shard) const { return const_cast<FileSource*>(this)->lane(shard); }
+const FileSource::Lane& FileSource::lane(const ShardId& shard) const {
+  return const_cast<FileSource*>(this)->lane(shard);
+}
 
 net::awaitable<Result<void>> FileSource::run(ShardListener& listener) {
   auto reader = BlockReader::open(*config_);
@@ -65,7 +69,8 @@ net::awaitable<Result<void>> FileSource::run(ShardListener& listener) {
     if (!watched) co_return watched;
   }
   while (open_lanes_ > 0 && !failure_) {
-    if ((co_await net::this_coro::cancellation_state).cancelled() != net::cancellation_type::none) co_return Result<void>();
+    if ((co_await net::this_coro::cancellation_state).cancelled() != net::cancellation_type::none)
+      co_return Result<void>();
     boost::system::error_code woken;
     co_await finished_.async_wait(net::redirect_error(net::use_awaitable, woken));
   }
@@ -77,7 +82,8 @@ net::awaitable<Result<void>> FileSource::run(ShardListener& listener) {
 /// Wakes the lanes whose records the file gained, until the last lane ended, reading failed or the source is stopped.
 net::awaitable<Result<void>> FileSource::watch() {
   notices_.emplace(context_.executor, ::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-  if (::inotify_add_watch(notices_->native_handle(), config_->path.c_str(), IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF) < 0) {
+  if (::inotify_add_watch(notices_->native_handle(), config_->path.c_str(),
+                          IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF) < 0) {
     co_return Error(ErrorCode::kSourceFailed, config_->path + ": cannot be watched: " + std::strerror(errno));
   }
   std::array<char, 4096> buffer{};
@@ -103,8 +109,9 @@ void FileSource::start(const ShardId& shard, std::optional<Position> after) {
   mine.after = after ? after->number().value_or(0) : begin_;
   mine.block = mine.after / BlockReader::kBlockBytes;
   if (const auto size = reader_->size(); size && mine.after > *size) {
-    fail(Error(ErrorCode::kSourceData, config_->path + ": has " + std::to_string(*size) + " bytes, the checkpoint of " + shard.name + " is " +
-                                           std::to_string(mine.after) + "; is it another file? Reset its checkpoints to read it anew"));
+    fail(Error(ErrorCode::kSourceData, config_->path + ": has " + std::to_string(*size) + " bytes, the checkpoint of " +
+                                           shard.name + " is " + std::to_string(mine.after) +
+                                           "; is it another file? Reset its checkpoints to read it anew"));
   }
 }
 
@@ -151,7 +158,8 @@ net::awaitable<RecordBatch> FileSource::fetch(ShardId shard, FetchLimits limits)
       break;
     }
     boost::system::error_code woken;
-    mine.changed->expires_at(wait ? net::steady_timer::clock_type::now() + *wait : net::steady_timer::time_point::max());
+    mine.changed->expires_at(wait ? net::steady_timer::clock_type::now() + *wait
+                                  : net::steady_timer::time_point::max());
     co_await mine.changed->async_wait(net::redirect_error(net::use_awaitable, woken));
   }
   co_return batch;
@@ -159,11 +167,14 @@ net::awaitable<RecordBatch> FileSource::fetch(ShardId shard, FetchLimits limits)
 
 std::optional<Duration> FileSource::take(Lane& mine, const Block& block, FetchLimits limits, RecordBatch& batch) {
   const auto& lines = block.by_shard[mine.number];
-  auto next = std::upper_bound(lines.begin(), lines.end(), Position(mine.after),
-                               [](const Position& after, const ParsedLine& line) { return after < line.record.position; });
+  auto next =
+      std::upper_bound(lines.begin(), lines.end(), Position(mine.after),
+                       [](const Position& after, const ParsedLine& line) { return after < line.record.position; });
   const Moment now = context_.clock.now();
   std::size_t bytes = 0;
-  for (; next != lines.end() && batch.records.size() < limits.max_records && (bytes < limits.max_bytes || batch.records.empty()); ++next) {
+  for (; next != lines.end() && batch.records.size() < limits.max_records &&
+         (bytes < limits.max_bytes || batch.records.empty());
+       ++next) {
     Record record = next->record;
     record.arrival = now.wall;
     if (config_->speed) {
@@ -192,24 +203,29 @@ void FileSource::release(const ShardId& shard) {
   if (--open_lanes_ == 0) wake_run();
 }
 
-std::size_t FileSource::envelope_bytes(const ShardId&) const { return kKinesisEnvelopeBytes; }
+std::size_t FileSource::envelope_bytes(const ShardId&) const {
+  return kKinesisEnvelopeBytes;
+}
 
 void FileSource::write_event(const ShardId& shard, std::span<const Record> records, std::string& out) const {
   const KinesisStream& stream = lane(shard).stream;
   out.append(R"({"Records":[)");
   for (const Record& record : records) {
     if (&record != records.data()) out.push_back(',');
-    append_kinesis_record(out, stream, record, record.origin ? *static_cast<const WallTime*>(record.origin) : record.arrival);
+    append_kinesis_record(out, stream, record,
+                          record.origin ? *static_cast<const WallTime*>(record.origin) : record.arrival);
   }
   out.append("]}");
 }
 
-void FileSource::write_batch_info(const ShardId& shard, std::span<const Record> records, std::size_t, JsonWriter& out) const {
+void FileSource::write_batch_info(const ShardId& shard, std::span<const Record> records, std::size_t,
+                                  JsonWriter& out) const {
   write_kinesis_batch_info(lane(shard).stream, records, out);
 }
 
 std::unique_ptr<PollSource> make_source(std::shared_ptr<const SourceConfig> config, SourceContext context) {
-  return std::make_unique<FileSource>(std::static_pointer_cast<const FileConfig>(std::move(config)), std::move(context));
+  return std::make_unique<FileSource>(std::static_pointer_cast<const FileConfig>(std::move(config)),
+                                      std::move(context));
 }
 
 std::string sample_event() {

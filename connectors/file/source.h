@@ -1,20 +1,23 @@
 #pragma once
 
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "weir/connector.h"
+
 #include "connectors/file/blocks.h"
 #include "connectors/file/config.h"
 #include "event/kinesis_event.h"
-#include "weir/connector.h"
 
 namespace weir::file {
 
-/// A file as a stream of shards, with Lambda's event of a Kinesis stream. A record's position is the byte behind its line.
+/// A file as a stream of shards, with Lambda's event of a Kinesis stream. A record's position is the byte behind its
+/// line.
 class FileSource final : public PollSource {
  public:
   FileSource(std::shared_ptr<const FileConfig> config, SourceContext context);
@@ -25,13 +28,14 @@ class FileSource final : public PollSource {
   void release(const ShardId& shard) override;
   std::size_t envelope_bytes(const ShardId& shard) const override;
   void write_event(const ShardId& shard, std::span<const Record> records, std::string& out) const override;
-  void write_batch_info(const ShardId& shard, std::span<const Record> records, std::size_t payload_bytes, JsonWriter& out) const override;
+  void write_batch_info(const ShardId& shard, std::span<const Record> records, std::size_t payload_bytes,
+                        JsonWriter& out) const override;
 
  private:
   struct Lane {
     std::size_t number = 0;
     KinesisStream stream;
-    std::uint64_t after = 0;      ///< the position of the last record handed out
+    std::uint64_t after = 0;  ///< the position of the last record handed out
     std::uint64_t block = 0;
     std::unique_ptr<net::steady_timer> changed;  ///< wakes a waiting fetch
     bool ended = false;
@@ -49,17 +53,17 @@ class FileSource final : public PollSource {
   SourceContext context_;
   std::unique_ptr<BlockReader> reader_;
   std::map<std::string, Lane, std::less<>> lanes_;
-  std::uint64_t begin_ = 0;               ///< where reading begins without a checkpoint
+  std::uint64_t begin_ = 0;  ///< where reading begins without a checkpoint
   std::size_t open_lanes_ = 0;
-  std::optional<Error> failure_;          ///< ends reading at once
-  std::optional<Error> damage_;           ///< reported when every lane has read up to it
-  net::steady_timer finished_;            ///< cancelled when the last lane was released or reading failed
+  std::optional<Error> failure_;  ///< ends reading at once
+  std::optional<Error> damage_;   ///< reported when every lane has read up to it
+  net::steady_timer finished_;    ///< cancelled when the last lane was released or reading failed
   std::optional<net::posix::stream_descriptor> notices_;  ///< of changes of the file, when it is followed
   struct Pace {
     Instant real;
     WallTime recorded;
   };
-  std::optional<Pace> pace_;              ///< the first record that was handed out
+  std::optional<Pace> pace_;  ///< the first record that was handed out
 };
 
 }  // namespace weir::file

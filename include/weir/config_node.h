@@ -38,22 +38,23 @@ struct FlagRule {
 
 struct TextsRule {
   std::string_view about;
-  std::size_t min_items = 0;             ///< from 1 on, an absent key is a mistake
-  std::size_t max_items = 0;             ///< 0: no limit
+  std::size_t min_items = 0;  ///< from 1 on, an absent key is a mistake
+  std::size_t max_items = 0;  ///< 0: no limit
   std::vector<std::string_view> one_of;
-  std::size_t max_length = 0;            ///< of each
-  bool or_number = false;                ///< a number is taken as it is written
+  std::size_t max_length = 0;  ///< of each
+  bool or_number = false;      ///< a number is taken as it is written
 };
 
-/// One mapping of the configuration, read key by key. The same calls parse the file, report its mistakes, make the JSON Schema
-/// and write the reference page, so a setting is stated once.
+/// One mapping of the configuration, read key by key. The same calls parse the file, report its mistakes, make the JSON
+/// Schema and write the reference page, so a setting is stated once.
 ///
-/// Never throws: a mistake is recorded with its place in the file (`file:line:column: path: sentence`) and the fallback (or an
-/// empty value) is returned, so that every mistake of a file is found in one reading. Who reads a node ends with
+/// Never throws: a mistake is recorded with its place in the file (`file:line:column: path: sentence`) and the fallback
+/// (or an empty value) is returned, so that every mistake of a file is found in one reading. Who reads a node ends with
 /// refuse_other_keys().
 ///
-/// Read every key, whatever the others say, and judge afterwards: the schema and the reference page hold what was asked for. When
-/// they are made there is no file: every key is there by has(), values are fallbacks or empty, and mistakes go nowhere.
+/// Read every key, whatever the others say, and judge afterwards: the schema and the reference page hold what was asked
+/// for. When they are made there is no file: every key is there by has(), values are fallbacks or empty, and mistakes
+/// go nowhere.
 class ConfigNode {
  public:
   virtual ~ConfigNode() = default;

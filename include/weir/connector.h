@@ -1,7 +1,5 @@
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -10,6 +8,9 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
 
 #include "weir/base/error.h"
 #include "weir/base/json_writer.h"
@@ -27,16 +28,18 @@ enum class Delivery {
   kPoll,  ///< event source mapping: read, batched, invoked synchronously, checkpointed
 };
 
-/// The settings every event source mapping has, under AWS's names, read by the connector with its own ranges and defaults.
+/// The settings every event source mapping has, under AWS's names, read by the connector with its own ranges and
+/// defaults.
 struct MappingSettings {
   std::size_t batch_size = 100;
   Duration maximum_batching_window{0};
-  int maximum_retry_attempts = -1;                ///< -1: no limit
-  std::optional<Duration> maximum_record_age;     ///< none: no limit
+  int maximum_retry_attempts = -1;             ///< -1: no limit
+  std::optional<Duration> maximum_record_age;  ///< none: no limit
 };
 
-/// Reads `batch_size`, `maximum_batching_window_in_seconds`, `maximum_retry_attempts` and `maximum_record_age_in_seconds`
-/// with AWS's ranges. `default_window`: what holds when none is given (Kafka 500 ms, streams 0).
+/// Reads `batch_size`, `maximum_batching_window_in_seconds`, `maximum_retry_attempts` and
+/// `maximum_record_age_in_seconds` with AWS's ranges. `default_window`: what holds when none is given (Kafka 500 ms,
+/// streams 0).
 MappingSettings read_mapping_settings(ConfigNode& node, Duration default_window);
 
 /// What a connector read of its part of the configuration; each has its own.
@@ -66,27 +69,27 @@ class ShardListener {
   virtual ~ShardListener() = default;
   /// A shard is this bridge's to read. start() will be called for it, then fetch().
   virtual void shard_opened(ShardId shard) = 0;
-  /// A shard is to be given back: it is drained, then release() is called. `lost`: it belongs to somebody else already, its
-  /// checkpoints would be refused.
+  /// A shard is to be given back: it is drained, then release() is called. `lost`: it belongs to somebody else already,
+  /// its checkpoints would be refused.
   virtual void shard_revoked(const ShardId& shard, bool lost) = 0;
 };
 
-/// Reads the shards of one source. All calls come on the executor of its context. It decides nothing about batches, retries or
-/// checkpoints; it settles how records are read and how they look in an event.
+/// Reads the shards of one source. All calls come on the executor of its context. It decides nothing about batches,
+/// retries or checkpoints; it settles how records are read and how they look in an event.
 class PollSource {
  public:
   virtual ~PollSource() = default;
 
-  /// Connects, announces shards to the listener (which outlives the call), and serves fetch() until it is cancelled or fails
-  /// for good. The error says why; a supervisor makes a new source after a while.
+  /// Connects, announces shards to the listener (which outlives the call), and serves fetch() until it is cancelled or
+  /// fails for good. The error says why; a supervisor makes a new source after a while.
   virtual net::awaitable<Result<void>> run(ShardListener& listener) = 0;
 
   /// Where reading of an opened shard begins: behind `after` when there is a stored checkpoint, else where the source's
   /// own settings say. Called once per opened shard, before its first fetch().
   virtual void start(const ShardId& shard, std::optional<Position> after) = 0;
 
-  /// Waits for records and gives what is there, at least one unless the shard ended, was revoked, or the call was cancelled.
-  /// At most one fetch per shard is under way.
+  /// Waits for records and gives what is there, at least one unless the shard ended, was revoked, or the call was
+  /// cancelled. At most one fetch per shard is under way.
   virtual net::awaitable<RecordBatch> fetch(ShardId shard, FetchLimits limits) = 0;
 
   /// Whether checkpoints live with the source itself (a Kafka consumer group) and go to commit(), or in weir's store.
@@ -120,15 +123,17 @@ struct SourceCheckpoint {
 
 /// One line of the table of connectors (connectors/table.cpp).
 struct ConnectorEntry {
-  std::string_view type;   ///< the word of `type:`, which is the folder's name
+  std::string_view type;  ///< the word of `type:`, which is the folder's name
   Delivery delivery;
   std::string_view about;  ///< one sentence
-  /// Reads the settings that are the connector's own; `type` and `function` are read already. Reports mistakes to the node.
+  /// Reads the settings that are the connector's own; `type` and `function` are read already. Reports mistakes to the
+  /// node.
   std::unique_ptr<SourceConfig> (*read_config)(ConfigNode& node);
   std::unique_ptr<PollSource> (*make_source)(std::shared_ptr<const SourceConfig> config, SourceContext context);
   /// A sample event of the source, made by the code that makes real ones.
   std::string (*sample_event)();
-  /// Where the source keeps checkpoints itself: lists them, or moves one (`upto` none: forgets it). Blocking; null elsewhere.
+  /// Where the source keeps checkpoints itself: lists them, or moves one (`upto` none: forgets it). Blocking; null
+  /// elsewhere.
   Result<std::vector<SourceCheckpoint>> (*list_checkpoints)(const SourceConfig& config);
   Result<void> (*move_checkpoint)(const SourceConfig& config, std::string_view shard, std::optional<Position> upto);
 };

@@ -1,10 +1,10 @@
 #include "weir/base/bytes.h"
 
-#include <openssl/evp.h>
-
 #include <array>
 #include <cstdint>
 #include <cstring>
+
+#include <openssl/evp.h>
 
 #include "base/utf8.h"
 
@@ -50,12 +50,14 @@ std::optional<std::string> decode_base64(std::string_view text) {
   // EVP_DecodeBlock skips white space and dashes of its own accord; here only the alphabet is allowed.
   const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
   for (char c : text.substr(0, text.size() - padding)) {
-    const bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
+    const bool letter =
+        (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
     if (!letter) return std::nullopt;
   }
   std::string out(text.size() / 4 * 3, '\0');
-  const int length = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                     reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
+  const int length =
+      EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()), reinterpret_cast<const unsigned char*>(text.data()),
+                      static_cast<int>(text.size()));
   if (length < 0) return std::nullopt;
   out.resize(static_cast<std::size_t>(length) - padding);
   return out;
@@ -70,7 +72,8 @@ std::size_t utf8_sequence_length(std::string_view bytes) {
   const unsigned first = at(0);
   if (first < 0x80) return 1;
   if (first >= 0xC2 && first <= 0xDF) return follows(1) ? 2 : 0;
-  // Table 3-7 of the Unicode standard: the second byte's range excludes overlong forms, surrogates and all past U+10FFFF.
+  // Table 3-7 of the Unicode standard: the second byte's range excludes overlong forms, surrogates and all past
+  // U+10FFFF.
   if (first >= 0xE0 && first <= 0xEF) {
     const unsigned low = first == 0xE0 ? 0xA0 : 0x80;
     const unsigned high = first == 0xED ? 0x9F : 0xBF;

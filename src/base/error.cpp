@@ -42,13 +42,19 @@ constexpr bool rows_follow_the_enumeration() {
 }
 static_assert(rows_follow_the_enumeration());
 
-const CodeRow& row(ErrorCode code) { return kCodes[static_cast<std::size_t>(code)]; }
+const CodeRow& row(ErrorCode code) {
+  return kCodes[static_cast<std::size_t>(code)];
+}
 
 }  // namespace
 
-std::string_view text(ErrorCode code) { return row(code).text; }
+std::string_view text(ErrorCode code) {
+  return row(code).text;
+}
 
-bool is_transient(ErrorCode code) { return row(code).transient; }
+bool is_transient(ErrorCode code) {
+  return row(code).transient;
+}
 
 const std::vector<ErrorCode>& all_error_codes() {
   static const std::vector<ErrorCode> codes = [] {

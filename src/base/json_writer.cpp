@@ -43,13 +43,27 @@ void escape(std::string_view text, Emit emit) {
       continue;
     }
     switch (c) {
-      case '"': emit("\\\""); break;
-      case '\\': emit("\\\\"); break;
-      case '\n': emit("\\n"); break;
-      case '\r': emit("\\r"); break;
-      case '\t': emit("\\t"); break;
-      case '\b': emit("\\b"); break;
-      case '\f': emit("\\f"); break;
+      case '"':
+        emit("\\\"");
+        break;
+      case '\\':
+        emit("\\\\");
+        break;
+      case '\n':
+        emit("\\n");
+        break;
+      case '\r':
+        emit("\\r");
+        break;
+      case '\t':
+        emit("\\t");
+        break;
+      case '\b':
+        emit("\\b");
+        break;
+      case '\f':
+        emit("\\f");
+        break;
       default: {
         const char code[] = {'\\', 'u', '0', '0', kHex[c >> 4], kHex[c & 15]};
         emit(std::string_view(code, sizeof code));

@@ -17,7 +17,9 @@ std::uint64_t Random::below(std::uint64_t bound) {
   return bound == 0 ? 0 : next() % bound;
 }
 
-double Random::unit() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
+double Random::unit() {
+  return static_cast<double>(next() >> 11) * 0x1.0p-53;
+}
 
 std::string Random::uuid() {
   constexpr char kHex[] = "0123456789abcdef";

@@ -16,8 +16,8 @@ std::int64_t epoch_milliseconds(WallTime time) {
 }
 
 WallTime from_epoch_milliseconds(std::int64_t milliseconds) {
-  // Saturates: a source may claim any time, and nanoseconds since 1970 end in the year 2262. Half of that (the years 1824 to
-  // 2116), so that the difference of two times fits too.
+  // Saturates: a source may claim any time, and nanoseconds since 1970 end in the year 2262. Half of that (the years
+  // 1824 to 2116), so that the difference of two times fits too.
   constexpr std::int64_t kMost = std::chrono::duration_cast<std::chrono::milliseconds>(Duration::max()).count() / 2;
   return WallTime(std::chrono::milliseconds(std::clamp(milliseconds, -kMost, kMost)));
 }
@@ -29,10 +29,11 @@ std::string iso_milliseconds(WallTime time) {
   const year_month_day date{sys_days(day)};
   const hh_mm_ss clock(since - day);
   char buffer[64];
-  const int length = std::snprintf(buffer, sizeof buffer, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
-                                   static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                                   static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
-                                   static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
+  const int length =
+      std::snprintf(buffer, sizeof buffer, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
+                    static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                    static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+                    static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
   return std::string(buffer, static_cast<std::size_t>(length));
 }
 
@@ -120,11 +121,13 @@ std::optional<WallTime> parse_iso(std::string_view text) {
   }
   if (!scan.empty()) return std::nullopt;
   // The day goes through milliseconds because the year 9999 does not fit nanoseconds.
-  return from_epoch_milliseconds(milliseconds(sys_days(date).time_since_epoch()).count()) + hours(*hour) + minutes(*minute) +
-         rest - offset;
+  return from_epoch_milliseconds(milliseconds(sys_days(date).time_since_epoch()).count()) + hours(*hour) +
+         minutes(*minute) + rest - offset;
 }
 
-double as_seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+double as_seconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
 
 std::optional<Instant> earlier(std::optional<Instant> a, std::optional<Instant> b) {
   if (!a) return b;

@@ -1,6 +1,7 @@
 #include "bridge/bridge.h"
 
 #include <algorithm>
+
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -8,8 +9,8 @@
 
 namespace weir::bridge {
 
-Bridge::Bridge(net::any_io_executor executor, const config::Config& config, store::StateFolder& store, Endpoints endpoints, Log& log,
-               const Clock& clock)
+Bridge::Bridge(net::any_io_executor executor, const config::Config& config, store::StateFolder& store,
+               Endpoints endpoints, Log& log, const Clock& clock)
     : executor_(std::move(executor)),
       config_(config),
       store_(store),
@@ -36,7 +37,8 @@ net::awaitable<void> Bridge::run() {
   runtime::TaskScope sources(executor_);
   for (auto& supervisor : supervisors_) sources.spawn(supervisor->run());
   ready_ = true;
-  log_.info("bridge.started", {{"sources", supervisors_.size()}, {"functions", endpoints_.size()}, {"state", store_.folder()}});
+  log_.info("bridge.started",
+            {{"sources", supervisors_.size()}, {"functions", endpoints_.size()}, {"state", store_.folder()}});
   while (stop_requests_ == 0) {
     boost::system::error_code woken;
     co_await stop_.async_wait(net::redirect_error(net::use_awaitable, woken));
@@ -71,7 +73,8 @@ void Bridge::request_stop() {
 bool Bridge::finished() const {
   return std::all_of(supervisors_.begin(), supervisors_.end(), [](const auto& supervisor) {
     const SourceState state = supervisor->status().state;
-    return state == SourceState::kFinished || state == SourceState::kFailed || state == SourceState::kParked || state == SourceState::kDisabled;
+    return state == SourceState::kFinished || state == SourceState::kFailed || state == SourceState::kParked ||
+           state == SourceState::kDisabled;
   });
 }
 
@@ -107,11 +110,15 @@ net::awaitable<Result<std::vector<CheckpointRow>>> Bridge::checkpoints() {
   co_return co_await runtime::offload(blocking_, std::move(list));
 }
 
-net::awaitable<Result<void>> Bridge::move_checkpoint(std::string source, std::string shard, std::optional<Position> upto) {
+net::awaitable<Result<void>> Bridge::move_checkpoint(std::string source, std::string shard,
+                                                     std::optional<Position> upto) {
   const auto entry = find_source(config_, source);
   if (!entry) co_return entry.error();
-  const auto found = std::find_if(supervisors_.begin(), supervisors_.end(), [&](const auto& each) { return &each->entry() == *entry; });
-  std::function<Result<void>()> move = [this, entry = *entry, shard, upto] { return bridge::move_checkpoint(store_, *entry, shard, upto); };
+  const auto found = std::find_if(supervisors_.begin(), supervisors_.end(),
+                                  [&](const auto& each) { return &each->entry() == *entry; });
+  std::function<Result<void>()> move = [this, entry = *entry, shard, upto] {
+    return bridge::move_checkpoint(store_, *entry, shard, upto);
+  };
   std::function<net::awaitable<Result<void>>()> interlude = [this, move] { return runtime::offload(blocking_, move); };
   co_return co_await (*found)->while_stopped(std::move(interlude));
 }

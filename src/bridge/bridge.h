@@ -1,8 +1,5 @@
 #pragma once
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <functional>
 #include <map>
 #include <memory>
@@ -10,6 +7,10 @@
 #include <span>
 #include <string>
 #include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
 
 #include "bridge/checkpoints.h"
 #include "bridge/invoker.h"
@@ -49,12 +50,12 @@ using Endpoints = std::map<std::string, std::unique_ptr<LambdaEndpoint>>;
 class Bridge {
  public:
   /// `config` and `store` outlive the bridge. `endpoints`: one for each function of the configuration.
-  Bridge(net::any_io_executor executor, const config::Config& config, store::StateFolder& store, Endpoints endpoints, Log& log,
-         const Clock& clock);
+  Bridge(net::any_io_executor executor, const config::Config& config, store::StateFolder& store, Endpoints endpoints,
+         Log& log, const Clock& clock);
   ~Bridge();
 
-  /// Runs until request_stop(): then nothing new is taken, in-flight invocations finish within `shutdown_grace`, checkpoints are
-  /// written, functions end.
+  /// Runs until request_stop(): then nothing new is taken, in-flight invocations finish within `shutdown_grace`,
+  /// checkpoints are written, functions end.
   net::awaitable<void> run();
 
   /// The first call drains; a further one ends at once what is in flight, still losing nothing.
@@ -65,7 +66,8 @@ class Bridge {
 
   BridgeStatus status() const;
 
-  /// Moves checkpoints of a source while it is not reading. `upto` none: forgets them. An empty shard: all of the source's.
+  /// Moves checkpoints of a source while it is not reading. `upto` none: forgets them. An empty shard: all of the
+  /// source's.
   net::awaitable<Result<void>> move_checkpoint(std::string source, std::string shard, std::optional<Position> upto);
   net::awaitable<Result<std::vector<CheckpointRow>>> checkpoints();
 

@@ -5,18 +5,21 @@
 namespace weir::bridge {
 
 Result<const config::SourceEntry*> find_source(const config::Config& config, const std::string& name) {
-  const auto found = std::find_if(config.sources.begin(), config.sources.end(), [&](const auto& each) { return each.name == name; });
+  const auto found =
+      std::find_if(config.sources.begin(), config.sources.end(), [&](const auto& each) { return each.name == name; });
   if (found != config.sources.end()) return &*found;
   std::string known;
   for (const config::SourceEntry& entry : config.sources) known += (known.empty() ? "" : ", ") + entry.name;
-  return Error(ErrorCode::kConfigInvalid, "no source " + name + " is configured; there is " + (known.empty() ? "none" : known));
+  return Error(ErrorCode::kConfigInvalid,
+               "no source " + name + " is configured; there is " + (known.empty() ? "none" : known));
 }
 
 Result<std::vector<CheckpointRow>> list_checkpoints(store::StateFolder& store, const config::Config& config) {
   std::vector<CheckpointRow> rows;
   auto stored = store.list_checkpoints();
   if (!stored) return std::move(stored.error());
-  for (store::StoredCheckpoint& each : *stored) rows.push_back({each.shard.source, each.shard.name, std::move(each.upto), each.saved_at});
+  for (store::StoredCheckpoint& each : *stored)
+    rows.push_back({each.shard.source, each.shard.name, std::move(each.upto), each.saved_at});
   for (const config::SourceEntry& entry : config.sources) {
     if (entry.connector->list_checkpoints == nullptr) continue;
     auto kept = entry.connector->list_checkpoints(*entry.settings);
@@ -26,7 +29,8 @@ Result<std::vector<CheckpointRow>> list_checkpoints(store::StateFolder& store, c
   return rows;
 }
 
-Result<void> move_checkpoint(store::StateFolder& store, const config::SourceEntry& entry, const std::string& shard, std::optional<Position> upto) {
+Result<void> move_checkpoint(store::StateFolder& store, const config::SourceEntry& entry, const std::string& shard,
+                             std::optional<Position> upto) {
   if (entry.connector->move_checkpoint != nullptr) {
     auto moved = entry.connector->move_checkpoint(*entry.settings, shard, std::move(upto));
     if (!moved) return std::move(moved.error()).during("moving a checkpoint of " + entry.name);

@@ -3,14 +3,15 @@
 #include <string>
 #include <string_view>
 
-#include "engine/shard_processor.h"
 #include "weir/connector.h"
+
+#include "engine/shard_processor.h"
 
 namespace weir::bridge {
 
 /// AWS's own record of what an event source mapping gave up on (reference stream-sources.md, section 6), as JSON.
 /// `batch_info`: the member that the source writes, for example "KinesisBatchInfo".
-std::string discard_record(const engine::Discard& discard, std::string_view function_arn, WallTime now, const PollSource& source,
-                           const ShardId& shard, std::size_t payload_bytes);
+std::string discard_record(const engine::Discard& discard, std::string_view function_arn, WallTime now,
+                           const PollSource& source, const ShardId& shard, std::size_t payload_bytes);
 
 }  // namespace weir::bridge

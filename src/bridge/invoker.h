@@ -4,14 +4,16 @@
 #include <memory>
 #include <string>
 
-#include "engine/concurrency_ledger.h"
-#include "engine/invocation_meter.h"
 #include "weir/base/log.h"
 #include "weir/lambda_endpoint.h"
 
+#include "engine/concurrency_ledger.h"
+#include "engine/invocation_meter.h"
+
 namespace weir::bridge {
 
-/// The one way to a function, whatever its endpoint: a permit of the ledger, the call, the figures. Lives on one thread.
+/// The one way to a function, whatever its endpoint: a permit of the ledger, the call, the figures. Lives on one
+/// thread.
 class Invoker {
  public:
   /// `account`: the account's concurrency.

@@ -16,8 +16,8 @@ constexpr std::size_t kShardBufferBytes = 8U << 20U;
 }  // namespace
 
 struct MappingRunner::Shard {
-  std::optional<Position> began;           ///< the stored checkpoint
-  std::unique_ptr<ShardRunner> runner;     ///< from when the checkpoint is loaded
+  std::optional<Position> began;        ///< the stored checkpoint
+  std::unique_ptr<ShardRunner> runner;  ///< from when the checkpoint is loaded
   bool revoked = false;
   bool lost = false;
 };

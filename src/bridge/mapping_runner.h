@@ -1,12 +1,13 @@
 #pragma once
 
-#include <boost/asio/steady_timer.hpp>
 #include <exception>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <boost/asio/steady_timer.hpp>
 
 #include "bridge/shard_runner.h"
 
@@ -30,8 +31,8 @@ class MappingRunner final : public ShardListener {
   MappingRunner(ShardDeps deps, std::string name, MappingSettings settings, std::uint64_t seed);
   ~MappingRunner() override;
 
-  /// Until every shard ended, request_stop() was obeyed, or the source failed; then its error. What throws out of a shard (a broken
-  /// belief) throws out of here, after everything else of the mapping was called off.
+  /// Until every shard ended, request_stop() was obeyed, or the source failed; then its error. What throws out of a
+  /// shard (a broken belief) throws out of here, after everything else of the mapping was called off.
   net::awaitable<Result<void>> run();
 
   void request_stop();

@@ -14,12 +14,19 @@ struct Overloaded : Ts... {
 };
 
 /// Called off is how a leaf ends when its owner stops; it is not a failure.
-bool called_off(const boost::system::system_error& error) { return error.code() == net::error::operation_aborted; }
+bool called_off(const boost::system::system_error& error) {
+  return error.code() == net::error::operation_aborted;
+}
 
 }  // namespace
 
 ShardRunner::ShardRunner(ShardDeps& deps, ShardId shard, engine::ShardSettings settings)
-    : deps_(deps), shard_(std::move(shard)), engine_(settings), inbox_(deps.executor), calls_(deps.executor), fetches_(deps.executor) {}
+    : deps_(deps),
+      shard_(std::move(shard)),
+      engine_(settings),
+      inbox_(deps.executor),
+      calls_(deps.executor),
+      fetches_(deps.executor) {}
 
 net::awaitable<void> ShardRunner::run() {
   while (!drained_ && !cancelled_ && !failure_) {
@@ -63,39 +70,46 @@ Duration ShardRunner::iterator_age() const {
 }
 
 void ShardRunner::perform(engine::Action action) {
-  std::visit(Overloaded{
-                 [this](const engine::Fetch& order) { fetches_.spawn(answer(fetch({order.max_records, order.max_bytes}), Answer(inbox_, Fetched()))); },
-                 [this](engine::Invoke& order) {
-                   Invocation call;
-                   call.function = deps_.function;
-                   call.request_id = std::move(order.request_id);
-                   call.payload.reserve(order.payload_bytes);
-                   deps_.source.write_event(shard_, order.records, call.payload);
-                   WEIR_ASSERT(call.payload.size() == order.payload_bytes);
-                   calls_.spawn(answer(invoke(order.batch, std::move(call)), Answer(inbox_, Answered{order.batch, Outcome()})));
-                 },
-                 [this](const engine::Checkpoint& order) { calls_.spawn(answer(checkpoint(order.upto), Answer(inbox_, Checkpointed()))); },
-                 [this](const engine::Discard& order) {
-                   store::DeadLetter letter;
-                   letter.source = shard_.source;
-                   letter.shard = shard_.name;
-                   letter.function = deps_.function;
-                   letter.at = deps_.clock.now().wall;
-                   deps_.source.write_event(shard_, order.records, letter.payload);
-                   letter.record = discard_record(order, function_arn(deps_.function), letter.at, deps_.source, shard_, letter.payload.size());
-                   deps_.log.warn("records.discarded", {{"source", shard_.source},
-                                                        {"shard", shard_.name},
-                                                        {"function", deps_.function},
-                                                        {"condition", text(order.condition)},
-                                                        {"records", order.records.size()},
-                                                        {"first", order.records.front().position.text()},
-                                                        {"last", order.records.back().position.text()},
-                                                        {"request_id", order.request_id}});
-                   calls_.spawn(answer(keep(order.batch, std::move(letter)), Answer(inbox_, Discarded{order.batch, false})));
-                 },
-                 [this](const engine::Drained&) { drained_ = true; },
-             },
-             action);
+  std::visit(
+      Overloaded{
+          [this](const engine::Fetch& order) {
+            fetches_.spawn(answer(fetch({order.max_records, order.max_bytes}), Answer(inbox_, Fetched())));
+          },
+          [this](engine::Invoke& order) {
+            Invocation call;
+            call.function = deps_.function;
+            call.request_id = std::move(order.request_id);
+            call.payload.reserve(order.payload_bytes);
+            deps_.source.write_event(shard_, order.records, call.payload);
+            WEIR_ASSERT(call.payload.size() == order.payload_bytes);
+            calls_.spawn(
+                answer(invoke(order.batch, std::move(call)), Answer(inbox_, Answered{order.batch, Outcome()})));
+          },
+          [this](const engine::Checkpoint& order) {
+            calls_.spawn(answer(checkpoint(order.upto), Answer(inbox_, Checkpointed())));
+          },
+          [this](const engine::Discard& order) {
+            store::DeadLetter letter;
+            letter.source = shard_.source;
+            letter.shard = shard_.name;
+            letter.function = deps_.function;
+            letter.at = deps_.clock.now().wall;
+            deps_.source.write_event(shard_, order.records, letter.payload);
+            letter.record = discard_record(order, function_arn(deps_.function), letter.at, deps_.source, shard_,
+                                           letter.payload.size());
+            deps_.log.warn("records.discarded", {{"source", shard_.source},
+                                                 {"shard", shard_.name},
+                                                 {"function", deps_.function},
+                                                 {"condition", text(order.condition)},
+                                                 {"records", order.records.size()},
+                                                 {"first", order.records.front().position.text()},
+                                                 {"last", order.records.back().position.text()},
+                                                 {"request_id", order.request_id}});
+            calls_.spawn(answer(keep(order.batch, std::move(letter)), Answer(inbox_, Discarded{order.batch, false})));
+          },
+          [this](const engine::Drained&) { drained_ = true; },
+      },
+      action);
 }
 
 void ShardRunner::tell(Message message) {
@@ -137,7 +151,8 @@ net::awaitable<ShardRunner::Message> ShardRunner::checkpoint(Position upto) {
   Checkpointed done;
   done.kept = lost_;
   if (!lost_) {
-    // Not `? co_await a : co_await b`: g++ 12 destroys that expression's temporary twice, which an error's text does not survive.
+    // Not `? co_await a : co_await b`: g++ 12 destroys that expression's temporary twice, which an error's text does
+    // not survive.
     Result<void> kept;
     if (deps_.source.keeps_checkpoints()) {
       kept = co_await deps_.source.commit(shard_, std::move(upto));
@@ -169,8 +184,10 @@ void ShardRunner::note(const Outcome& outcome) {
     return;
   }
   if (fine) {
-    deps_.log.info("invocation.recovered",
-                   {{"source", shard_.source}, {"shard", shard_.name}, {"function", deps_.function}, {"failures", trouble_count_}});
+    deps_.log.info("invocation.recovered", {{"source", shard_.source},
+                                            {"shard", shard_.name},
+                                            {"function", deps_.function},
+                                            {"failures", trouble_count_}});
   } else if (const auto* failed = std::get_if<FunctionFailed>(&outcome.what)) {
     deps_.log.warn("invocation.failed", {{"source", shard_.source},
                                          {"shard", shard_.name},
@@ -200,7 +217,9 @@ void ShardRunner::note_store(const Result<void>& kept) {
     return;
   }
   const Error error = kept.error();
-  deps_.log.error("store.refused", {{"source", shard_.source}, {"shard", shard_.name}, {"code", text(error.code())}, {"message", error.describe()}});
+  deps_.log.error(
+      "store.refused",
+      {{"source", shard_.source}, {"shard", shard_.name}, {"code", text(error.code())}, {"message", error.describe()}});
 }
 
 }  // namespace weir::bridge

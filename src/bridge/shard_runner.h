@@ -7,12 +7,13 @@
 #include <utility>
 #include <variant>
 
+#include "weir/connector.h"
+
 #include "bridge/invoker.h"
 #include "engine/shard_processor.h"
 #include "runtime/inbox.h"
 #include "runtime/task_scope.h"
 #include "store/store.h"
-#include "weir/connector.h"
 
 namespace weir::bridge {
 
@@ -28,13 +29,14 @@ struct ShardDeps {
   std::string function;
 };
 
-/// The shell around one shard's engine: tells it what happened and does what it is told. It knows no limit and decides nothing.
+/// The shell around one shard's engine: tells it what happened and does what it is told. It knows no limit and decides
+/// nothing.
 class ShardRunner {
  public:
   ShardRunner(ShardDeps& deps, ShardId shard, engine::ShardSettings settings);
 
-  /// Runs until the engine has drained: after request_stop(), at the end of the shard, or after cancel(). A broken belief, and what
-  /// the source throws, come out of it.
+  /// Runs until the engine has drained: after request_stop(), at the end of the shard, or after cancel(). A broken
+  /// belief, and what the source throws, come out of it.
   net::awaitable<void> run();
 
   /// Drain: what is in flight is waited for, and remembered.
@@ -69,12 +71,13 @@ class ShardRunner {
 
   void perform(engine::Action action);
   void tell(Message message);
-  /// Puts its message into the inbox when it goes: every action gets exactly one answer, also one whose work threw, was called off
-  /// or never began.
+  /// Puts its message into the inbox when it goes: every action gets exactly one answer, also one whose work threw, was
+  /// called off or never began.
   class Answer {
    public:
     Answer(runtime::Inbox<Message>& inbox, Message otherwise) : inbox_(&inbox), message_(std::move(otherwise)) {}
-    Answer(Answer&& other) noexcept : inbox_(std::exchange(other.inbox_, nullptr)), message_(std::move(other.message_)) {}
+    Answer(Answer&& other) noexcept
+        : inbox_(std::exchange(other.inbox_, nullptr)), message_(std::move(other.message_)) {}
     Answer& operator=(Answer&&) = delete;
     ~Answer() {
       if (inbox_ != nullptr) inbox_->put(std::move(message_));
@@ -105,7 +108,7 @@ class ShardRunner {
   bool cancelled_ = false;
   bool lost_ = false;
   bool drained_ = false;
-  std::string trouble_;         ///< the kind of the last outcome, unless it was a success; logged when it changes
+  std::string trouble_;  ///< the kind of the last outcome, unless it was a success; logged when it changes
   int trouble_count_ = 0;
   bool store_trouble_ = false;
 };

@@ -17,20 +17,32 @@ constexpr Duration kHealthy = std::chrono::seconds(60);
 
 std::string_view text(SourceState state) {
   switch (state) {
-    case SourceState::kStarting: return "starting";
-    case SourceState::kRunning: return "running";
-    case SourceState::kBackingOff: return "backing_off";
-    case SourceState::kFinished: return "finished";
-    case SourceState::kFailed: return "failed";
-    case SourceState::kParked: return "parked";
-    case SourceState::kDisabled: return "disabled";
-    case SourceState::kStopped: return "stopped";
+    case SourceState::kStarting:
+      return "starting";
+    case SourceState::kRunning:
+      return "running";
+    case SourceState::kBackingOff:
+      return "backing_off";
+    case SourceState::kFinished:
+      return "finished";
+    case SourceState::kFailed:
+      return "failed";
+    case SourceState::kParked:
+      return "parked";
+    case SourceState::kDisabled:
+      return "disabled";
+    case SourceState::kStopped:
+      return "stopped";
   }
   return "";
 }
 
 Supervisor::Supervisor(Deps deps, const config::SourceEntry& entry, std::uint64_t seed)
-    : deps_(std::move(deps)), entry_(entry), random_(seed), changed_(deps_.executor), interlude_done_(deps_.executor, net::steady_timer::time_point::max()) {}
+    : deps_(std::move(deps)),
+      entry_(entry),
+      random_(seed),
+      changed_(deps_.executor),
+      interlude_done_(deps_.executor, net::steady_timer::time_point::max()) {}
 
 Supervisor::~Supervisor() = default;
 
@@ -54,7 +66,8 @@ void Supervisor::cancel() {
 
 net::awaitable<void> Supervisor::wait(std::optional<Duration> patience) {
   if (!woken_) {
-    changed_.expires_at(patience ? net::steady_timer::clock_type::now() + *patience : net::steady_timer::time_point::max());
+    changed_.expires_at(patience ? net::steady_timer::clock_type::now() + *patience
+                                 : net::steady_timer::time_point::max());
     boost::system::error_code ignored;
     co_await changed_.async_wait(net::redirect_error(net::use_awaitable, ignored));
   }
@@ -71,7 +84,9 @@ net::awaitable<void> Supervisor::run() {
     } else if (state_ == SourceState::kBackingOff) {
       const int doublings = std::min(failures_in_row_++, 10);
       const Duration ceiling = std::min(kBackoffMin * (1 << doublings), kBackoffMax);
-      const Duration pause = kBackoffMin / 2 + Duration(static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(ceiling.count()))));
+      const Duration pause =
+          kBackoffMin / 2 +
+          Duration(static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(ceiling.count()))));
       co_await wait(pause);
       if (!interlude_) {
         state_ = SourceState::kStarting;
@@ -102,8 +117,10 @@ net::awaitable<void> Supervisor::live() {
   try {
     SourceContext context{entry_.name, deps_.executor, deps_.log, deps_.clock};
     source_ = entry_.connector->make_source(entry_.settings, std::move(context));
-    ShardDeps shard_deps{deps_.executor, *source_, deps_.invoker, deps_.checkpoints, deps_.dead_letters, deps_.log, deps_.clock, entry_.function};
-    runner_ = std::make_unique<MappingRunner>(std::move(shard_deps), entry_.name, entry_.settings->mapping, random_.next());
+    ShardDeps shard_deps{deps_.executor,     *source_,  deps_.invoker, deps_.checkpoints,
+                         deps_.dead_letters, deps_.log, deps_.clock,   entry_.function};
+    runner_ =
+        std::make_unique<MappingRunner>(std::move(shard_deps), entry_.name, entry_.settings->mapping, random_.next());
     state_ = SourceState::kRunning;
     deps_.log.debug("source.started", {{"source", entry_.name}, {"type", entry_.connector->type}});
     result = co_await runner_->run();
@@ -147,7 +164,8 @@ void Supervisor::failed(SourceState state, const Error& error) {
 }
 
 net::awaitable<Result<void>> Supervisor::while_stopped(std::function<net::awaitable<Result<void>>()> what) {
-  if (interlude_ || interlude_result_) co_return Error(ErrorCode::kSourceFailed, "its checkpoints are being moved already");
+  if (interlude_ || interlude_result_)
+    co_return Error(ErrorCode::kSourceFailed, "its checkpoints are being moved already");
   interlude_ = std::move(what);
   if (runner_) runner_->request_stop();
   wake();

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <map>
 #include <memory>
@@ -8,14 +7,17 @@
 #include <string>
 #include <string_view>
 
+#include <boost/asio/steady_timer.hpp>
+
+#include "weir/base/random.h"
+
 #include "bridge/mapping_runner.h"
 #include "config/config.h"
-#include "weir/base/random.h"
 
 namespace weir::bridge {
 
 enum class SourceState {
-  kStarting,    ///< not run yet
+  kStarting,  ///< not run yet
   kRunning,
   kBackingOff,  ///< failed; tried again by itself
   kFinished,    ///< every shard ended
@@ -38,7 +40,8 @@ struct SourceStatus {
   engine::ShardCounters counters;  ///< of all shards, closed ones included
 };
 
-/// Keeps one source running: a source that fails is made anew with backoff and full jitter, alone. A broken belief parks it.
+/// Keeps one source running: a source that fails is made anew with backoff and full jitter, alone. A broken belief
+/// parks it.
 class Supervisor {
  public:
   /// `deps.source` is not used; each life of the source has its own. Everything else outlives the supervisor.

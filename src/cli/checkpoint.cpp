@@ -1,14 +1,16 @@
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <iostream>
 #include <memory>
+
+#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
+
+#include "weir/base/json_writer.h"
 
 #include "bridge/checkpoints.h"
 #include "cli/command.h"
 #include "gateway/status_json.h"
 #include "http/client.h"
-#include "weir/base/json_writer.h"
 
 namespace weir::cli {
 namespace {
@@ -30,17 +32,20 @@ Result<std::unique_ptr<store::StateFolder>> open_unless_held(const config::Confi
 
 Result<std::string> ask_bridge(const config::Config& config, const std::string& method, const std::string& body) {
   auto answer = http::request(method, "http://" + config.admin + "/checkpoints", body, std::chrono::seconds(60));
-  if (!answer) return std::move(answer.error()).during("asking the bridge at " + config.admin + ", which holds " + config.state);
+  if (!answer)
+    return std::move(answer.error()).during("asking the bridge at " + config.admin + ", which holds " + config.state);
   if (answer->status == 200) return std::move(answer->body);
   const auto said = nlohmann::json::parse(answer->body, nullptr, false);
-  const std::string message = said.is_object() && said.contains("message") ? said["message"].get<std::string>() : answer->body;
+  const std::string message =
+      said.is_object() && said.contains("message") ? said["message"].get<std::string>() : answer->body;
   return Error(ErrorCode::kHttpFailed, "the bridge at " + config.admin + " answered: " + message);
 }
 
 void print(const std::string& json) {
   std::printf("%-20s %-32s %24s  %s\n", "SOURCE", "SHARD", "POSITION", "SAVED AT");
   for (const auto& row : nlohmann::json::parse(json)) {
-    std::printf("%-20s %-32s %24s  %s\n", row.at("source").get<std::string>().c_str(), row.at("shard").get<std::string>().c_str(),
+    std::printf("%-20s %-32s %24s  %s\n", row.at("source").get<std::string>().c_str(),
+                row.at("shard").get<std::string>().c_str(),
                 row.at("position").is_null() ? "-" : row.at("position").get<std::string>().c_str(),
                 row.at("saved_at").is_null() ? "-" : row.at("saved_at").get<std::string>().c_str());
   }
@@ -99,7 +104,10 @@ int move(const Options& options) {
     if (!answer) return complain(answer.error());
   }
   const std::string what = options.source + (options.shard.empty() ? "" : "/" + options.shard);
-  std::cout << what << (upto ? ": the next record read is the one behind " + upto->text() : ": forgotten, read from its starting position") << "\n";
+  std::cout << what
+            << (upto ? ": the next record read is the one behind " + upto->text()
+                     : ": forgotten, read from its starting position")
+            << "\n";
   return kDone;
 }
 
@@ -107,20 +115,25 @@ int move(const Options& options) {
 
 void add_checkpoint(CLI::App& app, Work& chosen) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("checkpoint", "Reads and moves checkpoints, of a stopped bridge or through a running one.");
+  CLI::App* command =
+      app.add_subcommand("checkpoint", "Reads and moves checkpoints, of a stopped bridge or through a running one.");
   command->require_subcommand(1);
-  command->footer("Example: weir checkpoint set clicks clicks-0 1041 --config weir.yaml\n"
-                  "A checkpoint is the position of the last record that is done. Exit status: 0, 1 when it failed, 2 for a bad call.");
+  command->footer(
+      "Example: weir checkpoint set clicks clicks-0 1041 --config weir.yaml\n"
+      "A checkpoint is the position of the last record that is done. Exit status: 0, 1 when it failed, 2 for a bad "
+      "call.");
   CLI::App* list_command = command->add_subcommand("list", "Lists every checkpoint.");
   CLI::App* set_command = command->add_subcommand("set", "Sets the checkpoint of one shard.");
-  CLI::App* reset_command = command->add_subcommand("reset", "Forgets the checkpoint of one shard, or of all shards of a source.");
+  CLI::App* reset_command =
+      command->add_subcommand("reset", "Forgets the checkpoint of one shard, or of all shards of a source.");
   for (CLI::App* each : {list_command, set_command, reset_command}) {
     each->add_option("--config", options->files, "The bridge's configuration files.")->capture_default_str();
   }
   list_command->add_flag("--json", options->json, "Prints JSON.");
   set_command->add_option("SOURCE", options->source, "The source's name.")->required();
   set_command->add_option("SHARD", options->shard, "The shard, as `checkpoint list` shows it.")->required();
-  set_command->add_option("POSITION", options->position, "The last record that is done; reading goes on behind it.")->required();
+  set_command->add_option("POSITION", options->position, "The last record that is done; reading goes on behind it.")
+      ->required();
   reset_command->add_option("SOURCE", options->source, "The source's name.")->required();
   reset_command->add_option("SHARD", options->shard, "The shard; all when not given.");
   list_command->callback([options, &chosen] { chosen = [options] { return list(*options); }; });

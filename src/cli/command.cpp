@@ -15,11 +15,14 @@ std::optional<config::Config> load_config(const std::vector<std::string>& files,
   config::ConfigReport report = config::read_config(files, connectors(), environment);
   if (report.mistakes.empty()) return std::move(report.config);
   for (const config::Mistake& mistake : report.mistakes) std::cerr << mistake.describe() << "\n";
-  std::cerr << report.mistakes.size() << (report.mistakes.size() == 1 ? " mistake; " : " mistakes; ") << consequence << "\n";
+  std::cerr << report.mistakes.size() << (report.mistakes.size() == 1 ? " mistake; " : " mistakes; ") << consequence
+            << "\n";
   return std::nullopt;
 }
 
-int complain(const Error& error, int status) { return complain(error.describe(), status); }
+int complain(const Error& error, int status) {
+  return complain(error.describe(), status);
+}
 
 int complain(std::string_view sentence, int status) {
   std::cerr << "weir: " << sentence << "\n";

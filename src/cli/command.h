@@ -1,19 +1,21 @@
 #pragma once
 
-#include <CLI/App.hpp>
 #include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "config/config.h"
+#include <CLI/App.hpp>
+
 #include "weir/base/error.h"
+
+#include "config/config.h"
 
 namespace weir::cli {
 
 // Exit statuses, as docs/commands.md and every --help say.
 inline constexpr int kDone = 0;
-inline constexpr int kFailed = 1;        ///< the command could not do its work; `invoke`: the function answered with an error
+inline constexpr int kFailed = 1;  ///< the command could not do its work; `invoke`: the function answered with an error
 inline constexpr int kBadCall = 2;       ///< wrong arguments, or a configuration with mistakes
 inline constexpr int kNotDelivered = 3;  ///< `invoke`: the function could not be reached or started
 

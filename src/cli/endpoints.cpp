@@ -4,8 +4,9 @@
 
 namespace weir::cli {
 
-Result<std::unique_ptr<LambdaEndpoint>> make_endpoint(net::any_io_executor executor, const config::FunctionConfig& function,
-                                                      const std::string& folder, Log& log, const Clock& clock) {
+Result<std::unique_ptr<LambdaEndpoint>> make_endpoint(net::any_io_executor executor,
+                                                      const config::FunctionConfig& function, const std::string& folder,
+                                                      Log& log, const Clock& clock) {
   emulator::EmulatorSettings settings;
   settings.name = function.name;
   settings.command = function.command;

@@ -1,8 +1,9 @@
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 #include <iostream>
 #include <memory>
+
+#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
@@ -11,7 +12,8 @@
 namespace weir::cli {
 namespace {
 
-/// Changes what stands at a dotted path ("Records.0.kinesis.partitionKey"). The value is JSON where it can be read as such, else a text.
+/// Changes what stands at a dotted path ("Records.0.kinesis.partitionKey"). The value is JSON where it can be read as
+/// such, else a text.
 bool set_value(nlohmann::ordered_json& event, const std::string& path, const std::string& value) {
   nlohmann::ordered_json* at = &event;
   std::size_t begin = 0;
@@ -24,7 +26,9 @@ bool set_value(nlohmann::ordered_json& event, const std::string& path, const std
       continue;
     }
     std::size_t index = 0;
-    const bool numeric = std::from_chars(part.data(), part.data() + part.size(), index).ptr == part.data() + part.size() && !part.empty();
+    const bool numeric =
+        std::from_chars(part.data(), part.data() + part.size(), index).ptr == part.data() + part.size() &&
+        !part.empty();
     if (!at->is_array() || !numeric || index >= at->size()) return false;
     at = &(*at)[index];
   }
@@ -41,16 +45,21 @@ void add_event(CLI::App& app, Work& chosen) {
     std::vector<std::string> changes;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("event", "Prints a sample event of a source, made by the code that makes real ones.");
+  CLI::App* command =
+      app.add_subcommand("event", "Prints a sample event of a source, made by the code that makes real ones.");
   std::string types;
   for (const ConnectorEntry& entry : connectors()) types += (types.empty() ? "" : ", ") + std::string(entry.type);
   command->add_option("SOURCE", options->source, "The type of source: " + types + ".")->required();
-  command->add_option("--set", options->changes, "PATH=VALUE: changes a member, for example Records.0.kinesis.partitionKey=abc.");
-  command->footer("Example: weir event kafka | weir invoke hello --event -\nExit status: 0, or 2 when there is no such source or member.");
+  command->add_option("--set", options->changes,
+                      "PATH=VALUE: changes a member, for example Records.0.kinesis.partitionKey=abc.");
+  command->footer(
+      "Example: weir event kafka | weir invoke hello --event -\nExit status: 0, or 2 when there is no such source or "
+      "member.");
   command->callback([options, types, &chosen] {
     chosen = [options, types] {
       const auto entry = std::ranges::find(connectors(), std::string_view(options->source), &ConnectorEntry::type);
-      if (entry == connectors().end()) return complain("event: no source type " + options->source + "; there is " + types, kBadCall);
+      if (entry == connectors().end())
+        return complain("event: no source type " + options->source + "; there is " + types, kBadCall);
       std::string text = entry->sample_event();
       if (!options->changes.empty()) {
         auto event = nlohmann::ordered_json::parse(text);

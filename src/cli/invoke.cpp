@@ -1,22 +1,23 @@
-#include <unistd.h>
-
-#include <CLI/CLI.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/use_future.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 #include <memory>
+
+#include <CLI/CLI.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_future.hpp>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "weir/base/random.h"
 
 #include "bridge/invoker.h"
 #include "cli/command.h"
 #include "cli/endpoints.h"
 #include "observe/log_sink.h"
-#include "weir/base/random.h"
 
 namespace weir::cli {
 namespace {
@@ -65,11 +66,14 @@ std::optional<std::string> read_event(const std::string& from) {
   }
   if (event.empty()) return "{}";
   if (event.size() > kMaxRequestBytes) {
-    complain("RequestEntityTooLargeException: Request must be smaller than 6291456 bytes for the InvokeFunction operation", kBadCall);
+    complain(
+        "RequestEntityTooLargeException: Request must be smaller than 6291456 bytes for the InvokeFunction operation",
+        kBadCall);
     return std::nullopt;
   }
   if (!nlohmann::json::accept(event)) {
-    complain("InvalidRequestContentException: Could not parse request body into json: " + from + " is not JSON", kBadCall);
+    complain("InvalidRequestContentException: Could not parse request body into json: " + from + " is not JSON",
+             kBadCall);
     return std::nullopt;
   }
   return event;
@@ -92,7 +96,8 @@ int report(const Outcome& outcome, bool log) {
     return kFailed;
   }
   if (const auto* throttled = std::get_if<Throttled>(&outcome.what)) {
-    return complain("TooManyRequestsException: Rate Exceeded. (" + std::string(text(throttled->reason)) + ")", kNotDelivered);
+    return complain("TooManyRequestsException: Rate Exceeded. (" + std::string(text(throttled->reason)) + ")",
+                    kNotDelivered);
   }
   if (const auto* service = std::get_if<ServiceFailed>(&outcome.what)) {
     return complain((service->status == 404 ? "ResourceNotFoundException: " : "ServiceException: ") + service->message,
@@ -143,10 +148,12 @@ void add_invoke(CLI::App& app, Work& chosen) {
   command->add_option("FUNCTION", options->function, "The function's name in the configuration.")->required();
   command->add_option("--config", options->files, "Configuration files.")->capture_default_str();
   command->add_option("--event", options->event, "A file with the event, or - for standard input; {} when not given.");
-  command->add_option("--qualifier", options->qualifier, "$LATEST, the only version there is of a function that weir runs itself.");
+  command->add_option("--qualifier", options->qualifier,
+                      "$LATEST, the only version there is of a function that weir runs itself.");
   command->add_flag("--log", options->log, "Prints the last 4 KB of the function's log on stderr.");
-  command->footer("Example: weir event kafka | weir invoke hello --event - --log\n"
-                  "Exit status: 0 success, 1 function error, 2 bad call, 3 not delivered.");
+  command->footer(
+      "Example: weir event kafka | weir invoke hello --event - --log\n"
+      "Exit status: 0 success, 1 function error, 2 bad call, 3 not delivered.");
   command->callback([options, &chosen] { chosen = [options] { return invoke(*options); }; });
 }
 

@@ -1,7 +1,8 @@
-#include <CLI/CLI.hpp>
 #include <csignal>
 #include <exception>
 #include <iostream>
+
+#include <CLI/CLI.hpp>
 
 #include "cli/command.h"
 

@@ -41,10 +41,11 @@ std::string Progress::draw(const bridge::BridgeStatus& status, Instant now) {
       in_flight += shard.in_flight ? 1 : 0;
     }
     char line[256];
-    std::snprintf(line, sizeof line, "%-18s %-11s %9.0f records/s  %4zu in flight  IteratorAge %8s  %6lu errors  %9lu done",
-                  source.name.c_str(), std::string(bridge::text(source.state)).c_str(), seen.rate, in_flight, age(oldest).c_str(),
-                  static_cast<unsigned long>(source.counters.function_errors + source.counters.service_errors),
-                  static_cast<unsigned long>(source.counters.settled_events));
+    std::snprintf(
+        line, sizeof line, "%-18s %-11s %9.0f records/s  %4zu in flight  IteratorAge %8s  %6lu errors  %9lu done",
+        source.name.c_str(), std::string(bridge::text(source.state)).c_str(), seen.rate, in_flight, age(oldest).c_str(),
+        static_cast<unsigned long>(source.counters.function_errors + source.counters.service_errors),
+        static_cast<unsigned long>(source.counters.settled_events));
     out.append(std::string_view(line).substr(0, columns_ > 1 ? columns_ - 1 : 0)).append("\n");
     ++lines_;
   }

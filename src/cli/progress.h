@@ -3,8 +3,9 @@
 #include <map>
 #include <string>
 
-#include "bridge/bridge.h"
 #include "weir/base/time.h"
+
+#include "bridge/bridge.h"
 
 namespace weir::cli {
 

@@ -1,5 +1,6 @@
-#include <sys/ioctl.h>
-#include <unistd.h>
+#include <csignal>
+#include <iostream>
+#include <memory>
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -9,9 +10,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
-#include <csignal>
-#include <iostream>
-#include <memory>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "bridge/bridge.h"
 #include "cli/command.h"
@@ -66,7 +66,8 @@ class Daemon {
 
  private:
   static observe::LogFormat log_format(const Options& options) {
-    if (options.log_format.empty()) return ::isatty(STDERR_FILENO) != 0 ? observe::LogFormat::kText : observe::LogFormat::kJson;
+    if (options.log_format.empty())
+      return ::isatty(STDERR_FILENO) != 0 ? observe::LogFormat::kText : observe::LogFormat::kJson;
     return options.log_format == "json" ? observe::LogFormat::kJson : observe::LogFormat::kText;
   }
 
@@ -101,7 +102,8 @@ class Daemon {
       const int number = co_await signals.async_wait(net::redirect_error(net::use_awaitable, error));
       if (error) co_return;
       if (number == SIGHUP) {
-        log_.warn("reload.refused", {{"message", "this version reads its configuration once, at its start; restart it instead"}});
+        log_.warn("reload.refused",
+                  {{"message", "this version reads its configuration once, at its start; restart it instead"}});
       } else {
         bridge.request_stop();
       }
@@ -115,13 +117,14 @@ class Daemon {
       co_await timer.async_wait(net::use_awaitable);
     }
     for (const bridge::SourceStatus& source : bridge.status().sources) {
-      if (source.state == bridge::SourceState::kFailed || source.state == bridge::SourceState::kParked) status_ = kFailed;
+      if (source.state == bridge::SourceState::kFailed || source.state == bridge::SourceState::kParked)
+        status_ = kFailed;
     }
     bridge.request_stop();
   }
 
-  /// A line per source at the foot of the terminal, refreshed twice a second, with log lines scrolling above it; or, where there is no
-  /// terminal, once a second below the last.
+  /// A line per source at the foot of the terminal, refreshed twice a second, with log lines scrolling above it; or,
+  /// where there is no terminal, once a second below the last.
   net::awaitable<void> show(bridge::Bridge& bridge) {
     struct winsize size {};
     const bool known = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
@@ -155,19 +158,28 @@ class Daemon {
 void add_run(CLI::App& app, Work& chosen) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("run", "Runs the bridge until SIGTERM or SIGINT.");
-  command->add_option("CONFIG", options->files, "Configuration files; functions and sources of several add up.")->required();
-  command->add_option("--log-format", options->log_format, "How log lines are written to stderr; text on a terminal, else json.")
+  command->add_option("CONFIG", options->files, "Configuration files; functions and sources of several add up.")
+      ->required();
+  command
+      ->add_option("--log-format", options->log_format,
+                   "How log lines are written to stderr; text on a terminal, else json.")
       ->check(CLI::IsMember({"json", "text"}));
   command->add_option("--log-level", options->log_level, "The least level that is logged.")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
       ->capture_default_str();
-  command->add_option("--progress", options->progress, "A line per source with records/s, in flight, IteratorAge and errors; auto: on a terminal.")
+  command
+      ->add_option("--progress", options->progress,
+                   "A line per source with records/s, in flight, IteratorAge and errors; auto: on a terminal.")
       ->check(CLI::IsMember({"auto", "always", "never"}))
       ->capture_default_str();
-  command->add_flag("--until-finished", options->until_finished, "Ends when every source has come to its end, as files do.");
-  command->footer("Example: weir run weir.yaml\n"
-                  "The first SIGTERM or SIGINT drains: in-flight invocations end, checkpoints are written. A second one ends at once.\n"
-                  "Exit status: 0, 1 when it could not start or (--until-finished) a source failed, 2 for a configuration with mistakes.");
+  command->add_flag("--until-finished", options->until_finished,
+                    "Ends when every source has come to its end, as files do.");
+  command->footer(
+      "Example: weir run weir.yaml\n"
+      "The first SIGTERM or SIGINT drains: in-flight invocations end, checkpoints are written. A second one ends at "
+      "once.\n"
+      "Exit status: 0, 1 when it could not start or (--until-finished) a source failed, 2 for a configuration with "
+      "mistakes.");
   command->callback([options, &chosen] {
     chosen = [options] {
       auto config = load_config(options->files, "nothing was started");

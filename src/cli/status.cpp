@@ -1,7 +1,8 @@
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <iostream>
 #include <memory>
+
+#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
@@ -13,28 +14,35 @@ namespace {
 void print(const nlohmann::json& status) {
   const auto& concurrency = status.at("concurrency");
   std::printf("started %s, %s; concurrency %d of %d in use\n", status.at("started").get<std::string>().c_str(),
-              status.at("stopping").get<bool>() ? "stopping" : status.at("ready").get<bool>() ? "ready" : "not ready",
+              status.at("stopping").get<bool>() ? "stopping"
+              : status.at("ready").get<bool>()  ? "ready"
+                                                : "not ready",
               concurrency.at("executing").get<int>(), concurrency.at("limit").get<int>());
-  std::printf("\n%-20s %9s %11s %8s %9s %11s\n", "FUNCTION", "EXECUTING", "INVOCATIONS", "ERRORS", "THROTTLES", "COLD STARTS");
+  std::printf("\n%-20s %9s %11s %8s %9s %11s\n", "FUNCTION", "EXECUTING", "INVOCATIONS", "ERRORS", "THROTTLES",
+              "COLD STARTS");
   for (const auto& function : status.at("functions")) {
-    std::printf("%-20s %9d %11lu %8lu %9lu %11lu\n", function.at("function").get<std::string>().c_str(), function.at("executing").get<int>(),
-                function.at("invocations").get<std::uint64_t>(), function.at("errors").get<std::uint64_t>(),
-                function.at("throttles").get<std::uint64_t>(), function.at("cold_starts").get<std::uint64_t>());
+    std::printf("%-20s %9d %11lu %8lu %9lu %11lu\n", function.at("function").get<std::string>().c_str(),
+                function.at("executing").get<int>(), function.at("invocations").get<std::uint64_t>(),
+                function.at("errors").get<std::uint64_t>(), function.at("throttles").get<std::uint64_t>(),
+                function.at("cold_starts").get<std::uint64_t>());
   }
   for (const auto& source : status.at("sources")) {
-    std::printf("\nsource %s (%s -> %s): %s, %lu records settled, %lu dropped, %lu function errors\n", source.at("source").get<std::string>().c_str(),
-                source.at("type").get<std::string>().c_str(), source.at("function").get<std::string>().c_str(),
-                source.at("state").get<std::string>().c_str(), source.at("settled_events").get<std::uint64_t>(),
-                source.at("dropped_events").get<std::uint64_t>(), source.at("function_errors").get<std::uint64_t>());
+    std::printf("\nsource %s (%s -> %s): %s, %lu records settled, %lu dropped, %lu function errors\n",
+                source.at("source").get<std::string>().c_str(), source.at("type").get<std::string>().c_str(),
+                source.at("function").get<std::string>().c_str(), source.at("state").get<std::string>().c_str(),
+                source.at("settled_events").get<std::uint64_t>(), source.at("dropped_events").get<std::uint64_t>(),
+                source.at("function_errors").get<std::uint64_t>());
     if (const auto error = source.at("error").get<std::string>(); !error.empty()) std::printf("  %s\n", error.c_str());
     if (source.at("shards").empty()) continue;
     std::printf("  %-28s %20s %13s %10s %10s\n", "SHARD", "CHECKPOINT", "ITERATOR AGE", "UNSETTLED", "OFFSET LAG");
     for (const auto& shard : source.at("shards")) {
       const auto& checkpoint = shard.at("checkpoint");
-      const std::string lag = shard.contains("offset_lag") ? std::to_string(shard.at("offset_lag").get<std::int64_t>()) : "-";
+      const std::string lag =
+          shard.contains("offset_lag") ? std::to_string(shard.at("offset_lag").get<std::int64_t>()) : "-";
       std::printf("  %-28s %20s %11.1f s %10lu %10s\n", shard.at("shard").get<std::string>().c_str(),
-                  checkpoint.is_null() ? "-" : checkpoint.get<std::string>().c_str(), shard.at("iterator_age_seconds").get<double>(),
-                  shard.at("unsettled_records").get<std::uint64_t>(), lag.c_str());
+                  checkpoint.is_null() ? "-" : checkpoint.get<std::string>().c_str(),
+                  shard.at("iterator_age_seconds").get<double>(), shard.at("unsettled_records").get<std::uint64_t>(),
+                  lag.c_str());
     }
   }
 }
@@ -48,11 +56,14 @@ void add_status(CLI::App& app, Work& chosen) {
     bool json = false;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("status", "Shows sources, shards, checkpoints and IteratorAge of a running bridge.");
+  CLI::App* command =
+      app.add_subcommand("status", "Shows sources, shards, checkpoints and IteratorAge of a running bridge.");
   command->add_option("--admin", options->admin, "The running bridge's admin address.")->capture_default_str();
   command->add_option("--config", options->files, "Takes the admin address from the bridge's configuration instead.");
   command->add_flag("--json", options->json, "Prints JSON.");
-  command->footer("Example: weir status --json | jq '.sources[].iterator_age_seconds'\nExit status: 0, or 1 when no bridge answers.");
+  command->footer(
+      "Example: weir status --json | jq '.sources[].iterator_age_seconds'\nExit status: 0, or 1 when no bridge "
+      "answers.");
   command->callback([options, &chosen] {
     chosen = [options] {
       if (!options->files.empty()) {
@@ -62,7 +73,8 @@ void add_status(CLI::App& app, Work& chosen) {
       }
       const auto answer = http::request("GET", "http://" + options->admin + "/status", "", std::chrono::seconds(10));
       if (!answer) return complain(answer.error().during("asking the bridge at " + options->admin));
-      if (answer->status != 200) return complain("the bridge at " + options->admin + " answered " + std::to_string(answer->status), kFailed);
+      if (answer->status != 200)
+        return complain("the bridge at " + options->admin + " answered " + std::to_string(answer->status), kFailed);
       if (options->json) {
         std::cout << answer->body;
         return kDone;

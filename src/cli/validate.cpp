@@ -1,6 +1,7 @@
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
+
+#include <CLI/CLI.hpp>
 
 #include "cli/command.h"
 #include "connectors/table.h"
@@ -35,7 +36,8 @@ void add_validate(CLI::App& app, Work& chosen) {
       const auto count = [](std::size_t number, const char* thing) {
         return std::to_string(number) + " " + thing + (number == 1 ? "" : "s");
       };
-      std::cout << "right: " << count(config->functions.size(), "function") << ", " << count(config->sources.size(), "source") << "\n";
+      std::cout << "right: " << count(config->functions.size(), "function") << ", "
+                << count(config->sources.size(), "source") << "\n";
       return kDone;
     };
   });

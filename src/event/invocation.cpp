@@ -4,7 +4,8 @@ namespace weir {
 
 std::string_view text(ThrottleReason reason) {
   switch (reason) {
-    case ThrottleReason::kConcurrentInvocationLimitExceeded: return "ConcurrentInvocationLimitExceeded";
+    case ThrottleReason::kConcurrentInvocationLimitExceeded:
+      return "ConcurrentInvocationLimitExceeded";
     case ThrottleReason::kReservedFunctionConcurrentInvocationLimitExceeded:
       return "ReservedFunctionConcurrentInvocationLimitExceeded";
   }

@@ -16,7 +16,8 @@ constexpr std::string_view kBeforeStream = R"(","eventSourceARN":")";
 constexpr std::string_view kEnd = R"("})";
 
 constexpr std::size_t kFixed = kBeforeKey.size() + kBeforeSequence.size() + kBeforeData.size() + kBeforeArrival.size() +
-                               kBeforeEventId.size() + 1 + kBeforeRole.size() + kBeforeRegion.size() + kBeforeStream.size() + kEnd.size();
+                               kBeforeEventId.size() + 1 + kBeforeRole.size() + kBeforeRegion.size() +
+                               kBeforeStream.size() + kEnd.size();
 
 }  // namespace
 
@@ -51,7 +52,8 @@ void append_kinesis_record(std::string& out, const KinesisStream& stream, const 
 
 std::size_t kinesis_record_size(const KinesisStream& stream, const Record& record, WallTime arrived) {
   return kFixed + json_escaped_size(record.key) + 2 * record.position.text().size() + base64_size(record.data.size()) +
-         java_seconds(arrived).size() + stream.shard_id.size() + stream.role_arn.size() + stream.region.size() + stream.stream_arn.size();
+         java_seconds(arrived).size() + stream.shard_id.size() + stream.role_arn.size() + stream.region.size() +
+         stream.stream_arn.size();
 }
 
 void write_kinesis_batch_info(const KinesisStream& stream, std::span<const Record> records, JsonWriter& out) {

@@ -16,7 +16,7 @@ struct KinesisStream {
   std::string stream_arn;  ///< of the stream, or of the consumer with enhanced fan-out
   std::string role_arn;    ///< the function's execution role: invokeIdentityArn
   std::string region;
-  std::string shard_id;    ///< "shardId-000000000000"
+  std::string shard_id;  ///< "shardId-000000000000"
 };
 
 /// Appends one element of `Records`, in the wire order of a recorded event (reference stream-sources.md, 2.1).

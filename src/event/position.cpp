@@ -22,7 +22,9 @@ std::optional<Position> Position::parse(std::string_view digits) {
   return position;
 }
 
-std::string Position::text() const { return digits_.empty() ? std::to_string(number_) : digits_; }
+std::string Position::text() const {
+  return digits_.empty() ? std::to_string(number_) : digits_;
+}
 
 std::optional<std::uint64_t> Position::number() const {
   if (!digits_.empty()) return std::nullopt;

@@ -2,8 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "gateway/status_json.h"
 #include "weir/base/json_writer.h"
+
+#include "gateway/status_json.h"
 
 namespace weir::gateway {
 namespace {
@@ -17,7 +18,9 @@ http::Response error_response(int status, const Error& error) {
   return http::Response(status, kJson, body + "\n");
 }
 
-http::Response bad_request(const std::string& sentence) { return error_response(400, Error(ErrorCode::kHttpFailed, sentence)); }
+http::Response bad_request(const std::string& sentence) {
+  return error_response(400, Error(ErrorCode::kHttpFailed, sentence));
+}
 
 net::awaitable<http::Response> move_checkpoint(bridge::Bridge& bridge, std::string body) {
   const auto order = nlohmann::json::parse(body, nullptr, false);
@@ -46,15 +49,18 @@ net::awaitable<http::Response> move_checkpoint(bridge::Bridge& bridge, std::stri
 
 net::awaitable<http::Response> answer(bridge::Bridge& bridge, http::Request request) {
   const std::string path(request.path());
-  if (path == "/checkpoints" && request.method == "POST") co_return co_await move_checkpoint(bridge, std::move(request.body));
-  if (request.method != "GET" && request.method != "HEAD") co_return http::Response(405, kText, "only GET is answered here\n");
+  if (path == "/checkpoints" && request.method == "POST")
+    co_return co_await move_checkpoint(bridge, std::move(request.body));
+  if (request.method != "GET" && request.method != "HEAD")
+    co_return http::Response(405, kText, "only GET is answered here\n");
   if (path == "/healthz") co_return http::Response(200, kText, "ok\n");
   if (path == "/readyz") {
     const bool ready = bridge.status().ready;
     co_return http::Response(ready ? 200 : 503, kText, ready ? "ready\n" : "not ready\n");
   }
   if (path == "/status") co_return http::Response(200, kJson, status_json(bridge.status()) + "\n");
-  if (path == "/metrics") co_return http::Response(200, "text/plain; version=0.0.4; charset=utf-8", metrics_text(bridge.status()));
+  if (path == "/metrics")
+    co_return http::Response(200, "text/plain; version=0.0.4; charset=utf-8", metrics_text(bridge.status()));
   if (path == "/checkpoints") {
     auto rows = co_await bridge.checkpoints();
     if (!rows) co_return error_response(500, rows.error());

@@ -1,7 +1,8 @@
 #include "gateway/status_json.h"
 
-#include "observe/metrics_page.h"
 #include "weir/base/json_writer.h"
+
+#include "observe/metrics_page.h"
 
 namespace weir::gateway {
 namespace {
@@ -38,7 +39,10 @@ void write_counters(JsonWriter& out, const engine::ShardCounters& counters) {
 std::string status_json(const bridge::BridgeStatus& status) {
   std::string text;
   JsonWriter out(text);
-  out.begin_object().member("started", iso_milliseconds(status.started)).member("ready", status.ready).member("stopping", status.stopping);
+  out.begin_object()
+      .member("started", iso_milliseconds(status.started))
+      .member("ready", status.ready)
+      .member("stopping", status.stopping);
   out.key("concurrency").begin_object().member("limit", status.concurrency).member("executing", status.executing);
   out.member("executing_max", status.executing_max).member("unreserved", status.unreserved).end_object();
   out.key("functions").begin_array();
@@ -96,32 +100,42 @@ std::string metrics_text(const bridge::BridgeStatus& status) {
              status.executing_unreserved);
   for (const bridge::FunctionStatus& function : status.functions) {
     const observe::Labels labels{{"function", function.name}};
-    page.counter("lambda_invocations_total", "Invocations whose code ran, well or not.", labels, count(function.meter.invocations()));
-    page.counter("lambda_errors_total", "Invocations that ended in a function error.", labels, count(function.meter.errors()));
+    page.counter("lambda_invocations_total", "Invocations whose code ran, well or not.", labels,
+                 count(function.meter.invocations()));
+    page.counter("lambda_errors_total", "Invocations that ended in a function error.", labels,
+                 count(function.meter.errors()));
     page.counter("lambda_throttles_total", "Invocations that were not admitted.", labels, count(function.throttles));
     page.gauge("lambda_concurrent_executions", "Invocations that run now.", labels, function.executing);
-    page.gauge("lambda_concurrent_executions_max", "The most invocations that ran at once.", labels, function.executing_max);
+    page.gauge("lambda_concurrent_executions_max", "The most invocations that ran at once.", labels,
+               function.executing_max);
     page.counter("weir_cold_starts_total", "Execution environments that were started for an invocation.", labels,
                  count(function.meter.cold_starts()));
     page.histogram("lambda_duration_seconds", "How long the function's code ran, without its initialization.", labels,
-                   engine::InvocationMeter::kDurationBounds, function.meter.durations(), as_seconds(function.meter.duration_sum()));
+                   engine::InvocationMeter::kDurationBounds, function.meter.durations(),
+                   as_seconds(function.meter.duration_sum()));
   }
   for (const bridge::SourceStatus& source : status.sources) {
     const observe::Labels labels{{"source", source.name}, {"function", source.function}};
     const engine::ShardCounters& counters = source.counters;
     page.counter("lambda_polled_event_count_total", "Records read.", labels, count(counters.polled_events));
-    page.counter("lambda_invoked_event_count_total", "Records sent to the function, again on each retry.", labels, count(counters.invoked_events));
-    page.counter("lambda_failed_invoke_event_count_total", "Records of invocations that failed.", labels, count(counters.failed_invoke_events));
-    page.counter("lambda_dropped_event_count_total", "Records given up on and kept as dead letters.", labels, count(counters.dropped_events));
-    page.counter("weir_settled_records_total", "Records that are done, one way or the other.", labels, count(counters.settled_events));
+    page.counter("lambda_invoked_event_count_total", "Records sent to the function, again on each retry.", labels,
+                 count(counters.invoked_events));
+    page.counter("lambda_failed_invoke_event_count_total", "Records of invocations that failed.", labels,
+                 count(counters.failed_invoke_events));
+    page.counter("lambda_dropped_event_count_total", "Records given up on and kept as dead letters.", labels,
+                 count(counters.dropped_events));
+    page.counter("weir_settled_records_total", "Records that are done, one way or the other.", labels,
+                 count(counters.settled_events));
     page.counter("weir_checkpoints_total", "Checkpoints stored.", labels, count(counters.checkpoints));
-    page.counter("weir_source_restarts_total", "How often the source was made anew after a failure.", labels, source.restarts);
+    page.counter("weir_source_restarts_total", "How often the source was made anew after a failure.", labels,
+                 source.restarts);
     page.gauge("weir_source_up", "1 while the source runs or has ended by itself.", labels,
                source.state == bridge::SourceState::kRunning || source.state == bridge::SourceState::kFinished ? 1 : 0);
     const auto failures = [&](std::string_view stage, std::uint64_t number) {
       observe::Labels with = labels;
       with.emplace_back("stage", stage);
-      page.counter("weir_errors_total", "Failures by where they happened: function, throttle, endpoint or store.", with, count(number));
+      page.counter("weir_errors_total", "Failures by where they happened: function, throttle, endpoint or store.", with,
+                   count(number));
     };
     failures("function", counters.function_errors);
     failures("throttle", counters.throttles);
@@ -130,10 +144,12 @@ std::string metrics_text(const bridge::BridgeStatus& status) {
     for (const bridge::ShardStatus& shard : source.shards) {
       observe::Labels with = labels;
       with.emplace_back("shard", shard.shard);
-      page.gauge("lambda_iterator_age_seconds", "Age of the oldest record that is read and not settled; 0 when there is none.", with,
+      page.gauge("lambda_iterator_age_seconds",
+                 "Age of the oldest record that is read and not settled; 0 when there is none.", with,
                  as_seconds(shard.iterator_age));
       if (shard.backlog) {
-        page.gauge("lambda_offset_lag", "Records written to the shard and not settled.", with, static_cast<double>(*shard.backlog));
+        page.gauge("lambda_offset_lag", "Records written to the shard and not settled.", with,
+                   static_cast<double>(*shard.backlog));
       }
     }
   }

@@ -1,8 +1,8 @@
 #include "observe/log_sink.h"
 
-#include <unistd.h>
-
 #include <cerrno>
+
+#include <unistd.h>
 
 #include "weir/base/json_writer.h"
 
@@ -44,7 +44,10 @@ std::string LogSink::line(LogLevel level, std::string_view event, std::span<cons
   std::string out;
   if (format_ == LogFormat::kJson) {
     JsonWriter writer(out);
-    writer.begin_object().member("time", iso_milliseconds(clock_.now().wall)).member("level", text(level)).member("event", event);
+    writer.begin_object()
+        .member("time", iso_milliseconds(clock_.now().wall))
+        .member("level", text(level))
+        .member("event", event);
     for (const LogField& field : fields) {
       writer.key(field.key);
       std::visit(JsonValue{writer}, field.value);

@@ -1,17 +1,18 @@
 #include "observe/metrics_page.h"
 
-#include <prometheus/metric_family.h>
-#include <prometheus/text_serializer.h>
-
 #include <algorithm>
 #include <limits>
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
 
 namespace weir::observe {
 
 struct MetricsPage::Families {
   std::vector<prometheus::MetricFamily> all;
 
-  prometheus::ClientMetric& add(std::string_view name, std::string_view help, prometheus::MetricType type, const Labels& labels) {
+  prometheus::ClientMetric& add(std::string_view name, std::string_view help, prometheus::MetricType type,
+                                const Labels& labels) {
     auto family = std::find_if(all.begin(), all.end(), [&](const auto& each) { return each.name == name; });
     if (family == all.end()) {
       prometheus::MetricFamily made;
@@ -37,8 +38,8 @@ void MetricsPage::gauge(std::string_view name, std::string_view help, const Labe
   families_->add(name, help, prometheus::MetricType::Gauge, labels).gauge.value = value;
 }
 
-void MetricsPage::histogram(std::string_view name, std::string_view help, const Labels& labels, std::span<const double> bounds,
-                            std::span<const std::uint64_t> counts, double sum) {
+void MetricsPage::histogram(std::string_view name, std::string_view help, const Labels& labels,
+                            std::span<const double> bounds, std::span<const std::uint64_t> counts, double sum) {
   auto& histogram = families_->add(name, help, prometheus::MetricType::Histogram, labels).histogram;
   std::uint64_t cumulated = 0;
   for (std::size_t i = 0; i < counts.size(); ++i) {
@@ -49,6 +50,8 @@ void MetricsPage::histogram(std::string_view name, std::string_view help, const 
   histogram.sample_sum = sum;
 }
 
-std::string MetricsPage::text() const { return prometheus::TextSerializer().Serialize(families_->all); }
+std::string MetricsPage::text() const {
+  return prometheus::TextSerializer().Serialize(families_->all);
+}
 
 }  // namespace weir::observe

@@ -12,8 +12,8 @@ namespace weir::observe {
 
 using Labels = std::vector<std::pair<std::string, std::string>>;
 
-/// One scrape in the Prometheus text exposition. Samples of one name are gathered under one header, in the order of their first
-/// mention. Names carry their base unit; counters end in `_total`.
+/// One scrape in the Prometheus text exposition. Samples of one name are gathered under one header, in the order of
+/// their first mention. Names carry their base unit; counters end in `_total`.
 class MetricsPage {
  public:
   MetricsPage();

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <functional>
+#include <memory>
+
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
@@ -8,15 +11,13 @@
 #include <boost/asio/prefer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <functional>
-#include <memory>
 
 namespace weir::runtime {
 
 namespace net = boost::asio;
 
-/// Runs `work`, which may block, on the pool, and comes back to the caller's executor with what it returned. It is not called off:
-/// whoever waits is told how it ended. `work` must not throw.
+/// Runs `work`, which may block, on the pool, and comes back to the caller's executor with what it returned. It is not
+/// called off: whoever waits is told how it ended. `work` must not throw.
 template <typename T>
 net::awaitable<T> offload(net::thread_pool& pool, std::function<T()> work) {
   auto initiate = [&pool](auto handler, std::function<T()> what) {
@@ -27,7 +28,8 @@ net::awaitable<T> offload(net::thread_pool& pool, std::function<T()> work) {
       net::post(executor, [shared, result] { std::move (*shared)(std::move(*result)); });
     });
   };
-  co_return co_await net::async_initiate<const net::use_awaitable_t<>&, void(T)>(initiate, net::use_awaitable, std::move(work));
+  co_return co_await net::async_initiate<const net::use_awaitable_t<>&, void(T)>(initiate, net::use_awaitable,
+                                                                                 std::move(work));
 }
 
 }  // namespace weir::runtime

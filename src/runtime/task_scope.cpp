@@ -1,5 +1,9 @@
 #include "runtime/task_scope.h"
 
+#include <exception>
+#include <list>
+#include <vector>
+
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -8,14 +12,12 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <exception>
-#include <list>
-#include <vector>
 
 namespace weir::runtime {
 namespace {
 
-/// A cancelled coroutine that goes on to await something gets operation_aborted thrown at it by asio: an end, not a failure.
+/// A cancelled coroutine that goes on to await something gets operation_aborted thrown at it by asio: an end, not a
+/// failure.
 bool was_called_off(const std::exception_ptr& failure) {
   try {
     std::rethrow_exception(failure);
@@ -26,8 +28,8 @@ bool was_called_off(const std::exception_ptr& failure) {
   }
 }
 
-/// Suspends once before the task begins. A coroutine that is cancelled and ends without ever having been suspended makes
-/// asio 1.81 throw out of io_context::run(): its last step, a post, is refused to what is cancelled.
+/// Suspends once before the task begins. A coroutine that is cancelled and ends without ever having been suspended
+/// makes asio 1.81 throw out of io_context::run(): its last step, a post, is refused to what is cancelled.
 net::awaitable<void> begin_later(net::awaitable<void> task) {
   co_await net::post(net::use_awaitable);
   co_await std::move(task);
@@ -77,9 +79,13 @@ void TaskScope::spawn(net::awaitable<void> task) {
   if (state_->cancelled) signal->emit(net::cancellation_type::all);
 }
 
-void TaskScope::cancel() { state_->cancel(); }
+void TaskScope::cancel() {
+  state_->cancel();
+}
 
-std::size_t TaskScope::running() const { return state_->signals.size(); }
+std::size_t TaskScope::running() const {
+  return state_->signals.size();
+}
 
 net::awaitable<void> TaskScope::join() {
   const auto state = state_;

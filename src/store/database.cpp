@@ -9,15 +9,20 @@ constexpr int kSchemaVersion = 1;
 ErrorCode code_of(int status) {
   switch (status & 0xFF) {
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: return ErrorCode::kStoreLocked;
+    case SQLITE_LOCKED:
+      return ErrorCode::kStoreLocked;
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
-    case SQLITE_AUTH: return ErrorCode::kStoreReadOnly;
+    case SQLITE_AUTH:
+      return ErrorCode::kStoreReadOnly;
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return ErrorCode::kStoreCorrupt;
-    case SQLITE_FULL: return ErrorCode::kStoreFull;
-    default: return ErrorCode::kStoreFailed;
+    case SQLITE_NOTADB:
+      return ErrorCode::kStoreCorrupt;
+    case SQLITE_FULL:
+      return ErrorCode::kStoreFull;
+    default:
+      return ErrorCode::kStoreFailed;
   }
 }
 
@@ -30,14 +35,15 @@ Error Database::error(int status) const {
 
 Result<Database> Database::open(const std::string& path, Synchronous synchronous, std::string_view schema) {
   sqlite3* handle = nullptr;
-  const int status = sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int status =
+      sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   Database database(path, handle);
   if (status != SQLITE_OK) return database.error(status);
   sqlite3_extended_result_codes(handle, 1);
   sqlite3_busy_timeout(handle, 2'000);
-  for (std::string_view pragma :
-       {std::string_view("PRAGMA journal_mode=WAL"),
-        std::string_view(synchronous == Synchronous::kFull ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL")}) {
+  for (std::string_view pragma : {std::string_view("PRAGMA journal_mode=WAL"),
+                                  std::string_view(synchronous == Synchronous::kFull ? "PRAGMA synchronous=FULL"
+                                                                                     : "PRAGMA synchronous=NORMAL")}) {
     if (auto done = database.execute(pragma); !done) return std::move(done.error());
   }
   if (auto made = database.prepare_schema(schema); !made) return std::move(made.error());
@@ -54,18 +60,21 @@ Result<void> Database::prepare_schema(std::string_view schema) {
   const auto tables = read_number("SELECT count(*) FROM sqlite_master");
   if (!tables) return std::move(tables.error());
   if (*tables == 0) {
-    const std::string sql = "BEGIN IMMEDIATE;" + std::string(schema) + ";PRAGMA application_id=" + std::to_string(kApplicationId) +
+    const std::string sql = "BEGIN IMMEDIATE;" + std::string(schema) +
+                            ";PRAGMA application_id=" + std::to_string(kApplicationId) +
                             ";PRAGMA user_version=" + std::to_string(kSchemaVersion) + ";COMMIT";
     return execute(sql);
   }
   const auto application = read_number("PRAGMA application_id");
   if (!application) return std::move(application.error());
-  if (*application != kApplicationId) return Error(ErrorCode::kStoreCorrupt, path_ + ": is a database of another program");
+  if (*application != kApplicationId)
+    return Error(ErrorCode::kStoreCorrupt, path_ + ": is a database of another program");
   const auto version = read_number("PRAGMA user_version");
   if (!version) return std::move(version.error());
   if (*version > kSchemaVersion) {
-    return Error(ErrorCode::kStoreVersion, path_ + ": has schema version " + std::to_string(*version) + ", this weir knows " +
-                                               std::to_string(kSchemaVersion) + "; use a newer weir or another state folder");
+    return Error(ErrorCode::kStoreVersion, path_ + ": has schema version " + std::to_string(*version) +
+                                               ", this weir knows " + std::to_string(kSchemaVersion) +
+                                               "; use a newer weir or another state folder");
   }
   return {};
 }
@@ -78,7 +87,8 @@ Result<void> Database::execute(std::string_view sql) {
 
 Result<Statement> Statement::prepare(Database& database, std::string_view sql) {
   sqlite3_stmt* handle = nullptr;
-  const int status = sqlite3_prepare_v2(database.handle_.get(), sql.data(), static_cast<int>(sql.size()), &handle, nullptr);
+  const int status =
+      sqlite3_prepare_v2(database.handle_.get(), sql.data(), static_cast<int>(sql.size()), &handle, nullptr);
   if (status != SQLITE_OK) return database.error(status);
   return Statement(database, handle);
 }
@@ -102,9 +112,12 @@ Result<bool> Statement::step() {
 
 std::string Statement::text(int column) const {
   const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(handle_.get(), column));
-  return bytes == nullptr ? std::string() : std::string(bytes, static_cast<std::size_t>(sqlite3_column_bytes(handle_.get(), column)));
+  return bytes == nullptr ? std::string()
+                          : std::string(bytes, static_cast<std::size_t>(sqlite3_column_bytes(handle_.get(), column)));
 }
 
-std::int64_t Statement::integer(int column) const { return sqlite3_column_int64(handle_.get(), column); }
+std::int64_t Statement::integer(int column) const {
+  return sqlite3_column_int64(handle_.get(), column);
+}
 
 }  // namespace weir::store

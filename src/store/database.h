@@ -1,11 +1,11 @@
 #pragma once
 
-#include <sqlite3.h>
-
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
+
+#include <sqlite3.h>
 
 #include "weir/base/error.h"
 
@@ -16,8 +16,8 @@ class Database {
  public:
   enum class Synchronous { kNormal, kFull };
 
-  /// Opens or makes the file, in WAL mode, with `schema` (version 1) when it is new. A file of another program, a damaged
-  /// one and one of a newer weir are refused.
+  /// Opens or makes the file, in WAL mode, with `schema` (version 1) when it is new. A file of another program, a
+  /// damaged one and one of a newer weir are refused.
   static Result<Database> open(const std::string& path, Synchronous synchronous, std::string_view schema);
 
   Database(Database&&) noexcept = default;

@@ -1,12 +1,12 @@
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "store/database.h"
 #include "store/store.h"
@@ -16,7 +16,8 @@ namespace weir::store {
 namespace {
 
 constexpr std::string_view kCheckpointSchema =
-    "CREATE TABLE checkpoints (source TEXT NOT NULL, shard TEXT NOT NULL, upto TEXT NOT NULL, saved_at_ms INTEGER NOT NULL,"
+    "CREATE TABLE checkpoints (source TEXT NOT NULL, shard TEXT NOT NULL, upto TEXT NOT NULL, saved_at_ms INTEGER NOT "
+    "NULL,"
     " PRIMARY KEY (source, shard)) WITHOUT ROWID";
 constexpr std::string_view kDeadLetterSchema =
     "CREATE TABLE dead_letters (id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, shard TEXT NOT NULL,"
@@ -24,7 +25,9 @@ constexpr std::string_view kDeadLetterSchema =
 
 Error system_error(const std::string& path, int number) {
   const bool denied = number == EACCES || number == EPERM || number == EROFS;
-  const ErrorCode code = denied ? ErrorCode::kStoreReadOnly : number == ENOSPC ? ErrorCode::kStoreFull : ErrorCode::kStoreFailed;
+  const ErrorCode code = denied             ? ErrorCode::kStoreReadOnly
+                         : number == ENOSPC ? ErrorCode::kStoreFull
+                                            : ErrorCode::kStoreFailed;
   return Error(code, path + ": " + std::strerror(number));
 }
 
@@ -39,7 +42,8 @@ class FolderLock {
       if (errno != EWOULDBLOCK) return system_error(path, errno);
       std::array<char, 32> holder{};
       const auto length = ::pread(lock.descriptor_, holder.data(), holder.size() - 1, 0);
-      const std::string who = length > 0 ? " (process " + std::string(holder.data(), static_cast<std::size_t>(length)) + ")" : "";
+      const std::string who =
+          length > 0 ? " (process " + std::string(holder.data(), static_cast<std::size_t>(length)) + ")" : "";
       return Error(ErrorCode::kStoreLocked, folder + ": another weir" + who + " uses this state folder");
     }
     const std::string pid = std::to_string(::getpid());
@@ -61,9 +65,10 @@ class FolderLock {
 };
 
 Result<void> save_checkpoint(Database& database, const ShardId& shard, const Position& upto) {
-  auto statement = Statement::prepare(database,
-                                      "INSERT INTO checkpoints (source, shard, upto, saved_at_ms) VALUES (?, ?, ?, ?) "
-                                      "ON CONFLICT (source, shard) DO UPDATE SET upto = excluded.upto, saved_at_ms = excluded.saved_at_ms");
+  auto statement = Statement::prepare(
+      database,
+      "INSERT INTO checkpoints (source, shard, upto, saved_at_ms) VALUES (?, ?, ?, ?) "
+      "ON CONFLICT (source, shard) DO UPDATE SET upto = excluded.upto, saved_at_ms = excluded.saved_at_ms");
   if (!statement) return std::move(statement.error());
   statement->bind(shard.source).bind(shard.name).bind(upto.text()).bind(epoch_milliseconds(SystemClock().now().wall));
   if (auto done = statement->step(); !done) return std::move(done.error());
@@ -94,14 +99,17 @@ Result<std::unique_ptr<StateFolder>> StateFolder::open(const std::string& folder
   if (!checkpoints) return std::move(checkpoints.error());
   auto dead_letters = Database::open(folder + "/deadletters.sqlite", Database::Synchronous::kFull, kDeadLetterSchema);
   if (!dead_letters) return std::move(dead_letters.error());
-  std::unique_ptr<Impl> impl(new Impl{folder, std::move(*lock), WriteBehind(std::move(*checkpoints)), WriteBehind(std::move(*dead_letters))});
+  std::unique_ptr<Impl> impl(
+      new Impl{folder, std::move(*lock), WriteBehind(std::move(*checkpoints)), WriteBehind(std::move(*dead_letters))});
   return std::unique_ptr<StateFolder>(new StateFolder(std::move(impl)));
 }
 
 StateFolder::StateFolder(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 StateFolder::~StateFolder() = default;
 
-const std::string& StateFolder::folder() const { return impl_->folder; }
+const std::string& StateFolder::folder() const {
+  return impl_->folder;
+}
 
 net::awaitable<Result<std::optional<Position>>> StateFolder::load(ShardId shard) {
   std::optional<Position> found;
@@ -121,7 +129,8 @@ net::awaitable<Result<std::optional<Position>>> StateFolder::load(ShardId shard)
 }
 
 net::awaitable<Result<void>> StateFolder::save(ShardId shard, Position upto) {
-  auto saved = co_await impl_->checkpoints.perform([&](Database& database) { return save_checkpoint(database, shard, upto); });
+  auto saved =
+      co_await impl_->checkpoints.perform([&](Database& database) { return save_checkpoint(database, shard, upto); });
   if (!saved) co_return std::move(saved.error()).during("saving the checkpoint of " + shard.text());
   co_return saved;
 }
@@ -129,7 +138,8 @@ net::awaitable<Result<void>> StateFolder::save(ShardId shard, Position upto) {
 net::awaitable<Result<void>> StateFolder::keep(DeadLetter letter) {
   auto kept = co_await impl_->dead_letters.perform([&](Database& database) -> Result<void> {
     auto statement = Statement::prepare(
-        database, "INSERT INTO dead_letters (source, shard, function, record, payload, at_ms) VALUES (?, ?, ?, ?, ?, ?)");
+        database,
+        "INSERT INTO dead_letters (source, shard, function, record, payload, at_ms) VALUES (?, ?, ?, ?, ?, ?)");
     if (!statement) return std::move(statement.error());
     statement->bind(letter.source).bind(letter.shard).bind(letter.function).bind(letter.record).bind(letter.payload);
     if (auto done = statement->bind(epoch_milliseconds(letter.at)).step(); !done) return std::move(done.error());
@@ -142,7 +152,8 @@ net::awaitable<Result<void>> StateFolder::keep(DeadLetter letter) {
 Result<std::vector<StoredCheckpoint>> StateFolder::list_checkpoints() {
   std::vector<StoredCheckpoint> all;
   auto listed = impl_->checkpoints.perform_and_wait([&](Database& database) -> Result<void> {
-    auto statement = Statement::prepare(database, "SELECT source, shard, upto, saved_at_ms FROM checkpoints ORDER BY source, shard");
+    auto statement =
+        Statement::prepare(database, "SELECT source, shard, upto, saved_at_ms FROM checkpoints ORDER BY source, shard");
     if (!statement) return std::move(statement.error());
     for (;;) {
       auto row = statement->step();
@@ -150,7 +161,9 @@ Result<std::vector<StoredCheckpoint>> StateFolder::list_checkpoints() {
       if (!*row) return {};
       auto position = read_position(impl_->folder, statement->text(2));
       if (!position) return std::move(position.error());
-      all.push_back({{statement->text(0), statement->text(1)}, std::move(*position), from_epoch_milliseconds(statement->integer(3))});
+      all.push_back({{statement->text(0), statement->text(1)},
+                     std::move(*position),
+                     from_epoch_milliseconds(statement->integer(3))});
     }
   });
   if (!listed) return std::move(listed.error());
@@ -158,14 +171,15 @@ Result<std::vector<StoredCheckpoint>> StateFolder::list_checkpoints() {
 }
 
 Result<void> StateFolder::set_checkpoint(const ShardId& shard, const Position& upto) {
-  return impl_->checkpoints.perform_and_wait([&](Database& database) { return save_checkpoint(database, shard, upto); });
+  return impl_->checkpoints.perform_and_wait(
+      [&](Database& database) { return save_checkpoint(database, shard, upto); });
 }
 
 Result<int> StateFolder::reset_checkpoints(const std::string& source, const std::string& shard) {
   int forgotten = 0;
   auto done = impl_->checkpoints.perform_and_wait([&](Database& database) -> Result<void> {
-    auto statement =
-        Statement::prepare(database, "DELETE FROM checkpoints WHERE source = ?1 AND (?2 = '' OR shard = ?2) RETURNING 1");
+    auto statement = Statement::prepare(
+        database, "DELETE FROM checkpoints WHERE source = ?1 AND (?2 = '' OR shard = ?2) RETURNING 1");
     if (!statement) return std::move(statement.error());
     statement->bind(source).bind(shard);
     for (;;) {

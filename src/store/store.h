@@ -1,11 +1,12 @@
 #pragma once
 
-#include <boost/asio/awaitable.hpp>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <boost/asio/awaitable.hpp>
 
 #include "weir/base/error.h"
 #include "weir/base/time.h"
@@ -18,7 +19,7 @@ namespace net = boost::asio;
 /// How far a shard is settled, as it is stored.
 struct StoredCheckpoint {
   ShardId shard;
-  Position upto;      ///< the last settled record
+  Position upto;  ///< the last settled record
   WallTime saved_at;
 };
 
@@ -27,7 +28,8 @@ class CheckpointStore {
  public:
   virtual ~CheckpointStore() = default;
   virtual net::awaitable<Result<std::optional<Position>>> load(ShardId shard) = 0;
-  /// Kept when it returns. A position behind the stored one is stored all the same: who moves a checkpoint back means it.
+  /// Kept when it returns. A position behind the stored one is stored all the same: who moves a checkpoint back means
+  /// it.
   virtual net::awaitable<Result<void>> save(ShardId shard, Position upto) = 0;
 };
 
@@ -49,8 +51,8 @@ class DeadLetters {
 };
 
 /// The embedded store: a state folder with two SQLite files, `checkpoints.sqlite` (WAL, synchronous=NORMAL) and
-/// `deadletters.sqlite` (WAL, synchronous=FULL). One process at a time holds the folder. Writes happen on a thread of the
-/// store's own: whoever waits while one transaction runs shares the next one.
+/// `deadletters.sqlite` (WAL, synchronous=FULL). One process at a time holds the folder. Writes happen on a thread of
+/// the store's own: whoever waits while one transaction runs shares the next one.
 class StateFolder final : public CheckpointStore, public DeadLetters {
  public:
   /// Makes the folder when it is not there and locks it. Errors: store.locked (with the holder's process id),

@@ -1,11 +1,12 @@
 #include "store/write_behind.h"
 
+#include <future>
+#include <memory>
+
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <future>
-#include <memory>
 
 namespace weir::store {
 
@@ -34,12 +35,13 @@ net::awaitable<Result<void>> WriteBehind::perform(Job job) {
     auto executor = net::prefer(net::get_associated_executor(handler), net::execution::outstanding_work.tracked);
     auto shared = std::make_shared<decltype(handler)>(std::move(handler));
     submit({std::move(what), [shared, executor](Result<void> result) {
-              net::post(executor, [shared, result = std::move(result)]() mutable { std::move (*shared)(std::move(result)); });
+              net::post(executor,
+                        [shared, result = std::move(result)]() mutable { std::move (*shared)(std::move(result)); });
             }});
   };
   // A write under way is not called off: cancelling would leave its outcome unknown.
-  co_return co_await net::async_initiate<const net::use_awaitable_t<>&, void(Result<void>)>(initiate, net::use_awaitable,
-                                                                                            std::move(job));
+  co_return co_await net::async_initiate<const net::use_awaitable_t<>&, void(Result<void>)>(
+      initiate, net::use_awaitable, std::move(job));
 }
 
 Result<void> WriteBehind::perform_and_wait(Job job) {

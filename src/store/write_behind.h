@@ -1,12 +1,13 @@
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
 
 #include "store/database.h"
 
@@ -14,8 +15,8 @@ namespace weir::store {
 
 namespace net = boost::asio;
 
-/// The store's thread for one file: jobs that come while a transaction runs are done together in the next one, so that they
-/// share its fsync. Its queue is bounded by the callers: a shard has one write under way.
+/// The store's thread for one file: jobs that come while a transaction runs are done together in the next one, so that
+/// they share its fsync. Its queue is bounded by the callers: a shard has one write under way.
 class WriteBehind {
  public:
   using Job = std::function<Result<void>(Database&)>;
@@ -23,7 +24,8 @@ class WriteBehind {
   explicit WriteBehind(Database database);
   ~WriteBehind();  ///< does what is queued, then ends the thread
 
-  /// Done, in a committed transaction, when it returns. A job that fails does not harm those it shares the transaction with.
+  /// Done, in a committed transaction, when it returns. A job that fails does not harm those it shares the transaction
+  /// with.
   net::awaitable<Result<void>> perform(Job job);
   /// The same for callers that may block.
   Result<void> perform_and_wait(Job job);

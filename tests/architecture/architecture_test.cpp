@@ -1,8 +1,7 @@
-// The include lines tell the truth about the layers: what a module includes of others is what it declares, and the pure layers
-// include no I/O, clock, thread or JSON tree.
+// The include lines tell the truth about the layers: what a module includes of others is what it declares, and the pure
+// layers include no I/O, clock, thread or JSON tree.
 #include <algorithm>
 #include <array>
-#include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -11,6 +10,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <catch2/catch.hpp>
 
 #include "weir/base/error.h"
 
@@ -100,7 +101,8 @@ TEST_CASE("modules include only what they declare") {
     const std::string from = owner(modules, line.file);
     const std::string to = owner(modules, target);
     if (from.empty() || to.empty() || from == to) continue;
-    if (!modules.at(from).deps.contains(to)) wrong.push_back(line.file + " includes " + line.header + ", but " + from + " does not declare " + to);
+    if (!modules.at(from).deps.contains(to))
+      wrong.push_back(line.file + " includes " + line.header + ", but " + from + " does not declare " + to);
   }
   CAPTURE(wrong);
   CHECK(wrong.empty());
@@ -125,7 +127,8 @@ TEST_CASE("dependencies point down") {
 }
 
 TEST_CASE("the pure layers have no I/O, clock, thread or JSON tree") {
-  constexpr std::array<std::string_view, 8> kForbidden{"boost/asio", "nlohmann", "thread", "mutex", "condition_variable", "future", "fstream", "sys/"};
+  constexpr std::array<std::string_view, 8> kForbidden{"boost/asio",         "nlohmann", "thread",  "mutex",
+                                                       "condition_variable", "future",   "fstream", "sys/"};
   const auto modules = declared_modules();
   for (const Include& line : includes()) {
     const std::string from = owner(modules, line.file);

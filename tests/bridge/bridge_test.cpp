@@ -1,8 +1,10 @@
-#include <boost/asio/io_context.hpp>
-#include <catch2/catch.hpp>
+#include "bridge/bridge.h"
+
 #include <mutex>
 
-#include "bridge/bridge.h"
+#include <boost/asio/io_context.hpp>
+#include <catch2/catch.hpp>
+
 #include "bridge/fakes.h"
 #include "runtime/task_scope.h"
 #include "support/print.h"
@@ -21,11 +23,14 @@ namespace {
 class EventNames final : public Log {
  public:
   void write(LogLevel, std::string_view event, std::span<const LogField>) override { names.emplace_back(event); }
-  std::size_t count(std::string_view name) const { return static_cast<std::size_t>(std::count(names.begin(), names.end(), name)); }
+  std::size_t count(std::string_view name) const {
+    return static_cast<std::size_t>(std::count(names.begin(), names.end(), name));
+  }
   std::vector<std::string> names;
 };
 
-/// A bridge over streams in memory and one function. A test says what it is, runs it until something is true, and looks.
+/// A bridge over streams in memory and one function. A test says what it is, runs it until something is true, and
+/// looks.
 class World {
  public:
   World() {
@@ -91,7 +96,8 @@ class World {
   net::awaitable<void> watched(std::function<bool()> enough, std::function<void()> then) {
     runtime::TaskScope scope(context_.get_executor());
     scope.spawn(bridge_->run());
-    // A turn of the executor at a time: what is waited for is decided by events, not by the clock. The bound only ends a hang.
+    // A turn of the executor at a time: what is waited for is decided by events, not by the clock. The bound only ends
+    // a hang.
     const Instant patience = clock_.now().instant + std::chrono::seconds(60);
     while (!enough()) {
       if (clock_.now().instant > patience) throw std::runtime_error("it did not come to that in a minute");
@@ -263,7 +269,8 @@ TEST_CASE("a disabled source is not read") {
 
 namespace {
 
-net::awaitable<void> move(Bridge& bridge, std::string shard, std::optional<Position> upto, std::optional<Result<void>>& result) {
+net::awaitable<void> move(Bridge& bridge, std::string shard, std::optional<Position> upto,
+                          std::optional<Result<void>>& result) {
   result = co_await bridge.move_checkpoint("clicks", std::move(shard), std::move(upto));
 }
 

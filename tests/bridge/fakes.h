@@ -1,10 +1,11 @@
 #pragma once
 
-#include <boost/asio/steady_timer.hpp>
 #include <deque>
 #include <map>
 #include <string>
 #include <vector>
+
+#include <boost/asio/steady_timer.hpp>
 
 #include "weir/connector.h"
 #include "weir/lambda_endpoint.h"
@@ -13,17 +14,19 @@ namespace weir::test {
 
 /// A stream in memory that outlives the sources which read it: what a test scripts and looks at.
 struct FakeStream final : SourceConfig {
-  std::map<std::string, int> shards;             ///< how many records each shard has, numbered from 1
-  bool ends = false;                             ///< whether the shards end with their records
-  std::deque<Error> failures;                    ///< each life of the source fails with the next one, after it opened its shards
-  bool lies_about_sizes = false;                 ///< breaks the promise of write_event()
+  std::map<std::string, int> shards;  ///< how many records each shard has, numbered from 1
+  bool ends = false;                  ///< whether the shards end with their records
+  std::deque<Error> failures;         ///< each life of the source fails with the next one, after it opened its shards
+  bool lies_about_sizes = false;      ///< breaks the promise of write_event()
   int lives = 0;
 };
 
 class FakeSource final : public PollSource {
  public:
   FakeSource(std::shared_ptr<FakeStream> stream, SourceContext context)
-      : stream_(std::move(stream)), context_(std::move(context)), never_(context_.executor, net::steady_timer::time_point::max()) {}
+      : stream_(std::move(stream)),
+        context_(std::move(context)),
+        never_(context_.executor, net::steady_timer::time_point::max()) {}
 
   net::awaitable<Result<void>> run(ShardListener& listener) override {
     ++stream_->lives;
@@ -39,7 +42,9 @@ class FakeSource final : public PollSource {
     co_return Result<void>();
   }
 
-  void start(const ShardId& shard, std::optional<Position> after) override { next_[shard.name] = after ? *after->number() + 1 : 1; }
+  void start(const ShardId& shard, std::optional<Position> after) override {
+    next_[shard.name] = after ? *after->number() + 1 : 1;
+  }
 
   net::awaitable<RecordBatch> fetch(ShardId shard, FetchLimits limits) override {
     RecordBatch batch;
@@ -70,8 +75,12 @@ class FakeSource final : public PollSource {
     for (const Record& record : records) out += (&record == records.data() ? "" : ",") + record.position.text();
     out += "}";
   }
-  void write_batch_info(const ShardId& shard, std::span<const Record> records, std::size_t, JsonWriter& out) const override {
-    out.key("FakeBatchInfo").begin_object().member("shardId", shard.name).member("batchSize", static_cast<std::int64_t>(records.size()));
+  void write_batch_info(const ShardId& shard, std::span<const Record> records, std::size_t,
+                        JsonWriter& out) const override {
+    out.key("FakeBatchInfo")
+        .begin_object()
+        .member("shardId", shard.name)
+        .member("batchSize", static_cast<std::int64_t>(records.size()));
     out.end_object();
   }
 
@@ -84,11 +93,13 @@ class FakeSource final : public PollSource {
 };
 
 inline std::unique_ptr<PollSource> make_fake(std::shared_ptr<const SourceConfig> config, SourceContext context) {
-  return std::make_unique<FakeSource>(std::const_pointer_cast<FakeStream>(std::static_pointer_cast<const FakeStream>(std::move(config))),
-                                      std::move(context));
+  return std::make_unique<FakeSource>(
+      std::const_pointer_cast<FakeStream>(std::static_pointer_cast<const FakeStream>(std::move(config))),
+      std::move(context));
 }
 
-inline const ConnectorEntry kFake{"fake", Delivery::kPoll, "A stream in memory.", nullptr, &make_fake, nullptr, nullptr, nullptr};
+inline const ConnectorEntry kFake{"fake",  Delivery::kPoll, "A stream in memory.", nullptr, &make_fake, nullptr,
+                                  nullptr, nullptr};
 
 /// A function that answers as it was told to, success by default.
 class FakeEndpoint final : public LambdaEndpoint {

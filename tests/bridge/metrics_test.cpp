@@ -35,7 +35,9 @@ BridgeStatus some_status() {
   return status;
 }
 
-bool has_line(const std::string& page, const std::string& line) { return ("\n" + page).find("\n" + line + "\n") != std::string::npos; }
+bool has_line(const std::string& page, const std::string& line) {
+  return ("\n" + page).find("\n" + line + "\n") != std::string::npos;
+}
 
 }  // namespace
 

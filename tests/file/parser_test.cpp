@@ -1,9 +1,11 @@
+#include "connectors/file/parser.h"
+
 #include <catch2/catch.hpp>
 
-#include "connectors/file/parser.h"
+#include "weir/base/random.h"
+
 #include "event/kinesis_event.h"
 #include "support/print.h"
-#include "weir/base/random.h"
 
 using namespace weir;
 using namespace weir::file;
@@ -60,7 +62,8 @@ TEST_CASE("a recording says what each record was") {
       {R"({"data":"aGk","shardId":"0"})", "the line at byte 100 has data that is not base64"},
       {R"({"data":7})", "the line at byte 100 has data that is not base64"},
       {R"({"partitionKey":"k"})", "the line at byte 100 has neither data nor json"},
-      {R"({"data":"aGk=","shardId":"first"})", "the line at byte 100 has a shardId that is none, like shardId-000000000000"},
+      {R"({"data":"aGk=","shardId":"first"})",
+       "the line at byte 100 has a shardId that is none, like shardId-000000000000"},
       {R"({"data":"aGk=","shardId":"4"})", "the line at byte 100 is of a shard that `shards` leaves out"},
       {R"({"data":"aGk=","approximateArrivalTimestamp":"soon"})",
        "the line at byte 100 has an approximateArrivalTimestamp that is no time"},
@@ -71,7 +74,8 @@ TEST_CASE("a recording says what each record was") {
 }
 
 TEST_CASE("a recording that is paced needs times") {
-  CHECK(parsed(recording(1), R"({"data":"aGk=","shardId":"0"})") == "the line at byte 100 has no approximateArrivalTimestamp, which `speed` goes by");
+  CHECK(parsed(recording(1), R"({"data":"aGk=","shardId":"0"})") ==
+        "the line at byte 100 has no approximateArrivalTimestamp, which `speed` goes by");
   std::deque<std::string> arena;
   for (const char* time : {"1691068717.171", "\"2023-08-03T13:18:37.171Z\""}) {
     const std::string line = R"({"data":"aGk=","approximateArrivalTimestamp":)" + std::string(time) + "}";
@@ -95,8 +99,8 @@ TEST_CASE("times are printed as Java prints a double") {
 
 TEST_CASE("the size of a record in an event is known beforehand") {
   Random random(7);
-  const KinesisStream stream{"arn:aws:kinesis:us-east-1:000000000000:stream/s", "arn:aws:iam::000000000000:role/weir", "us-east-1",
-                             "shardId-000000000000"};
+  const KinesisStream stream{"arn:aws:kinesis:us-east-1:000000000000:stream/s", "arn:aws:iam::000000000000:role/weir",
+                             "us-east-1", "shardId-000000000000"};
   for (int i = 0; i < 2000; ++i) {
     std::string key;
     std::string data;

@@ -1,16 +1,19 @@
-#include <boost/asio/steady_timer.hpp>
-#include <catch2/catch.hpp>
+#include "connectors/file/source.h"
+
 #include <fstream>
 #include <map>
 #include <sstream>
 
+#include <boost/asio/steady_timer.hpp>
+#include <catch2/catch.hpp>
+
+#include "weir/base/random.h"
+
 #include "connectors/file/connector.h"
-#include "connectors/file/source.h"
 #include "runtime/task_scope.h"
 #include "support/print.h"
 #include "support/run_coroutine.h"
 #include "support/temporary_folder.h"
-#include "weir/base/random.h"
 
 using namespace weir;
 using namespace weir::file;
@@ -47,7 +50,7 @@ class Reader final : public ShardListener {
   void shard_opened(ShardId shard) override { scope_.spawn(drain(std::move(shard))); }
   void shard_revoked(const ShardId&, bool) override { FAIL("a file takes no shard back"); }
 
-  std::map<std::string, std::vector<std::string>> data;     ///< by shard
+  std::map<std::string, std::vector<std::string>> data;  ///< by shard
   std::map<std::string, std::vector<Position>> positions;
   std::size_t count = 0;
   FileSource& source() { return source_; }
@@ -116,7 +119,9 @@ std::string numbered_lines(int count, std::uint64_t seed) {
   return text;
 }
 
-int number_of(const std::string& line) { return std::stoi(line.substr(0, line.find(':'))); }
+int number_of(const std::string& line) {
+  return std::stoi(line.substr(0, line.find(':')));
+}
 
 }  // namespace
 
@@ -144,7 +149,8 @@ TEST_CASE("a shard goes on behind its checkpoint, wherever that is") {
   REQUIRE(whole.run() == "");
   const std::string shard = "shardId-000000000000";
   const auto& positions = whole.positions[shard];
-  for (std::size_t at : {std::size_t{0}, std::size_t{1}, std::size_t{700}, positions.size() - 2, positions.size() - 1}) {
+  for (std::size_t at :
+       {std::size_t{0}, std::size_t{1}, std::size_t{700}, positions.size() - 2, positions.size() - 1}) {
     Reader rest(lines(path));
     rest.resume(shard, *positions[at].number());
     REQUIRE(rest.run() == "");
@@ -185,7 +191,8 @@ TEST_CASE("LATEST begins at the end of the file") {
 TEST_CASE("what stands before the damage of a recording is delivered, then the damage is told") {
   const TemporaryFolder folder;
   std::string text;
-  for (int i = 0; i < 20; ++i) text += R"({"json":)" + std::to_string(i) + R"(,"shardId":")" + std::to_string(i % 3) + "\"}\n";
+  for (int i = 0; i < 20; ++i)
+    text += R"({"json":)" + std::to_string(i) + R"(,"shardId":")" + std::to_string(i % 3) + "\"}\n";
   const std::size_t end = text.size();
   FileConfig config;
   config.path = folder.write("orders.jsonl", text + R"({"json":20,"sha)");
@@ -201,9 +208,10 @@ TEST_CASE("what stands before the damage of a recording is delivered, then the d
 TEST_CASE("a recording is handed out by its times") {
   const TemporaryFolder folder;
   FileConfig config;
-  config.path = folder.write("orders.jsonl",
-                             "{\"json\":1,\"approximateArrivalTimestamp\":1000}\n{\"json\":2,\"approximateArrivalTimestamp\":1000.5}\n"
-                             "{\"json\":3,\"approximateArrivalTimestamp\":1060}\n");
+  config.path = folder.write(
+      "orders.jsonl",
+      "{\"json\":1,\"approximateArrivalTimestamp\":1000}\n{\"json\":2,\"approximateArrivalTimestamp\":1000.5}\n"
+      "{\"json\":3,\"approximateArrivalTimestamp\":1060}\n");
   config.format = Format::kRecording;
   config.speed = 1000;  // a minute in 60 ms
   Reader reader(std::move(config));
@@ -215,11 +223,13 @@ TEST_CASE("a recording is handed out by its times") {
 
 TEST_CASE("what cannot be read is said") {
   const TemporaryFolder folder;
-  CHECK(Reader(lines(folder / "no.jsonl")).run() == "source.not_found: " + (folder / "no.jsonl") + ": No such file or directory");
+  CHECK(Reader(lines(folder / "no.jsonl")).run() ==
+        "source.not_found: " + (folder / "no.jsonl") + ": No such file or directory");
   CHECK(Reader(lines(folder.path())).run() == "source.refused: " + folder.path() + ": is not a file");
   Reader shorter(lines(folder.write("orders.jsonl", "one\n")));
   shorter.resume("shardId-000000000000", 400);
-  CHECK(shorter.run().starts_with("source.data: " + (folder / "orders.jsonl") + ": has 4 bytes, the checkpoint of shardId-000000000000 is 400"));
+  CHECK(shorter.run().starts_with("source.data: " + (folder / "orders.jsonl") +
+                                  ": has 4 bytes, the checkpoint of shardId-000000000000 is 400"));
 }
 
 TEST_CASE("the sample event is what the envelope writes") {

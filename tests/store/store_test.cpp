@@ -1,10 +1,11 @@
-#include <unistd.h>
+#include "store/store.h"
 
-#include <catch2/catch.hpp>
 #include <future>
 
+#include <catch2/catch.hpp>
+#include <unistd.h>
+
 #include "store/database.h"
-#include "store/store.h"
 #include "store/write_behind.h"
 #include "support/run_coroutine.h"
 #include "support/temporary_folder.h"
@@ -29,7 +30,9 @@ std::string open_error(const std::string& folder) {
   return store ? "opened" : std::string(text(store.error().code()));
 }
 
-Position position(std::string_view digits) { return *Position::parse(digits); }
+Position position(std::string_view digits) {
+  return *Position::parse(digits);
+}
 
 }  // namespace
 
@@ -87,14 +90,17 @@ TEST_CASE("a state folder is held by one process at a time") {
   const auto second = StateFolder::open(folder / "state");
   REQUIRE_FALSE(second.has_value());
   CHECK(second.error().code() == ErrorCode::kStoreLocked);
-  CHECK(second.error().message() == (folder / "state") + ": another weir (process " + std::to_string(::getpid()) + ") uses this state folder");
+  CHECK(second.error().message() ==
+        (folder / "state") + ": another weir (process " + std::to_string(::getpid()) + ") uses this state folder");
   first.reset();
   CHECK(open_error(folder / "state") == "opened");
 }
 
 TEST_CASE("what stands in a state folder's place is refused with a clear error") {
   const TemporaryFolder folder;
-  SECTION("a folder that cannot be made") { CHECK(open_error("/sys/weir-state") == "store.read_only"); }
+  SECTION("a folder that cannot be made") {
+    CHECK(open_error("/sys/weir-state") == "store.read_only");
+  }
   SECTION("a file in its place") {
     folder.write("state", "hello");
     CHECK(open_error(folder / "state") == "store.failed");
@@ -146,9 +152,11 @@ TEST_CASE("writes that share a transaction do not share their failures") {
   results.push_back(net::co_spawn(context, writes.perform([&](Database& database) {
     held.wait();
     return insert(database, 1, "first");
-  }), net::use_future));
+  }),
+                                  net::use_future));
   for (const std::int64_t id : {2, 1, 3}) {
-    results.push_back(net::co_spawn(context, writes.perform([id](Database& database) { return insert(database, id, "later"); }), net::use_future));
+    results.push_back(net::co_spawn(
+        context, writes.perform([id](Database& database) { return insert(database, id, "later"); }), net::use_future));
   }
   net::post(context, [&] { others_wait.set_value(); });
   context.run();
@@ -172,7 +180,8 @@ TEST_CASE("a full disk is an error that goes away with room") {
   WriteBehind writes(*Database::open(folder / "notes.sqlite", Database::Synchronous::kNormal, kNotes));
   const std::string big(100'000, 'x');
   const auto limit = [&](int pages) {
-    return writes.perform_and_wait([pages](Database& database) { return database.execute("PRAGMA max_page_count=" + std::to_string(pages)); });
+    return writes.perform_and_wait(
+        [pages](Database& database) { return database.execute("PRAGMA max_page_count=" + std::to_string(pages)); });
   };
   REQUIRE(limit(20).has_value());
   const auto refused = writes.perform_and_wait([&](Database& database) { return insert(database, 1, big); });

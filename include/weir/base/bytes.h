@@ -8,7 +8,9 @@
 namespace weir {
 
 /// Length of the base64 text of `bytes` bytes, padding included.
-constexpr std::size_t base64_size(std::size_t bytes) { return (bytes + 2) / 3 * 4; }
+constexpr std::size_t base64_size(std::size_t bytes) {
+  return (bytes + 2) / 3 * 4;
+}
 
 /// Writes the base64 of `bytes` to `out`, which has room for base64_size(bytes.size()) characters.
 void encode_base64(std::string_view bytes, char* out);

@@ -16,8 +16,8 @@ std::string_view text(LogLevel level);
 /// One field of a log event. Borrowed for the call.
 struct LogField {
   template <typename T>
-    requires std::is_integral_v<T> && (!std::is_same_v<T, bool>)
-  LogField(std::string_view name, T number) : key(name), value(static_cast<std::int64_t>(number)) {}
+  requires std::is_integral_v<T> &&(!std::is_same_v<T, bool>)LogField(std::string_view name, T number)
+      : key(name), value(static_cast<std::int64_t>(number)) {}
   LogField(std::string_view name, std::string_view word) : key(name), value(word) {}
   LogField(std::string_view name, const char* word) : key(name), value(std::string_view(word)) {}
   LogField(std::string_view name, const std::string& word) : key(name), value(std::string_view(word)) {}
@@ -35,10 +35,18 @@ class Log {
   virtual ~Log() = default;
   virtual void write(LogLevel level, std::string_view event, std::span<const LogField> fields) = 0;
 
-  void debug(std::string_view event, std::initializer_list<LogField> fields = {}) { write(LogLevel::kDebug, event, fields); }
-  void info(std::string_view event, std::initializer_list<LogField> fields = {}) { write(LogLevel::kInfo, event, fields); }
-  void warn(std::string_view event, std::initializer_list<LogField> fields = {}) { write(LogLevel::kWarn, event, fields); }
-  void error(std::string_view event, std::initializer_list<LogField> fields = {}) { write(LogLevel::kError, event, fields); }
+  void debug(std::string_view event, std::initializer_list<LogField> fields = {}) {
+    write(LogLevel::kDebug, event, fields);
+  }
+  void info(std::string_view event, std::initializer_list<LogField> fields = {}) {
+    write(LogLevel::kInfo, event, fields);
+  }
+  void warn(std::string_view event, std::initializer_list<LogField> fields = {}) {
+    write(LogLevel::kWarn, event, fields);
+  }
+  void error(std::string_view event, std::initializer_list<LogField> fields = {}) {
+    write(LogLevel::kError, event, fields);
+  }
 };
 
 /// Drops everything; for tests and for commands that report by themselves.

@@ -31,8 +31,8 @@ using Instant = MonotonicClock::time_point;
 /// Wall-clock time since 1970-01-01T00:00:00Z, for ages and stamps. May jump.
 using WallTime = CivilClock::time_point;
 
-/// One reading of both clocks: engines wait by the first and judge ages by the second, so a jump of the wall clock makes no
-/// storm of retries.
+/// One reading of both clocks: engines wait by the first and judge ages by the second, so a jump of the wall clock
+/// makes no storm of retries.
 struct Moment {
   Instant instant;
   WallTime wall;

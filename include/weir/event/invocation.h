@@ -62,14 +62,15 @@ struct Outcome {
 
   Outcome() : what(Cancelled{}) {}
   template <typename T>
-    requires std::is_constructible_v<What, T&&> && (!std::is_same_v<std::remove_cvref_t<T>, Outcome>)
-  explicit Outcome(T&& happened) : what(std::forward<T>(happened)) {}
+  requires std::is_constructible_v<What, T&&> &&
+      (!std::is_same_v<std::remove_cvref_t<T>, Outcome>)explicit Outcome(T&& happened)
+      : what(std::forward<T>(happened)) {}
 
   What what;
   std::string executed_version = "$LATEST";
-  std::string log_tail;                  ///< the last 4 KB of the log, when asked for
-  std::optional<Duration> duration;      ///< how long the function ran, without its initialization; if it ran
-  std::optional<Duration> init_duration; ///< of a cold start
+  std::string log_tail;                   ///< the last 4 KB of the log, when asked for
+  std::optional<Duration> duration;       ///< how long the function ran, without its initialization; if it ran
+  std::optional<Duration> init_duration;  ///< of a cold start
 };
 
 /// A word for logs and labels: "success", "function_error", "throttle", "service_error", "cancelled".

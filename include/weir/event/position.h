@@ -8,8 +8,8 @@
 
 namespace weir {
 
-/// Where a record stands in its shard: a whole number, compared as a number. Kafka's and a file's offsets fit a machine word
-/// and cost nothing; Kinesis sequence numbers have up to 129 digits and are kept as their digits.
+/// Where a record stands in its shard: a whole number, compared as a number. Kafka's and a file's offsets fit a machine
+/// word and cost nothing; Kinesis sequence numbers have up to 129 digits and are kept as their digits.
 class Position {
  public:
   Position() = default;

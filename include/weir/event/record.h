@@ -17,21 +17,21 @@ namespace weir {
 /// within it and within it only.
 struct ShardId {
   std::string source;  ///< the source's name in the configuration
-  std::string name;    ///< the source's own name for it: "clicks-3" of a Kafka topic, "shardId-000000000000" of a stream
+  std::string name;  ///< the source's own name for it: "clicks-3" of a Kafka topic, "shardId-000000000000" of a stream
 
   std::string text() const { return source + "/" + name; }
   auto operator<=>(const ShardId&) const = default;
 };
 
-/// One record of a shard. The bytes belong to the RecordBatch's owner, written once by the source and referred to until the
-/// payload is built.
+/// One record of a shard. The bytes belong to the RecordBatch's owner, written once by the source and referred to until
+/// the payload is built.
 struct Record {
   Position position;
-  WallTime arrival;              ///< when the source took it in: what IteratorAge and record age are counted from
-  std::string_view key;          ///< partition key; see has_key
-  std::string_view data;         ///< the value; see has_data
-  const void* origin = nullptr;  ///< the connector's own view of the record, for its envelope; owned like the bytes
-  std::size_t encoded_bytes = 0; ///< exactly what the record adds to the event's JSON, a separating comma not counted
+  WallTime arrival;               ///< when the source took it in: what IteratorAge and record age are counted from
+  std::string_view key;           ///< partition key; see has_key
+  std::string_view data;          ///< the value; see has_data
+  const void* origin = nullptr;   ///< the connector's own view of the record, for its envelope; owned like the bytes
+  std::size_t encoded_bytes = 0;  ///< exactly what the record adds to the event's JSON, a separating comma not counted
   bool has_key = true;
   bool has_data = true;
 
