@@ -13,7 +13,6 @@ struct CodeRow {
 
 constexpr std::array kCodes{
     CodeRow{ErrorCode::kConfigInvalid, "config.invalid", false},
-    CodeRow{ErrorCode::kConfigUnreadable, "config.unreadable", false},
     CodeRow{ErrorCode::kStoreLocked, "store.locked", false},
     CodeRow{ErrorCode::kStoreReadOnly, "store.read_only", false},
     CodeRow{ErrorCode::kStoreCorrupt, "store.corrupt", false},
@@ -25,7 +24,6 @@ constexpr std::array kCodes{
     CodeRow{ErrorCode::kSourceRefused, "source.refused", true},
     CodeRow{ErrorCode::kSourceData, "source.data", false},
     CodeRow{ErrorCode::kSourceFailed, "source.failed", true},
-    CodeRow{ErrorCode::kFunctionUnknown, "function.unknown", false},
     CodeRow{ErrorCode::kEndpointFailed, "endpoint.failed", true},
     CodeRow{ErrorCode::kAddressInUse, "address.in_use", false},
     CodeRow{ErrorCode::kAddressInvalid, "address.invalid", false},

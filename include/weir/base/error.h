@@ -13,7 +13,6 @@ namespace weir {
 /// and in JSON, and never changes; docs/errors.md says of each what to do about it.
 enum class ErrorCode {
   kConfigInvalid,      ///< config.invalid: the configuration has mistakes; the message counts them
-  kConfigUnreadable,   ///< config.unreadable: the file is not there or cannot be read
   kStoreLocked,        ///< store.locked: another process holds the state folder
   kStoreReadOnly,      ///< store.read_only: the state folder cannot be written
   kStoreCorrupt,       ///< store.corrupt: a file in the state folder is not what weir wrote
@@ -25,7 +24,6 @@ enum class ErrorCode {
   kSourceRefused,      ///< source.refused: authentication or authorization failed; tried again by itself
   kSourceData,         ///< source.data: what the source holds cannot be read (a cut-off recording)
   kSourceFailed,       ///< source.failed: any other failure of a source; tried again by itself
-  kFunctionUnknown,    ///< function.unknown: no function of that name is configured
   kEndpointFailed,     ///< endpoint.failed: the function could not be reached or started
   kAddressInUse,       ///< address.in_use: another process listens there
   kAddressInvalid,     ///< address.invalid: not HOST:PORT, or no such host
