@@ -10,8 +10,8 @@ namespace {
 
 /// What the records of one source may hold in memory, over all its shards; at full, nothing more is read.
 constexpr std::size_t kSourceBufferBytes = 128U << 20U;
-/// A shard gets at least this much of it, so that a single large batch can always be put together.
-constexpr std::size_t kShardBufferBytes = 8U << 20U;
+/// A shard gets at least this much of it. Of very many shards with large records each invokes smaller batches for it.
+constexpr std::size_t kShardBufferBytes = 1U << 20U;
 
 }  // namespace
 
