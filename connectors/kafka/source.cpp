@@ -142,13 +142,17 @@ class WakeupPipe {
   std::size_t capacity_ = 0;
 };
 
-/// Finds where partitions begin at a time, in a thread of its own, since librdkafka has no other way than to block.
-/// Asks again until there is an answer; the destructor waits for the question that is under way (kQuestionMs).
+/// Finds where partitions begin at a time or at their end, in a thread of its own, since librdkafka has no other way
+/// than to block, and commits it: else a bridge that is stopped before its first checkpoint would begin at a later end
+/// the next time, and what came between would be lost. Asks again until there is an answer; the destructor waits for
+/// the question under way (kQuestionMs).
 class StartFinder {
  public:
-  StartFinder(std::shared_ptr<Client> client, PartitionList partitions, WallTime time, int told)
+  /// `time`: none for the end.
+  StartFinder(std::shared_ptr<Client> client, PartitionList partitions, std::optional<WallTime> time, int told)
       : thread_([this, client = std::move(client), list = std::move(partitions), time, told]() mutable {
-          while (!given_up_ && !ask(*client, *list, time)) {
+          const std::int64_t when = time ? epoch_milliseconds(*time) : RD_KAFKA_OFFSET_END;
+          while (!given_up_ && !ask(*client, *list, when)) {
           }
           client.reset();  // the source's is not the last
           answer_.set_value(std::move(list));
@@ -165,24 +169,30 @@ class StartFinder {
   PartitionList take() { return found_.get(); }
 
  private:
-  /// Committed offsets stand; the others are asked for by time.
-  bool ask(const Client& client, rd_kafka_topic_partition_list_t& list, WallTime time) const {
+  /// Committed offsets stand; the others are asked for. `when`: milliseconds, or RD_KAFKA_OFFSET_END, which the
+  /// protocol takes too.
+  bool ask(const Client& client, rd_kafka_topic_partition_list_t& list, std::int64_t when) const {
     if (rd_kafka_committed(client.get(), &list, kQuestionMs)) return false;
     const PartitionList unknown(rd_kafka_topic_partition_list_new(list.cnt));
     for (int i = 0; i < list.cnt; ++i) {
       if (list.elems[i].err) return false;
       if (list.elems[i].offset < 0)
-        rd_kafka_topic_partition_list_add(unknown.get(), list.elems[i].topic, list.elems[i].partition)->offset =
-            epoch_milliseconds(time);
+        rd_kafka_topic_partition_list_add(unknown.get(), list.elems[i].topic, list.elems[i].partition)->offset = when;
     }
     if (unknown->cnt == 0) return true;
     if (rd_kafka_offsets_for_times(client.get(), unknown.get(), kQuestionMs)) return false;
+    const PartitionList begins(rd_kafka_topic_partition_list_new(unknown->cnt));
     for (int i = 0; i < unknown->cnt; ++i) {
       const rd_kafka_topic_partition_t& found = unknown->elems[i];
       if (found.err) return false;
       // The end of the partition when nothing is as young as that.
       rd_kafka_topic_partition_list_set_offset(&list, found.topic, found.partition, found.offset);
+      if (found.offset >= 0)
+        rd_kafka_topic_partition_list_add(begins.get(), found.topic, found.partition)->offset = found.offset;
     }
+    // A commit that is refused, because the group is being rebalanced again, is made up for by the next finder or
+    // checkpoint.
+    if (begins->cnt > 0) static_cast<void>(rd_kafka_commit(client.get(), begins.get(), 0));
     return true;
   }
 
@@ -581,12 +591,12 @@ bool KafkaSource::advance(Rebalance& rebalance) {
   if (rebalance.assign) {
     // A partition that was lost may come back before its last batch has ended.
     if (any_open(*rebalance.partitions)) return cooperative() && rebalance.partitions->cnt == 0;
-    if (config_->starting_position == StartingPosition::kAtTimestamp && !rebalance.located &&
+    if (config_->starting_position != StartingPosition::kTrimHorizon && !rebalance.located &&
         rebalance.partitions->cnt > 0) {
       if (!starts_) {
         starts_ = std::make_unique<StartFinder>(
             client_, PartitionList(rd_kafka_topic_partition_list_copy(rebalance.partitions.get())),
-            *config_->starting_timestamp, pipe_.write_end());
+            config_->starting_timestamp, pipe_.write_end());
         return false;
       }
       if (!starts_->ready()) return false;

@@ -140,6 +140,19 @@ TEST_CASE("where a partition without a committed offset begins") {
     REQUIRE(pending.batch.records.size() == 1);
     CHECK(pending.batch.records[0].data == "1");
   }
+  SECTION("LATEST: what comes while the bridge is away is not skipped, though nothing was settled yet") {
+    config.starting_position = StartingPosition::kLatest;
+    {
+      SourceDriver driver(config);
+      REQUIRE(driver.until_open(1));
+      driver.stop();
+    }
+    CHECK(broker.committed("readers", "clicks", 0) == 2);
+    broker.produce_numbers("clicks", 0, 1, 1);
+    SourceDriver driver(config);
+    REQUIRE(driver.until_open(1));
+    CHECK(driver.values("clicks-0", 1) == std::vector<std::string>{"1"});
+  }
   SECTION("AT_TIMESTAMP: the committed offset stands, if there is one") {
     broker.commit("readers", "clicks", 0, 0);
     config.starting_position = StartingPosition::kAtTimestamp;
