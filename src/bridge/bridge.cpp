@@ -72,7 +72,7 @@ void Bridge::request_stop() {
 
 bool Bridge::finished() const {
   return std::all_of(supervisors_.begin(), supervisors_.end(), [](const auto& supervisor) {
-    const SourceState state = supervisor->status().state;
+    const SourceState state = supervisor->state();
     return state == SourceState::kFinished || state == SourceState::kFailed || state == SourceState::kParked ||
            state == SourceState::kDisabled;
   });

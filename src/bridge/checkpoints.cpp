@@ -3,6 +3,22 @@
 #include <algorithm>
 
 namespace weir::bridge {
+namespace {
+
+/// Of a source that keeps its checkpoints itself.
+Result<void> forget_all(const config::SourceEntry& entry) {
+  const std::string doing = "forgetting the checkpoints of " + entry.name;
+  auto kept = entry.connector->list_checkpoints(*entry.settings);
+  if (!kept) return std::move(kept.error()).during(doing);
+  for (const SourceCheckpoint& each : *kept) {
+    if (!each.upto) continue;
+    auto forgotten = entry.connector->move_checkpoint(*entry.settings, each.shard, std::nullopt);
+    if (!forgotten) return std::move(forgotten.error()).during(doing);
+  }
+  return {};
+}
+
+}  // namespace
 
 Result<const config::SourceEntry*> find_source(const config::Config& config, const std::string& name) {
   const auto found =
@@ -32,6 +48,7 @@ Result<std::vector<CheckpointRow>> list_checkpoints(store::StateFolder& store, c
 Result<void> move_checkpoint(store::StateFolder& store, const config::SourceEntry& entry, const std::string& shard,
                              std::optional<Position> upto) {
   if (entry.connector->move_checkpoint != nullptr) {
+    if (shard.empty()) return forget_all(entry);
     auto moved = entry.connector->move_checkpoint(*entry.settings, shard, std::move(upto));
     if (!moved) return std::move(moved.error()).during("moving a checkpoint of " + entry.name);
     return moved;

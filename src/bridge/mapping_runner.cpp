@@ -19,7 +19,6 @@ struct MappingRunner::Shard {
   std::optional<Position> began;        ///< the stored checkpoint
   std::unique_ptr<ShardRunner> runner;  ///< from when the checkpoint is loaded
   bool revoked = false;
-  bool lost = false;
 };
 
 engine::ShardCounters& operator+=(engine::ShardCounters& sum, const engine::ShardCounters& more) {
@@ -82,7 +81,6 @@ void MappingRunner::request_stop() {
 
 void MappingRunner::cancel() {
   stopping_ = true;
-  cancelled_ = true;
   for (auto& [name, shard] : shards_) {
     if (shard->runner) shard->runner->cancel();
   }
@@ -98,8 +96,16 @@ net::awaitable<void> MappingRunner::read() {
   } catch (const std::exception&) {
     failure_ = std::current_exception();
   }
-  read_result_ = std::move(result);
-  // Nothing more can be read; what is in flight ends in its own time.
+  // Being called off is no failure, and a shard that could not begin has said why already.
+  if (!result && result.error().code() == ErrorCode::kCancelled) result = Result<void>();
+  if (!read_result_) read_result_ = std::move(result);
+  // Nothing more can be read; what is in flight ends in its own time. A source that keeps checkpoints takes none any
+  // more.
+  if (deps_.source.keeps_checkpoints()) {
+    for (auto& [name, shard] : shards_) {
+      if (shard->runner) shard->runner->request_stop_lost();
+    }
+  }
   request_stop();
 }
 
@@ -111,10 +117,9 @@ void MappingRunner::shard_opened(ShardId id) {
 
 void MappingRunner::shard_revoked(const ShardId& id, bool lost) {
   const auto found = shards_.find(id.name);
-  WEIR_ASSERT(found != shards_.end());
+  if (found == shards_.end()) return;  // what ran it failed, and the mapping is about to end
   Shard& shard = *found->second;
   shard.revoked = true;
-  shard.lost = lost;
   if (!shard.runner) return;
   if (lost) {
     shard.runner->request_stop_lost();
@@ -144,11 +149,13 @@ net::awaitable<void> MappingRunner::run_shard(ShardId id) {
       co_await shard.runner->run();
       closed_[id.name] += shard.runner->engine().counters();
     }
+    // Before it is released: the source may open it again at once, when it was lost and has come back.
+    shards_.erase(id.name);
     deps_.source.release(id);
   } catch (const std::exception&) {
     failure_ = std::current_exception();
+    shards_.erase(id.name);
   }
-  shards_.erase(id.name);
   wake();
 }
 

@@ -65,7 +65,6 @@ class MappingRunner final : public ShardListener {
   std::optional<Result<void>> read_result_;
   std::exception_ptr failure_;
   bool stopping_ = false;
-  bool cancelled_ = false;
 };
 
 engine::ShardCounters& operator+=(engine::ShardCounters& sum, const engine::ShardCounters& more);

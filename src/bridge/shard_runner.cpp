@@ -29,6 +29,20 @@ ShardRunner::ShardRunner(ShardDeps& deps, ShardId shard, engine::ShardSettings s
       fetches_(deps.executor) {}
 
 net::awaitable<void> ShardRunner::run() {
+  try {
+    co_await drive();
+  } catch (const std::exception&) {
+    // Not let out before the calls have ended: they refer to this runner.
+    failure_ = std::current_exception();
+  }
+  fetches_.cancel();
+  calls_.cancel();
+  co_await fetches_.join();
+  co_await calls_.join();
+  if (failure_) std::rethrow_exception(failure_);
+}
+
+net::awaitable<void> ShardRunner::drive() {
   while (!drained_ && !cancelled_ && !failure_) {
     const Moment now = deps_.clock.now();
     if (stop_requested_) {
@@ -41,11 +55,6 @@ net::awaitable<void> ShardRunner::run() {
     auto message = co_await inbox_.next_until(engine_.wake_at());
     if (message) tell(std::move(*message));
   }
-  fetches_.cancel();
-  calls_.cancel();
-  co_await fetches_.join();
-  co_await calls_.join();
-  if (failure_) std::rethrow_exception(failure_);
 }
 
 void ShardRunner::request_stop() {

@@ -69,6 +69,7 @@ class ShardRunner {
   };
   using Message = std::variant<Fetched, Answered, Checkpointed, Discarded>;
 
+  net::awaitable<void> drive();
   void perform(engine::Action action);
   void tell(Message message);
   /// Puts its message into the inbox when it goes: every action gets exactly one answer, also one whose work threw, was

@@ -59,7 +59,6 @@ void Supervisor::request_stop() {
 
 void Supervisor::cancel() {
   stopping_ = true;
-  cancelled_ = true;
   if (runner_) runner_->cancel();
   wake();
 }
@@ -78,9 +77,7 @@ net::awaitable<void> Supervisor::run() {
   if (!entry_.enabled) state_ = SourceState::kDisabled;
   while (!stopping_) {
     if (state_ == SourceState::kStarting) {
-      const Instant began = deps_.clock.now().instant;
       co_await live();
-      if (deps_.clock.now().instant - began >= kHealthy) failures_in_row_ = 0;
     } else if (state_ == SourceState::kBackingOff) {
       const int doublings = std::min(failures_in_row_++, 10);
       const Duration ceiling = std::min(kBackoffMin * (1 << doublings), kBackoffMax);
@@ -96,8 +93,8 @@ net::awaitable<void> Supervisor::run() {
       co_await wait(std::nullopt);
     }
     if (interlude_) {
-      const auto interlude = std::exchange(interlude_, nullptr);
-      interlude_result_ = co_await interlude();
+      interlude_result_ = co_await interlude_();
+      interlude_ = nullptr;  // only now: until then another one is refused
       interlude_done_.cancel();
       // Whatever the source was before, a moved checkpoint is a reason to read it again.
       if (state_ != SourceState::kDisabled) state_ = SourceState::kStarting;
@@ -114,6 +111,7 @@ net::awaitable<void> Supervisor::live() {
   Result<void> result;
   SourceState after = SourceState::kStarting;
   std::optional<Error> error;
+  const Instant began = deps_.clock.now().instant;
   try {
     SourceContext context{entry_.name, deps_.executor, deps_.log, deps_.clock};
     source_ = entry_.connector->make_source(entry_.settings, std::move(context));
@@ -144,6 +142,10 @@ net::awaitable<void> Supervisor::live() {
   runner_.reset();
   source_.reset();
   state_ = after;
+  if (deps_.clock.now().instant - began >= kHealthy) {
+    failures_in_row_ = 0;
+    error_.clear();  // the same failure after a healthy time is news
+  }
   if (error) failed(after, *error);
   if (after == SourceState::kFinished) {
     error_.clear();
@@ -185,7 +187,7 @@ SourceStatus Supervisor::status() const {
   status.type = entry_.connector->type;
   status.function = entry_.function;
   status.state = state_;
-  status.error = error_;
+  if (state_ != SourceState::kRunning) status.error = error_;
   status.restarts = restarts_;
   for (const auto& [shard, counters] : closed_) status.counters += counters;
   if (runner_) {

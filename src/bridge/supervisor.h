@@ -64,6 +64,7 @@ class Supervisor {
   /// Stops reading the source, does `what`, and goes on. Only one at a time.
   net::awaitable<Result<void>> while_stopped(std::function<net::awaitable<Result<void>>()> what);
 
+  SourceState state() const { return state_; }
   SourceStatus status() const;
   const config::SourceEntry& entry() const { return entry_; }
 
@@ -79,7 +80,6 @@ class Supervisor {
   net::steady_timer changed_;
   bool woken_ = false;
   bool stopping_ = false;
-  bool cancelled_ = false;
   SourceState state_ = SourceState::kStarting;
   std::string error_;
   int restarts_ = 0;

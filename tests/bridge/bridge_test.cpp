@@ -7,6 +7,7 @@
 
 #include "bridge/fakes.h"
 #include "runtime/task_scope.h"
+#include "store/database.h"
 #include "support/print.h"
 #include "support/run_coroutine.h"
 #include "support/temporary_folder.h"
@@ -83,6 +84,14 @@ class World {
       text += (text.empty() ? "" : " ") + each.shard.text() + "@" + each.upto.text();
     }
     return text;
+  }
+
+  /// As a hand that knows SQLite and not weir.
+  void damage_checkpoint(const std::string& source, const std::string& shard) {
+    auto file = store::Database::open(folder_ / "state/checkpoints.sqlite", store::Database::Synchronous::kNormal, "");
+    const std::string row = "VALUES ('" + source + "', '" + shard + "', 'rubbish', 0)";
+    if (!file->execute("INSERT INTO checkpoints (source, shard, upto, saved_at_ms) " + row))
+      throw std::runtime_error(row);
   }
 
   Bridge& bridge() { return *bridge_; }
@@ -227,6 +236,78 @@ TEST_CASE("a broken belief parks one source before its next checkpoint") {
   CHECK(world.source("liar").error.starts_with("internal: shard_runner.cpp:"));
   CHECK(world.checkpoints() == "good/a@3");
   CHECK(liar.lives == 1);
+}
+
+TEST_CASE("a broken belief parks a source that is reading") {
+  World world;
+  FakeStream& liar = world.stream("liar", {{"a", 2}});
+  liar.lies_about_sizes = true;
+  liar.mapping.batch_size = 1;
+  world.start();
+  world.run_until([&] { return world.bridge().finished(); });
+  CHECK(world.source("liar").state == SourceState::kParked);
+  CHECK(world.function->calls == std::vector<std::string>{"{\"a\":1}"});
+}
+
+TEST_CASE("a source that is called off has not failed") {
+  World world;
+  FakeStream& clicks = world.stream("clicks", {{"a", 2}});
+  clicks.keeps_checkpoints = true;
+  world.start();
+  world.run_until([&] { return world.source("clicks").counters.settled_events == 2; });
+  CHECK(world.source("clicks").state == SourceState::kStopped);
+  CHECK(world.log.count("source.failed") == 0);
+  CHECK(clicks.committed.at("a") == 2);
+}
+
+TEST_CASE("a source that fails with a batch in flight is made again when the batch has ended") {
+  World world;
+  FakeStream& clicks = world.stream("clicks", {{"a", 2}});
+  clicks.keeps_checkpoints = true;  // nobody takes the checkpoint of that batch any more
+  world.start();
+  world.function->hang_next();
+  bool failed = false;
+  world.run_until([&] {
+    if (!failed && world.function->calls.size() == 1) {
+      failed = true;
+      clicks.fail(Error(ErrorCode::kSourceFailed, "the topic was made anew"));
+      net::post(world.context(), [&] { world.function->finish(); });
+    }
+    return world.source("clicks").counters.settled_events == 4;
+  });
+  CHECK(clicks.lives == 2);
+  CHECK(world.function->calls == std::vector<std::string>{"{\"a\":1,2}", "{\"a\":1,2}"});
+  CHECK(clicks.committed.at("a") == 2);
+}
+
+TEST_CASE("a shard that was lost comes back while its last batch is in flight") {
+  World world;
+  FakeStream& clicks = world.stream("clicks", {{"a", 2}});
+  world.start();
+  world.function->hang_next();
+  bool lost = false;
+  world.run_until([&] {
+    if (!lost && world.function->calls.size() == 1) {
+      lost = true;
+      clicks.lose_and_regain("a");
+      net::post(world.context(), [&] { world.function->finish(); });
+    }
+    return world.source("clicks").counters.settled_events == 4;
+  });
+  CHECK(clicks.lives == 1);
+  CHECK(world.function->calls == std::vector<std::string>{"{\"a\":1,2}", "{\"a\":1,2}"});
+  CHECK(world.checkpoints() == "clicks/a@2");
+}
+
+TEST_CASE("a source whose checkpoint cannot be read fails, and reads nothing") {
+  World world;
+  world.stream("clicks", {{"a", 2}});
+  world.start();
+  world.damage_checkpoint("clicks", "a");
+  world.run_until([&] { return world.bridge().finished(); });
+  CHECK(world.source("clicks").state == SourceState::kFailed);
+  CHECK(world.source("clicks").error.starts_with("store.corrupt: "));
+  CHECK(world.function->calls.empty());
 }
 
 TEST_CASE("records are kept as dead letters before the checkpoint passes them") {

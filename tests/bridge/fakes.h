@@ -17,8 +17,14 @@ struct FakeStream final : SourceConfig {
   std::map<std::string, int> shards;  ///< how many records each shard has, numbered from 1
   bool ends = false;                  ///< whether the shards end with their records
   std::deque<Error> failures;         ///< each life of the source fails with the next one, after it opened its shards
-  bool lies_about_sizes = false;      ///< breaks the promise of write_event()
+  bool lies_about_sizes = false;      ///< breaks the promise of write_event(), with the last record of a shard
+  bool keeps_checkpoints = false;     ///< as a consumer group does; taken only while the source runs
+  std::map<std::string, std::uint64_t> committed;
   int lives = 0;
+
+  // Of the life that runs.
+  std::function<void(Error)> fail;
+  std::function<void(const std::string&)> lose_and_regain;  ///< the shard comes back as soon as it was released
 };
 
 class FakeSource final : public PollSource {
@@ -30,6 +36,15 @@ class FakeSource final : public PollSource {
 
   net::awaitable<Result<void>> run(ShardListener& listener) override {
     ++stream_->lives;
+    listener_ = &listener;
+    stream_->fail = [this](Error error) {
+      failure_ = std::move(error);
+      never_.cancel();
+    };
+    stream_->lose_and_regain = [this](const std::string& name) {
+      regained_ = name;
+      listener_->shard_revoked({context_.name, name}, true);
+    };
     for (const auto& [name, count] : stream_->shards) listener.shard_opened({context_.name, name});
     open_ = stream_->shards.size();
     if (!stream_->failures.empty()) {
@@ -39,11 +54,22 @@ class FakeSource final : public PollSource {
     }
     boost::system::error_code woken;
     co_await never_.async_wait(net::redirect_error(net::use_awaitable, woken));
+    ended_ = true;
+    if (failure_) co_return *failure_;
+    const auto cancelled = (co_await net::this_coro::cancellation_state).cancelled();
+    if (cancelled != net::cancellation_type::none) co_return Error(ErrorCode::kCancelled, "the source was stopped");
+    co_return Result<void>();
+  }
+
+  bool keeps_checkpoints() const override { return stream_->keeps_checkpoints; }
+  net::awaitable<Result<void>> commit(ShardId shard, Position upto) override {
+    if (ended_) co_return Error(ErrorCode::kCancelled, "the source was stopped");
+    stream_->committed[shard.name] = *upto.number();
     co_return Result<void>();
   }
 
   void start(const ShardId& shard, std::optional<Position> after) override {
-    next_[shard.name] = after ? *after->number() + 1 : 1;
+    next_[shard.name] = (after ? *after->number() : stream_->committed[shard.name]) + 1;
   }
 
   net::awaitable<RecordBatch> fetch(ShardId shard, FetchLimits limits) override {
@@ -54,7 +80,7 @@ class FakeSource final : public PollSource {
       Record record;
       record.position = Position(next);
       record.arrival = context_.clock.now().wall;
-      record.encoded_bytes = std::to_string(next).size() + (stream_->lies_about_sizes ? 1 : 0);
+      record.encoded_bytes = std::to_string(next).size() + (stream_->lies_about_sizes && next == count ? 1 : 0);
       batch.records.push_back(record);
     }
     if (batch.records.empty() && stream_->ends) batch.end_of_shard = true;
@@ -65,7 +91,11 @@ class FakeSource final : public PollSource {
     co_return batch;
   }
 
-  void release(const ShardId&) override {
+  void release(const ShardId& shard) override {
+    if (std::exchange(regained_, "") == shard.name) {
+      listener_->shard_opened(shard);
+      return;
+    }
     if (--open_ == 0 && stream_->ends) never_.cancel();
   }
   std::size_t envelope_bytes(const ShardId& shard) const override { return shard.name.size() + 5; }
@@ -90,6 +120,10 @@ class FakeSource final : public PollSource {
   net::steady_timer never_;
   std::map<std::string, std::uint64_t> next_;
   std::size_t open_ = 0;
+  ShardListener* listener_ = nullptr;
+  std::optional<Error> failure_;
+  std::string regained_;
+  bool ended_ = false;
 };
 
 inline std::unique_ptr<PollSource> make_fake(std::shared_ptr<const SourceConfig> config, SourceContext context) {
