@@ -364,7 +364,7 @@ void EnvironmentPool::drain() {
 
 std::optional<PoolAction> EnvironmentPool::next() {
   if (actions_.empty()) return std::nullopt;
-  std::optional<PoolAction> action(std::move(actions_.front()));
+  std::optional<PoolAction> action(actions_.front());
   actions_.pop_front();
   return action;
 }
