@@ -12,6 +12,8 @@ namespace weir::file {
 namespace {
 
 constexpr std::size_t kKeptBlocks = 8;
+/// As the configuration's `shards`; a recording that names a higher one is damaged.
+constexpr std::size_t kMaxShards = 10'000;
 
 Error failure(const std::string& path, int number) {
   const ErrorCode code = number == ENOENT                      ? ErrorCode::kSourceNotFound
@@ -59,9 +61,8 @@ Result<std::string> BlockReader::read(std::uint64_t from, std::uint64_t bytes) c
 Result<std::size_t> BlockReader::count_shards() {
   if (config_.shards) return *config_.shards;
   if (config_.format == Format::kLines) return std::size_t{1};
-  // Any number is allowed while counting; by_shard only grows to the highest that is named.
   std::size_t shards = 1;
-  const LineParser parser(config_, 1'000'000);
+  const LineParser parser(config_, kMaxShards);
   const auto length = size();
   if (!length) return std::move(length.error());
   std::string rest;

@@ -11,21 +11,50 @@ namespace weir::file {
 namespace {
 
 constexpr std::string_view kShardPrefix = "shardId-";
+constexpr double kLastMilliseconds = 9.2e12;  // in the year 2261; what nanoseconds in 64 bits hold
 
 Error bad_line(std::uint64_t begin, std::string_view what) {
   return Error(ErrorCode::kSourceData, "the line at byte " + std::to_string(begin) + " " + std::string(what));
 }
 
+/// Deeper than anybody's events. Writing a value takes stack for each level, which a line of brackets would use up.
+constexpr std::size_t kMaxDepth = 1'000;
+
+bool is_too_deep(std::string_view line) {
+  std::size_t depth = 0;
+  bool in_text = false;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    if (in_text && c == '\\') {
+      ++i;
+    } else if (c == '"') {
+      in_text = !in_text;
+    } else if (!in_text && (c == '[' || c == '{')) {
+      if (++depth > kMaxDepth) return true;
+    } else if (!in_text && (c == ']' || c == '}')) {
+      --depth;
+    }
+  }
+  return false;
+}
+
+/// The JSON of a value of that line; nothing when it is nested too deeply.
+std::optional<std::string> json_text(const nlohmann::json& value, std::string_view line) {
+  if (value.is_structured() && is_too_deep(line)) return std::nullopt;
+  return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 /// A JSON value as a partition key: a text as it is, anything else as its JSON.
-std::string key_text(const nlohmann::json& value) {
-  return value.is_string() ? value.get<std::string>()
-                           : value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+std::optional<std::string> key_text(const nlohmann::json& value, std::string_view line) {
+  return value.is_string() ? value.get<std::string>() : json_text(value, line);
 }
 
 std::optional<WallTime> read_time(const nlohmann::json& value) {
   if (value.is_string()) return parse_iso(value.get_ref<const std::string&>());
   if (!value.is_number()) return std::nullopt;
-  return from_epoch_milliseconds(std::llround(value.get<double>() * 1000.0));
+  const double milliseconds = value.get<double>() * 1000.0;
+  if (milliseconds < 0 || milliseconds > kLastMilliseconds) return std::nullopt;
+  return from_epoch_milliseconds(std::llround(milliseconds));
 }
 
 }  // namespace
@@ -64,7 +93,7 @@ Result<std::optional<ParsedLine>> LineParser::parse(std::string_view line, std::
     const auto tree = nlohmann::json::parse(line, nullptr, false);
     const nlohmann::json::json_pointer pointer(config_.partition_key);
     if (!tree.is_discarded() && tree.contains(pointer))
-      parsed.record.key = arena.emplace_back(key_text(tree.at(pointer)));
+      parsed.record.key = arena.emplace_back(key_text(tree.at(pointer), line).value_or(""));
   }
   // A line that says no key gets one of its own, as a producer with nothing to keep in order would give it.
   if (parsed.record.key.empty()) parsed.record.key = arena.emplace_back(std::to_string(begin));
@@ -82,12 +111,16 @@ Result<std::optional<ParsedLine>> LineParser::parse_recorded(std::string_view li
     if (!bytes) return bad_line(begin, "has data that is not base64");
     parsed.record.data = arena.emplace_back(std::move(*bytes));
   } else if (const auto json = tree.find("json"); json != tree.end()) {
-    parsed.record.data = arena.emplace_back(json->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    auto text = json_text(*json, line);
+    if (!text) return bad_line(begin, "has json that is nested too deeply");
+    parsed.record.data = arena.emplace_back(std::move(*text));
   } else {
     return bad_line(begin, "has neither data nor json");
   }
   const auto key = tree.find("partitionKey");
-  parsed.record.key = arena.emplace_back(key != tree.end() ? key_text(*key) : std::to_string(begin));
+  auto key_is = key != tree.end() ? key_text(*key, line) : std::to_string(begin);
+  if (!key_is) return bad_line(begin, "has a partitionKey that is nested too deeply");
+  parsed.record.key = arena.emplace_back(std::move(*key_is));
   if (const auto time = tree.find("approximateArrivalTimestamp"); time != tree.end()) {
     parsed.recorded = read_time(*time);
     if (!parsed.recorded) return bad_line(begin, "has an approximateArrivalTimestamp that is no time");

@@ -67,10 +67,24 @@ TEST_CASE("a recording says what each record was") {
       {R"({"data":"aGk=","shardId":"4"})", "the line at byte 100 is of a shard that `shards` leaves out"},
       {R"({"data":"aGk=","approximateArrivalTimestamp":"soon"})",
        "the line at byte 100 has an approximateArrivalTimestamp that is no time"},
+      {R"({"data":"aGk=","approximateArrivalTimestamp":1e300})",
+       "the line at byte 100 has an approximateArrivalTimestamp that is no time"},
       {R"({"data":"aG)", "the line at byte 100 is not JSON; the recording is damaged or was cut off"},
       {R"([1])", "the line at byte 100 is not a JSON object"},
   }));
   CHECK(parsed(recording(), row.line) == row.is);
+}
+
+TEST_CASE("a line of brackets takes no more stack than any other") {
+  const std::string brackets = std::string(1'000'000, '[') + std::string(1'000'000, ']');
+  const std::string line = R"({"json":)" + brackets + R"(,"partitionKey":"k"})";
+  CHECK(parsed(recording(), line) == "the line at byte 100 has json that is nested too deeply");
+  const std::string keyed = R"({"data":"aGk=","partitionKey":)" + brackets + "}";
+  CHECK(parsed(recording(), keyed) == "the line at byte 100 has a partitionKey that is nested too deeply");
+  CHECK(parsed(recording(), R"({"json":[["[[","\"]"]],"shardId":"1","partitionKey":"k"})") == R"(1 k [["[[","\"]"]])");
+  FileConfig lines;
+  lines.partition_key = "/id";
+  CHECK(parsed(lines, R"({"id":)" + brackets + "}").substr(2, 4) == "100 ");
 }
 
 TEST_CASE("a recording that is paced needs times") {
