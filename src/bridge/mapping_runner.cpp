@@ -147,16 +147,23 @@ net::awaitable<void> MappingRunner::run_shard(ShardId id) {
       deps_.source.start(id, shard.began);
       shard.runner = std::make_unique<ShardRunner>(deps_, id, settings_for(id));
       co_await shard.runner->run();
-      closed_[id.name] += shard.runner->engine().counters();
     }
     // Before it is released: the source may open it again at once, when it was lost and has come back.
-    shards_.erase(id.name);
+    close(id.name);
     deps_.source.release(id);
   } catch (const std::exception&) {
     failure_ = std::current_exception();
-    shards_.erase(id.name);
+    close(id.name);
   }
   wake();
+}
+
+/// Forgets a shard, but not what it counted: counters never go back.
+void MappingRunner::close(const std::string& name) {
+  const auto found = shards_.find(name);
+  if (found == shards_.end()) return;
+  if (found->second->runner) closed_[name] += found->second->runner->engine().counters();
+  shards_.erase(found);
 }
 
 engine::ShardSettings MappingRunner::settings_for(const ShardId& id) {

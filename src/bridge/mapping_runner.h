@@ -49,6 +49,7 @@ class MappingRunner final : public ShardListener {
   struct Shard;
   net::awaitable<void> read();
   net::awaitable<void> run_shard(ShardId id);
+  void close(const std::string& name);
   engine::ShardSettings settings_for(const ShardId& shard);
   void wake();
 

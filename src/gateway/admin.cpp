@@ -49,6 +49,9 @@ net::awaitable<http::Response> move_checkpoint(bridge::Bridge& bridge, std::stri
 
 net::awaitable<http::Response> answer(bridge::Bridge& bridge, http::Request request) {
   const std::string path(request.path());
+  // A page in somebody's browser may send a POST to any address; browsers say so, commands do not.
+  if (request.method == "POST" && request.headers.get("Origin"))
+    co_return http::Response(403, kText, "this address takes no orders from web pages\n");
   if (path == "/checkpoints" && request.method == "POST")
     co_return co_await move_checkpoint(bridge, std::move(request.body));
   if (request.method != "GET" && request.method != "HEAD")

@@ -6,6 +6,7 @@
 #include <catch2/catch.hpp>
 
 #include "bridge/fakes.h"
+#include "gateway/admin.h"
 #include "runtime/task_scope.h"
 #include "store/database.h"
 #include "support/print.h"
@@ -247,6 +248,7 @@ TEST_CASE("a broken belief parks a source that is reading") {
   world.run_until([&] { return world.bridge().finished(); });
   CHECK(world.source("liar").state == SourceState::kParked);
   CHECK(world.function->calls == std::vector<std::string>{"{\"a\":1}"});
+  CHECK(world.source("liar").counters.settled_events == 1);
 }
 
 TEST_CASE("a source that is called off has not failed") {
@@ -377,4 +379,29 @@ TEST_CASE("a checkpoint is moved while the bridge runs") {
   CHECK(world.function->calls == std::vector<std::string>{"{\"a\":1,2,3,4}", "{\"a\":3,4}"});
   CHECK(clicks.lives == 2);
   CHECK(world.checkpoints() == "clicks/a@4");
+}
+
+namespace {
+
+net::awaitable<void> post(http::Handler& handler, http::Request request, std::optional<http::Response>& response) {
+  response = co_await handler(std::move(request));
+}
+
+}  // namespace
+
+TEST_CASE("the admin address takes no orders from web pages") {
+  World world;
+  world.stream("clicks", {{"a", 4}});
+  world.start();
+  http::Handler handler = gateway::admin_handler(world.bridge());
+  http::Request request;
+  request.method = "POST";
+  request.target = "/checkpoints";
+  request.headers.add("origin", "https://example.com");
+  request.body = R"({"source":"clicks","shard":"a","position":"2"})";
+  std::optional<http::Response> response;
+  test::run(world.context(), post(handler, std::move(request), response));
+  REQUIRE(response.has_value());
+  CHECK(response->status == 403);
+  CHECK(world.checkpoints().empty());
 }
