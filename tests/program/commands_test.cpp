@@ -1,0 +1,246 @@
+// The commands that begin and end: what they print, where, and with which exit status.
+#include <filesystem>
+
+#include <catch2/catch.hpp>
+
+#include "program/program.h"
+
+namespace {
+
+using namespace weir::test;
+using Catch::Matchers::Contains;
+using nlohmann::json;
+
+constexpr int kDone = 0;
+constexpr int kFailed = 1;
+constexpr int kBadCall = 2;
+constexpr int kNotDelivered = 3;
+
+struct Functions {
+  TemporaryFolder folder;
+  std::string config = folder.write("weir.yaml",
+                                    "state: state\n"
+                                    "functions:\n"
+                                    "  counter: {command: [" COUNTER
+                                    "]}\n"
+                                    "  blocked: {command: [" COUNTER
+                                    "], reserved_concurrent_executions: 0}\n"
+                                    "  gone: {command: [/no/such/program]}\n"
+                                    "  no-json: {command: [" RECORDER "], environment: {MODE: no-json}}\n");
+
+  Finished invoke(std::vector<std::string> arguments, std::string input = {}) const {
+    arguments.insert(arguments.begin(), {"invoke", "--config", config});
+    Process::Options options;
+    options.input = std::move(input);
+    return run_weir(std::move(arguments), std::move(options));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a configuration with mistakes starts nothing, and every mistake has its place") {
+  const TemporaryFolder folder;
+  const std::string config = folder.write("weir.yaml",
+                                          "state: state\n"
+                                          "functions:\n"
+                                          "  good: {command: [" COUNTER
+                                          "], timeout: 0}\n"
+                                          "sources:\n"
+                                          "  clicks: {type: file, path: clicks.jsonl, function: good}\n"
+                                          "  clicks: {type: file, path: clicks.jsonl, function: good}\n"
+                                          "  orders: {type: file, path: clicks.jsonl, function: bad, batch_sise: 5}\n");
+  const auto command = GENERATE(as<std::string>(), "run", "validate");
+  const Finished ended = run_weir({command, config});
+  CHECK(ended.ending == kBadCall);
+  CHECK(ended.out.empty());
+  CHECK_THAT(ended.err, Contains(config + ":3:") && Contains("functions.good.timeout: 0 is out of range"));
+  CHECK_THAT(ended.err, Contains(config + ":6:3: sources.clicks: given twice, first on line 5"));
+  CHECK_THAT(ended.err, Contains(config + ":7:") && Contains("sources.orders.function: there is no function \"bad\""));
+  CHECK_THAT(ended.err, Contains("sources.orders.batch_sise: unknown key; did you mean batch_size?"));
+  CHECK_THAT(ended.err, Contains("4 mistakes; "));
+  if (command == "run") CHECK_THAT(ended.err, Catch::Matchers::EndsWith("4 mistakes; nothing was started\n"));
+  std::size_t files = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder.path())) ++files;
+  CHECK(files == 1);  // nothing but the configuration
+}
+
+TEST_CASE("the schema is JSON, a right configuration is said to be right") {
+  const Finished schema = run_weir({"validate", "--schema"});
+  CHECK(schema.ending == kDone);
+  CHECK(json::parse(schema.out).contains("properties"));
+  const Functions functions;
+  const Finished right = run_weir({"validate", functions.config});
+  CHECK(right.ending == kDone);
+  CHECK(right.out == "right: 4 functions, 0 sources\n");
+  CHECK(run_weir({"validate"}).ending == kBadCall);
+}
+
+TEST_CASE("what an invocation ends with is its exit status") {
+  const Functions functions;
+  SECTION("0: the payload is on stdout, and nothing else") {
+    const Finished ended = functions.invoke({"counter"});
+    CHECK(ended.ending == kDone);
+    CHECK(json::parse(ended.out) == json{{"records", 0}, {"records_in_all", 0}});
+    CHECK(ended.err.empty());
+  }
+  SECTION("0: an event from a file, from stdin, and an empty one") {
+    const std::string event = functions.folder.write("event.json", run_weir({"event", "file"}).out);
+    CHECK(json::parse(functions.invoke({"counter", "--event", event}).out).at("records") == 1);
+    CHECK(json::parse(functions.invoke({"counter", "--event", "-"}, run_weir({"event", "kafka"}).out).out)
+              .at("records") == 1);
+    CHECK(functions.invoke({"counter", "--event", "-"}, "").ending == kDone);
+  }
+  SECTION("0: what a function answers is passed on as it is") {
+    const Finished ended = functions.invoke({"no-json"});
+    CHECK(ended.ending == kDone);
+    CHECK(ended.out == "{\"half\n");
+  }
+  SECTION("0: the only qualifier there is") {
+    CHECK(functions.invoke({"counter", "--qualifier", "$LATEST"}).ending == kDone);
+  }
+  SECTION("0: the log is on stderr, where it is asked for") {
+    const Finished ended = functions.invoke({"counter", "--log"});
+    CHECK(ended.ending == kDone);
+    CHECK_THAT(ended.err, Contains("START RequestId: ") && Contains("invocation 1: 0 records") && Contains("REPORT "));
+  }
+  SECTION("1: the function's own error") {
+    const Finished ended = functions.invoke({"counter", "--event", "-"}, R"({"fail":true})");
+    CHECK(ended.ending == kFailed);
+    CHECK(json::parse(ended.out).at("errorType") == "Counter.Poison");
+  }
+  SECTION("1: a command that does not exist is the function's error, as in Lambda") {
+    const Finished ended = functions.invoke({"gone"});
+    CHECK(ended.ending == kFailed);
+    CHECK(json::parse(ended.out).at("errorType") == "Runtime.InvalidEntrypoint");
+    CHECK_THAT(ended.out, Contains("/no/such/program"));
+  }
+  SECTION("3: no concurrency") {
+    const Finished ended = functions.invoke({"blocked"});
+    CHECK(ended.ending == kNotDelivered);
+    CHECK(ended.out.empty());
+    CHECK_THAT(ended.err, Contains("TooManyRequestsException"));
+  }
+}
+
+TEST_CASE("a bad call of invoke is 2, with the reason on stderr and nothing on stdout") {
+  const Functions functions;
+  struct Row {
+    const char* sentence;
+    std::vector<std::string> arguments;
+    std::string input;
+    std::string reason;
+  };
+  const auto row = GENERATE_COPY(values<Row>({
+      {"no function", {}, "", "FUNCTION is required"},
+      {"a function that is not configured", {"nobody"}, "", "ResourceNotFoundException: Function not found: "},
+      {"a qualifier that there is not", {"counter", "--qualifier", "7"}, "", "function:counter:7"},
+      {"an event file that is missing", {"counter", "--event", "/no/such/event"}, "", "/no/such/event: cannot be read"},
+      {"an event file that is a folder", {"counter", "--event", "/proc"}, "", "/proc: cannot be read"},
+      {"an event that is not JSON", {"counter", "--event", "-"}, "{half", "InvalidRequestContentException"},
+      {"an event that is not UTF-8", {"counter", "--event", "-"}, "\"\xff\"", "InvalidRequestContentException"},
+      {"one byte too many",
+       {"counter", "--event", "-"},
+       "\"" + std::string(6291455, 'x') + "\"",
+       "RequestEntityTooLarge"},
+      {"an option that there is not", {"counter", "--evnt", "-"}, "", "--evnt"},
+  }));
+  DYNAMIC_SECTION(row.sentence) {
+    const Finished ended = functions.invoke(row.arguments, row.input);
+    CHECK(ended.ending == kBadCall);
+    CHECK(ended.out.empty());
+    CHECK_THAT(ended.err, Contains(row.reason));
+  }
+}
+
+TEST_CASE("an event of exactly 6,291,456 bytes is taken") {
+  const Functions functions;
+  CHECK(functions.invoke({"counter", "--event", "-"}, "\"" + std::string(6291454, 'x') + "\"").ending == kDone);
+}
+
+TEST_CASE("invoke without a configuration, or with a wrong one, says so") {
+  const Finished missing = run_weir({"invoke", "counter", "--config", "/no/such/weir.yaml"});
+  CHECK(missing.ending == kBadCall);
+  CHECK(missing.err == "/no/such/weir.yaml: there is no such file\n1 mistake; nothing was invoked\n");
+}
+
+TEST_CASE("a sample event can be changed where it has something") {
+  CHECK(json::parse(run_weir({"event", "file"}).out).at("Records").size() == 1);
+  const Finished changed = run_weir({"event", "file", "--set", "Records.0.kinesis.partitionKey=abc", "--set",
+                                     "Records.0.kinesis.approximateArrivalTimestamp=7.5"});
+  CHECK(changed.ending == kDone);
+  const json record = json::parse(changed.out).at("Records").at(0).at("kinesis");
+  CHECK(record.at("partitionKey") == "abc");               // no JSON: a text
+  CHECK(record.at("approximateArrivalTimestamp") == 7.5);  // JSON
+
+  struct Row {
+    std::vector<std::string> arguments;
+    std::string reason;
+  };
+  const auto row = GENERATE(values<Row>({
+      {{"event"}, "SOURCE is required"},
+      {{"event", "pigeon"}, "no source type pigeon; there is file, kafka"},
+      {{"event", "file", "--set", "Records"}, "--set takes PATH=VALUE, not Records"},
+      {{"event", "file", "--set", "Records.1.kinesis=x"}, "the event has no Records.1.kinesis"},
+      {{"event", "file", "--set", "=x"}, "the event has no "},
+  }));
+  CAPTURE(row.reason);
+  const Finished refused = run_weir(row.arguments);
+  CHECK(refused.ending == kBadCall);
+  CHECK(refused.out.empty());
+  CHECK_THAT(refused.err, Contains(row.reason));
+}
+
+TEST_CASE("every command has help with an example") {
+  const auto command = GENERATE(values<std::vector<std::string>>({{"run"},
+                                                                  {"validate"},
+                                                                  {"invoke"},
+                                                                  {"event"},
+                                                                  {"status"},
+                                                                  {"checkpoint"},
+                                                                  {"checkpoint", "list"},
+                                                                  {"checkpoint", "set"},
+                                                                  {"checkpoint", "reset"}}));
+  std::vector<std::string> arguments = command;
+  arguments.emplace_back("--help");
+  const Finished help = run_weir(arguments);
+  CAPTURE(command);
+  CHECK(help.ending == kDone);
+  CHECK_THAT(help.out, Contains("Example: weir " + command.front()) || Contains("| weir " + command.front()));
+  CHECK(help.err.empty());
+}
+
+TEST_CASE("what is no command of weir's is a bad call") {
+  struct Row {
+    std::vector<std::string> arguments;
+    std::string reason;
+  };
+  const auto row = GENERATE(values<Row>({
+      {{"frobnicate"}, "there is no command frobnicate"},
+      {{}, "A subcommand is required"},
+      {{"checkpoint"}, "A subcommand is required"},
+      {{"checkpoint", "list", "--frobnicate"}, "--frobnicate"},
+      {{"run"}, "CONFIG is required"},
+      {{"run", "weir.yaml", "--progress", "sometimes"}, "sometimes"},
+      {{"run", "weir.yaml", "--log-level", "loud"}, "loud"},
+  }));
+  CAPTURE(row.reason);
+  const Finished ended = run_weir(row.arguments);
+  CHECK(ended.ending == kBadCall);
+  CHECK(ended.out.empty());
+  CHECK_THAT(ended.err, Contains(row.reason));
+}
+
+TEST_CASE("status of what is no bridge") {
+  SECTION("nobody listens") {
+    // Port 1 is reserved for tcpmux, which nobody runs.
+    const Finished ended = run_weir({"status", "--admin", "127.0.0.1:1"});
+    CHECK(ended.ending == kFailed);
+    CHECK_THAT(ended.err, Contains("http.failed: ") && Contains("asking the bridge at 127.0.0.1:1"));
+  }
+  SECTION("an address that is none") {
+    CHECK(run_weir({"status", "--admin", "no address"}).ending == kFailed);
+  }
+  SECTION("a configuration with mistakes") {
+    CHECK(run_weir({"status", "--config", "/no/such/weir.yaml"}).ending == kBadCall);
+  }
+}
