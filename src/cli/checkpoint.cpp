@@ -127,7 +127,9 @@ void add_checkpoint(CLI::App& app, Work& chosen) {
   CLI::App* reset_command =
       command->add_subcommand("reset", "Forgets the checkpoint of one shard, or of all shards of a source.");
   for (CLI::App* each : {list_command, set_command, reset_command}) {
-    each->add_option("--config", options->files, "The bridge's configuration files.")->capture_default_str();
+    each->add_option("--config", options->files, "The bridge's configuration files.")
+        ->allow_extra_args(false)
+        ->capture_default_str();
   }
   list_command->add_flag("--json", options->json, "Prints JSON.");
   set_command->add_option("SOURCE", options->source, "The source's name.")->required();

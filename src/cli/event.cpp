@@ -50,8 +50,10 @@ void add_event(CLI::App& app, Work& chosen) {
   std::string types;
   for (const ConnectorEntry& entry : connectors()) types += (types.empty() ? "" : ", ") + std::string(entry.type);
   command->add_option("SOURCE", options->source, "The type of source: " + types + ".")->required();
-  command->add_option("--set", options->changes,
-                      "PATH=VALUE: changes a member, for example Records.0.kinesis.partitionKey=abc.");
+  command
+      ->add_option("--set", options->changes,
+                   "PATH=VALUE: changes a member, for example Records.0.kinesis.partitionKey=abc.")
+      ->allow_extra_args(false);
   command->footer(
       "Example: weir event kafka | weir invoke hello --event -\nExit status: 0, or 2 when there is no such source or "
       "member.");

@@ -58,7 +58,8 @@ std::optional<std::string> read_event(const std::string& from) {
     event.assign(std::istreambuf_iterator<char>(std::cin), {});
   } else {
     std::ifstream file(from, std::ios::binary);
-    if (!file) {
+    std::error_code ignored;  // what there is no knowing of cannot be opened either
+    if (!file || std::filesystem::is_directory(from, ignored)) {
       complain("invoke: " + from + ": cannot be read", kBadCall);
       return std::nullopt;
     }
@@ -146,7 +147,9 @@ void add_invoke(CLI::App& app, Work& chosen) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("invoke", "Invokes a function once and prints what it answered.");
   command->add_option("FUNCTION", options->function, "The function's name in the configuration.")->required();
-  command->add_option("--config", options->files, "Configuration files.")->capture_default_str();
+  command->add_option("--config", options->files, "Configuration files.")
+      ->allow_extra_args(false)
+      ->capture_default_str();
   command->add_option("--event", options->event, "A file with the event, or - for standard input; {} when not given.");
   command->add_option("--qualifier", options->qualifier,
                       "$LATEST, the only version there is of a function that weir runs itself.");

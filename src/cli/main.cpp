@@ -1,6 +1,8 @@
 #include <csignal>
 #include <exception>
 #include <iostream>
+#include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -22,6 +24,15 @@ int main(int argc, char** argv) {
   weir::cli::add_checkpoint(app, work);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::RequiredError& error) {
+    // An unknown word is left over, and what is told to be missing is the command that it should have been.
+    const std::vector<std::string> unknown = app.remaining();
+    if (!app.get_subcommands().empty() || unknown.empty()) {
+      app.exit(error);
+      return weir::cli::kBadCall;
+    }
+    return weir::cli::complain("there is no command " + unknown.front() + "; weir --help lists them",
+                               weir::cli::kBadCall);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? weir::cli::kDone : weir::cli::kBadCall;
   }

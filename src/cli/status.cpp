@@ -59,7 +59,8 @@ void add_status(CLI::App& app, Work& chosen) {
   CLI::App* command =
       app.add_subcommand("status", "Shows sources, shards, checkpoints and IteratorAge of a running bridge.");
   command->add_option("--admin", options->admin, "The running bridge's admin address.")->capture_default_str();
-  command->add_option("--config", options->files, "Takes the admin address from the bridge's configuration instead.");
+  command->add_option("--config", options->files, "Takes the admin address from the bridge's configuration instead.")
+      ->allow_extra_args(false);
   command->add_flag("--json", options->json, "Prints JSON.");
   command->footer(
       "Example: weir status --json | jq '.sources[].iterator_age_seconds'\nExit status: 0, or 1 when no bridge "
@@ -75,13 +76,16 @@ void add_status(CLI::App& app, Work& chosen) {
       if (!answer) return complain(answer.error().during("asking the bridge at " + options->admin));
       if (answer->status != 200)
         return complain("the bridge at " + options->admin + " answered " + std::to_string(answer->status), kFailed);
+      const auto status = nlohmann::json::parse(answer->body, nullptr, false);
+      // Whoever has the port may say anything; a weir says this much.
+      if (!status.is_object() || !status.contains("concurrency") || !status.contains("sources")) {
+        return complain("what answers at " + options->admin + " is no weir", kFailed);
+      }
       if (options->json) {
         std::cout << answer->body;
-        return kDone;
+      } else {
+        print(status);
       }
-      const auto status = nlohmann::json::parse(answer->body, nullptr, false);
-      if (!status.is_object()) return complain("what answers at " + options->admin + " is no weir", kFailed);
-      print(status);
       return kDone;
     };
   });
