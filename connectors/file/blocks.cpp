@@ -58,34 +58,30 @@ Result<std::string> BlockReader::read(std::uint64_t from, std::uint64_t bytes) c
   return text;
 }
 
-Result<std::size_t> BlockReader::count_shards() {
-  if (config_.shards) return *config_.shards;
-  if (config_.format == Format::kLines) return std::size_t{1};
-  std::size_t shards = 1;
+Result<void> BlockReader::count_shards(ShardCount& count) {
+  count.done = config_.shards.has_value() || config_.format == Format::kLines;
+  if (config_.shards) count.shards = *config_.shards;
+  if (count.done) return {};
+  auto text = read(count.at, kBlockBytes);
+  if (!text) return std::move(text.error());
+  count.done = text->empty();
+  count.at += text->size();
+  count.rest += *text;
   const LineParser parser(config_, kMaxShards);
-  const auto length = size();
-  if (!length) return std::move(length.error());
-  std::string rest;
-  std::uint64_t at = 0;
-  while (at < *length) {
-    auto text = read(at, kBlockBytes);
-    if (!text) return std::move(text.error());
-    if (text->empty()) break;
-    at += text->size();
-    rest += *text;
-    std::size_t begin = 0;
-    for (std::size_t end = rest.find('\n'); end != std::string::npos; end = rest.find('\n', begin)) {
-      const std::string_view line = std::string_view(rest).substr(begin, end - begin);
-      begin = end + 1;
-      // Damage is reported when the line is read, with all that stands before it delivered.
-      if (line.find("\"shardId\"") == std::string_view::npos) continue;
-      std::deque<std::string> arena;
-      auto parsed = parser.parse(line, 0, 1, arena);
-      if (parsed && *parsed) shards = std::max(shards, (*parsed)->shard + 1);
-    }
-    rest.erase(0, begin);
+  std::size_t begin = 0;
+  for (std::size_t end = count.rest.find('\n'); end != std::string::npos; end = count.rest.find('\n', begin)) {
+    const std::string_view line = std::string_view(count.rest).substr(begin, end - begin);
+    begin = end + 1;
+    // Damage is reported when the line is read, with all that stands before it delivered.
+    if (line.find("\"shardId\"") == std::string_view::npos) continue;
+    std::deque<std::string> arena;
+    auto parsed = parser.parse(line, 0, 1, arena);
+    if (parsed && *parsed) count.shards = std::max(count.shards, (*parsed)->shard + 1);
   }
-  return shards;
+  count.rest.erase(0, begin);
+  // A line that is longer than any may be is reported when it is read, too.
+  if (count.rest.size() > kMaxLineBytes) count.rest.clear();
+  return {};
 }
 
 /// Where the first line that begins in the stretch begins: behind the newline before it.

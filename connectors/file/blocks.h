@@ -38,8 +38,15 @@ class BlockReader {
   BlockReader(const BlockReader&) = delete;
   BlockReader& operator=(const BlockReader&) = delete;
 
-  /// How many shards the records are spread over: as configured, or as a recording names.
-  Result<std::size_t> count_shards();
+  /// How far the shards of a file have been counted.
+  struct ShardCount {
+    std::size_t shards = 1;  ///< as configured, or as a recording names; right when it is done
+    bool done = false;
+    std::uint64_t at = 0;
+    std::string rest;  ///< a line that goes on behind `at`
+  };
+  /// Counts on over one more stretch of the file.
+  Result<void> count_shards(ShardCount& count);
   void use_shards(std::size_t shards) { shards_ = shards; }
 
   /// The stretch with that index, with what the file has of it by now. The returned block may grow at a later call.

@@ -47,15 +47,18 @@ net::awaitable<Result<void>> FileSource::run(ShardListener& listener) {
   auto reader = BlockReader::open(*config_);
   if (!reader) co_return std::move(reader.error());
   reader_ = std::move(*reader);
-  const auto shards = reader_->count_shards();
-  if (!shards) co_return std::move(shards.error());
-  reader_->use_shards(*shards);
+  BlockReader::ShardCount count;
+  while (!count.done) {
+    if (auto counted = reader_->count_shards(count); !counted) co_return std::move(counted.error());
+    co_await net::post(net::use_awaitable);  // the others have their turn between two stretches
+  }
+  reader_->use_shards(count.shards);
   if (config_->starting_position == StartingPosition::kLatest) {
     const auto size = reader_->size();
     if (!size) co_return std::move(size.error());
     begin_ = *size;
   }
-  for (std::size_t i = 0; i < *shards; ++i) {
+  for (std::size_t i = 0; i < count.shards; ++i) {
     Lane opened;
     opened.number = i;
     opened.stream = stream_of(context_.name, i);
@@ -90,7 +93,7 @@ net::awaitable<Result<void>> FileSource::watch() {
   while (!failure_ && open_lanes_ > 0) {
     // What was written between two waits is seen by the next one: the notices queue up.
     for (auto& [name, each] : lanes_) {
-      if (each.ended) continue;
+      if (!each.waiting) continue;
       const auto block = reader_->block(each.block);
       if (!block) co_return std::move(block.error());
       const auto& mine = (*block)->by_shard[each.number];
@@ -104,7 +107,7 @@ net::awaitable<Result<void>> FileSource::watch() {
   co_return Result<void>();
 }
 
-void FileSource::start(const ShardId& shard, std::optional<Position> after) {
+std::optional<Position> FileSource::start(const ShardId& shard, std::optional<Position> after) {
   Lane& mine = lane(shard);
   mine.after = after ? after->number().value_or(0) : begin_;
   mine.block = mine.after / BlockReader::kBlockBytes;
@@ -113,6 +116,8 @@ void FileSource::start(const ShardId& shard, std::optional<Position> after) {
                                            shard.name + " is " + std::to_string(mine.after) +
                                            "; is it another file? Reset its checkpoints to read it anew"));
   }
+  const bool moves = config_->starting_position == StartingPosition::kLatest;
+  return !after && moves ? std::optional<Position>(mine.after) : std::nullopt;
 }
 
 void FileSource::fail(Error error) {
@@ -160,7 +165,9 @@ net::awaitable<RecordBatch> FileSource::fetch(ShardId shard, FetchLimits limits)
     boost::system::error_code woken;
     mine.changed->expires_at(wait ? net::steady_timer::clock_type::now() + *wait
                                   : net::steady_timer::time_point::max());
+    mine.waiting = !wait;
     co_await mine.changed->async_wait(net::redirect_error(net::use_awaitable, woken));
+    mine.waiting = false;
   }
   co_return batch;
 }

@@ -23,7 +23,7 @@ class FileSource final : public PollSource {
   FileSource(std::shared_ptr<const FileConfig> config, SourceContext context);
 
   net::awaitable<Result<void>> run(ShardListener& listener) override;
-  void start(const ShardId& shard, std::optional<Position> after) override;
+  std::optional<Position> start(const ShardId& shard, std::optional<Position> after) override;
   net::awaitable<RecordBatch> fetch(ShardId shard, FetchLimits limits) override;
   void release(const ShardId& shard) override;
   std::size_t envelope_bytes(const ShardId& shard) const override;
@@ -38,6 +38,7 @@ class FileSource final : public PollSource {
     std::uint64_t after = 0;  ///< the position of the last record handed out
     std::uint64_t block = 0;
     std::unique_ptr<net::steady_timer> changed;  ///< wakes a waiting fetch
+    bool waiting = false;                        ///< for the file to grow
     bool ended = false;
   };
 

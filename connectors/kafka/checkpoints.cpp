@@ -47,37 +47,24 @@ Result<PartitionList> partitions(const Client& client, const KafkaConfig& config
   return list;
 }
 
-Result<void> forget(const Client& client, const KafkaConfig& config, const rd_kafka_topic_partition_list_t& list) {
-  struct DestroyQueue {
-    void operator()(rd_kafka_queue_t* queue) const { rd_kafka_queue_destroy(queue); }
-  };
-  struct DestroyRequest {
-    void operator()(rd_kafka_DeleteConsumerGroupOffsets_t* request) const {
-      rd_kafka_DeleteConsumerGroupOffsets_destroy(request);
-    }
-  };
-  struct DestroyEvent {
-    void operator()(rd_kafka_event_t* event) const { rd_kafka_event_destroy(event); }
-  };
-  const std::unique_ptr<rd_kafka_queue_t, DestroyQueue> answers(rd_kafka_queue_new(client.get()));
-  const std::unique_ptr<rd_kafka_DeleteConsumerGroupOffsets_t, DestroyRequest> request(
-      rd_kafka_DeleteConsumerGroupOffsets_new(config.group().c_str(), &list));
-  rd_kafka_DeleteConsumerGroupOffsets_t* requests[] = {request.get()};
-  rd_kafka_DeleteConsumerGroupOffsets(client.get(), requests, 1, nullptr, answers.get());
-  const std::unique_ptr<rd_kafka_event_t, DestroyEvent> answer(rd_kafka_queue_poll(answers.get(), kPatienceMs));
-  if (!answer) return error_of(RD_KAFKA_RESP_ERR__TIMED_OUT);
-  if (const auto problem = rd_kafka_event_error(answer.get())) return error_of(problem);
-  std::size_t groups = 0;
-  const auto* result = rd_kafka_event_DeleteConsumerGroupOffsets_result(answer.get());
-  const rd_kafka_group_result_t** group = rd_kafka_DeleteConsumerGroupOffsets_result_groups(result, &groups);
-  for (std::size_t i = 0; i < groups; ++i) {
-    if (const rd_kafka_error_t* problem = rd_kafka_group_result_error(group[i]))
-      return error_of(rd_kafka_error_code(problem));
-    const auto* deleted = rd_kafka_group_result_partitions(group[i]);
-    for (int j = 0; deleted != nullptr && j < deleted->cnt; ++j)
-      if (deleted->elems[j].err) return error_of(deleted->elems[j].err);
+/// The offset at which the source begins to read a partition that the group knows nothing of.
+Result<std::int64_t> first_to_read(const Client& client, const KafkaConfig& config, std::int32_t partition) {
+  if (config.starting_timestamp) {
+    const PartitionList list(rd_kafka_topic_partition_list_new(1));
+    rd_kafka_topic_partition_t* asked = rd_kafka_topic_partition_list_add(list.get(), config.topic.c_str(), partition);
+    asked->offset = epoch_milliseconds(*config.starting_timestamp);
+    if (const auto problem = rd_kafka_offsets_for_times(client.get(), list.get(), kPatienceMs))
+      return error_of(problem);
+    if (asked->err) return error_of(asked->err);
+    if (asked->offset >= 0) return asked->offset;
+    // Nothing is as young as that: the end.
   }
-  return {};
+  std::int64_t low = 0;
+  std::int64_t high = 0;
+  if (const auto problem =
+          rd_kafka_query_watermark_offsets(client.get(), config.topic.c_str(), partition, &low, &high, kPatienceMs))
+    return error_of(problem);
+  return config.starting_position == StartingPosition::kTrimHorizon ? low : high;
 }
 
 }  // namespace
@@ -124,14 +111,17 @@ Result<void> move_checkpoint(const SourceConfig& settings, std::string_view shar
                  "topic " + config.topic + " has no partition " + std::to_string(*partition))
         .during(doing);
 
+  // Forgetting is going back to the start, not a deleted offset: brokers before 2.4, and others that speak Kafka's
+  // protocol, cannot delete one, and librdkafka 2.0.2 ends the process with a failed assertion when it asks such a one.
+  std::int64_t next = static_cast<std::int64_t>(number) + 1;
+  if (!upto) {
+    const auto start = first_to_read(**client, config, *partition);
+    if (!start) return Error(start.error()).during(doing);
+    next = *start;
+  }
   const PartitionList list(rd_kafka_topic_partition_list_new(1));
   rd_kafka_topic_partition_t* moved = rd_kafka_topic_partition_list_add(list.get(), config.topic.c_str(), *partition);
-  if (!upto) {
-    auto forgotten = forget(**client, config, *list);
-    if (!forgotten) return std::move(forgotten.error()).during(doing);
-    return {};
-  }
-  moved->offset = static_cast<std::int64_t>(number) + 1;
+  moved->offset = next;
   if (const auto problem = rd_kafka_commit((*client)->get(), list.get(), 0)) return error_of(problem).during(doing);
   if (moved->err) return error_of(moved->err).during(doing);
   return {};

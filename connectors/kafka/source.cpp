@@ -235,7 +235,7 @@ class KafkaSource final : public PollSource {
   }
 
   net::awaitable<Result<void>> run(ShardListener& listener) override;
-  void start(const ShardId& shard, std::optional<Position> after) override;
+  std::optional<Position> start(const ShardId& shard, std::optional<Position> after) override;
   net::awaitable<RecordBatch> fetch(ShardId shard, FetchLimits limits) override;
   bool keeps_checkpoints() const override { return true; }
   net::awaitable<Result<void>> commit(ShardId shard, Position upto) override;
@@ -336,7 +336,8 @@ class KafkaSource final : public PollSource {
   std::optional<Instant> drained_by_;  ///< when revoked partitions are given up on
   std::unique_ptr<StartFinder> starts_;
   std::optional<Error> failure_;
-  bool ended_ = false;  ///< nothing is served any more
+  bool ended_ = false;         ///< nothing is served any more
+  std::exception_ptr thrown_;  ///< out of a handler, for run() to throw
   bool reachable_ = true;
   bool probing_ = false;
 
@@ -384,7 +385,7 @@ net::awaitable<Result<void>> KafkaSource::run(ShardListener& listener) {
     serve_events();
     advance_rebalances();
   }
-  while (!failure_) {
+  while (!failure_ && !thrown_) {
     pause_.expires_after(drained_by_ ? kDrainCheck : kSignOfLife);
     boost::system::error_code ignored;
     co_await pause_.async_wait(net::redirect_error(net::use_awaitable, ignored));
@@ -398,15 +399,22 @@ net::awaitable<Result<void>> KafkaSource::run(ShardListener& listener) {
   end_commits(end);
   co_await close();
   co_await net::this_coro::throw_if_cancelled(true);
+  if (thrown_) std::rethrow_exception(thrown_);
   co_return end;
 }
 
 void KafkaSource::await_wakeups() {
   wakeups_.async_wait(net::posix::stream_descriptor::wait_read,
                       [this, alive = std::weak_ptr<const bool>(alive_)](const boost::system::error_code& problem) {
-                        if (problem || alive.expired() || ended_) return;
-                        serve_wakeups();
-                        await_wakeups();
+                        if (problem || alive.expired() || ended_ || thrown_) return;
+                        try {
+                          serve_wakeups();
+                          await_wakeups();
+                        } catch (const std::exception&) {
+                          // A handler's exception would end the io_context, and with it every other source.
+                          thrown_ = std::current_exception();
+                          pause_.cancel();
+                        }
                       });
 }
 
@@ -590,7 +598,7 @@ void KafkaSource::advance_rebalances() {
 bool KafkaSource::advance(Rebalance& rebalance) {
   if (rebalance.assign) {
     // A partition that was lost may come back before its last batch has ended.
-    if (any_open(*rebalance.partitions)) return cooperative() && rebalance.partitions->cnt == 0;
+    if (any_open(*rebalance.partitions)) return false;
     if (config_->starting_position != StartingPosition::kTrimHorizon && !rebalance.located &&
         rebalance.partitions->cnt > 0) {
       if (!starts_) {
@@ -683,9 +691,10 @@ void KafkaSource::lose_overdue() {
   advance_rebalances();
 }
 
-void KafkaSource::start(const ShardId&, std::optional<Position> after) {
+std::optional<Position> KafkaSource::start(const ShardId&, std::optional<Position> after) {
   // The group's committed offset, or the starting position, was found when the partition was assigned.
   WEIR_ASSERT(!after);
+  return std::nullopt;
 }
 
 net::awaitable<RecordBatch> KafkaSource::fetch(ShardId id, FetchLimits limits) {

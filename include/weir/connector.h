@@ -85,8 +85,10 @@ class PollSource {
   virtual net::awaitable<Result<void>> run(ShardListener& listener) = 0;
 
   /// Where reading of an opened shard begins: behind `after` when there is a stored checkpoint, else where the source's
-  /// own settings say. Called once per opened shard, before its first fetch().
-  virtual void start(const ShardId& shard, std::optional<Position> after) = 0;
+  /// own settings say. Called once per opened shard, before its first fetch(). Returns a position that is to be the
+  /// checkpoint from now on, where reading begins at a place that moves: with LATEST, else what comes before the first
+  /// batch is settled would be skipped by a restart.
+  virtual std::optional<Position> start(const ShardId& shard, std::optional<Position> after) = 0;
 
   /// Waits for records and gives what is there, at least one unless the shard ended, was revoked, or the call was
   /// cancelled. At most one fetch per shard is under way.

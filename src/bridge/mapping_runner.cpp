@@ -128,23 +128,32 @@ void MappingRunner::shard_revoked(const ShardId& id, bool lost) {
   }
 }
 
+/// Where the shard goes on, or where it begins; that is remembered at once when the source says so.
+net::awaitable<Result<void>> MappingRunner::begin(ShardId id) {
+  Shard& shard = *shards_.at(id.name);
+  if (!deps_.source.keeps_checkpoints()) {
+    auto loaded = co_await deps_.checkpoints.load(id);
+    if (!loaded) co_return std::move(loaded.error());
+    shard.began = std::move(*loaded);
+  }
+  if (stopping_ || shard.revoked) co_return Result<void>();
+  if (const auto begins = deps_.source.start(id, shard.began)) {
+    auto saved = co_await deps_.checkpoints.save(id, *begins);
+    if (!saved) co_return std::move(saved.error());
+    shard.began = begins;
+  }
+  co_return Result<void>();
+}
+
 net::awaitable<void> MappingRunner::run_shard(ShardId id) {
   Shard& shard = *shards_.at(id.name);
   try {
-    bool readable = true;
-    if (!deps_.source.keeps_checkpoints()) {
-      auto loaded = co_await deps_.checkpoints.load(id);
-      if (loaded) {
-        shard.began = std::move(*loaded);
-      } else {
-        // Reading from the beginning instead would repeat everything: the source waits for its store.
-        readable = false;
-        if (!read_result_) read_result_ = loaded.error();
-        reader_.cancel();
-      }
-    }
-    if (readable && !stopping_ && !shard.revoked) {
-      deps_.source.start(id, shard.began);
+    const Result<void> begun = co_await begin(id);
+    if (!begun) {
+      // Reading without its store would repeat or skip records: the source waits for it.
+      if (!read_result_) read_result_ = begun.error();
+      reader_.cancel();
+    } else if (!stopping_ && !shard.revoked) {
       shard.runner = std::make_unique<ShardRunner>(deps_, id, settings_for(id));
       co_await shard.runner->run();
     }

@@ -48,6 +48,7 @@ class MappingRunner final : public ShardListener {
  private:
   struct Shard;
   net::awaitable<void> read();
+  net::awaitable<Result<void>> begin(ShardId id);
   net::awaitable<void> run_shard(ShardId id);
   void close(const std::string& name);
   engine::ShardSettings settings_for(const ShardId& shard);

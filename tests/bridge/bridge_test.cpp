@@ -156,6 +156,19 @@ TEST_CASE("after a restart reading goes on behind the checkpoint") {
   CHECK(world.function->calls == std::vector<std::string>{"{\"a\":5,6}"});
 }
 
+TEST_CASE("where LATEST begins is remembered, so that a restart skips nothing") {
+  World world;
+  FakeStream& clicks = world.stream("clicks", {{"a", 4}});
+  clicks.latest = true;
+  world.start();
+  world.run_until([&] { return world.checkpoints() == "clicks/a@4"; });
+  world.stop();
+  clicks.shards["a"] = 6;
+  world.start();
+  world.run_until([&] { return world.source("clicks").counters.settled_events == 2; });
+  CHECK(world.function->calls == std::vector<std::string>{"{\"a\":5,6}"});
+}
+
 TEST_CASE("a stop waits for what is in flight, and remembers it") {
   World world;
   world.stream("clicks", {{"a", 2}});

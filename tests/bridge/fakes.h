@@ -18,6 +18,7 @@ struct FakeStream final : SourceConfig {
   bool ends = false;                  ///< whether the shards end with their records
   std::deque<Error> failures;         ///< each life of the source fails with the next one, after it opened its shards
   bool lies_about_sizes = false;      ///< breaks the promise of write_event(), with the last record of a shard
+  bool latest = false;                ///< begins behind its last record, without a checkpoint
   bool keeps_checkpoints = false;     ///< as a consumer group does; taken only while the source runs
   std::map<std::string, std::uint64_t> committed;
   int lives = 0;
@@ -68,8 +69,11 @@ class FakeSource final : public PollSource {
     co_return Result<void>();
   }
 
-  void start(const ShardId& shard, std::optional<Position> after) override {
+  std::optional<Position> start(const ShardId& shard, std::optional<Position> after) override {
     next_[shard.name] = (after ? *after->number() : stream_->committed[shard.name]) + 1;
+    if (after || !stream_->latest) return std::nullopt;
+    next_[shard.name] = static_cast<std::uint64_t>(stream_->shards.at(shard.name)) + 1;
+    return Position(next_[shard.name] - 1);
   }
 
   net::awaitable<RecordBatch> fetch(ShardId shard, FetchLimits limits) override {
