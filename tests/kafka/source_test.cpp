@@ -415,6 +415,16 @@ TEST_CASE("the group's offsets as checkpoints: listed, moved, forgotten") {
   REQUIRE(kafka::move_checkpoint(config, "clicks-0", Position(16)).has_value());
   CHECK(broker.committed("readers", "clicks", 0) == 17);
 
+  // Forgotten: read from the starting position, wherever that is now.
+  REQUIRE(kafka::move_checkpoint(config, "clicks-0", std::nullopt).has_value());
+  CHECK(broker.committed("readers", "clicks", 0) == 0);
+  CHECK_FALSE(kafka::list_checkpoints(config)->at(0).upto);
+  broker.produce_numbers("clicks", 1, 0, 6);
+  KafkaConfig latest = config;
+  latest.starting_position = kafka::StartingPosition::kLatest;
+  REQUIRE(kafka::move_checkpoint(latest, "clicks-1", std::nullopt).has_value());
+  CHECK(broker.committed("readers", "clicks", 1) == 7);
+
   CHECK(kafka::move_checkpoint(config, "clicks-2", Position(16)).error().code() == ErrorCode::kSourceNotFound);
   CHECK(kafka::move_checkpoint(config, "orders-0", Position(16)).error().code() == ErrorCode::kSourceNotFound);
 }
