@@ -1,5 +1,7 @@
 #include "bridge/shard_runner.h"
 
+#include <array>
+
 #include <boost/asio/error.hpp>
 #include <boost/system/system_error.hpp>
 
@@ -106,14 +108,7 @@ void ShardRunner::perform(engine::Action action) {
             deps_.source.write_event(shard_, order.records, letter.payload);
             letter.record = discard_record(order, function_arn(deps_.function), letter.at, deps_.source, shard_,
                                            letter.payload.size());
-            deps_.log.warn("records.discarded", {{"source", shard_.source},
-                                                 {"shard", shard_.name},
-                                                 {"function", deps_.function},
-                                                 {"condition", text(order.condition)},
-                                                 {"records", order.records.size()},
-                                                 {"first", order.records.front().position.text()},
-                                                 {"last", order.records.back().position.text()},
-                                                 {"request_id", order.request_id}});
+            note_discard(order);
             calls_.spawn(answer(keep(order.batch, std::move(letter)), Answer(inbox_, Discarded{order.batch, false})));
           },
           [this](const engine::Drained&) { drained_ = true; },
@@ -187,6 +182,7 @@ net::awaitable<ShardRunner::Message> ShardRunner::keep(engine::BatchId batch, st
 void ShardRunner::note(const Outcome& outcome) {
   const bool fine = std::holds_alternative<Succeeded>(outcome.what);
   if (std::holds_alternative<Cancelled>(outcome.what)) return;
+  if (fine) discarding_.reset();
   const std::string now = fine ? std::string() : std::string(kind(outcome));
   if (now == trouble_) {
     ++trouble_count_;
@@ -216,6 +212,23 @@ void ShardRunner::note(const Outcome& outcome) {
   }
   trouble_ = now;
   trouble_count_ = 1;
+}
+
+/// One line when records begin to be given up on, or for another reason; each of them is kept in the store anyway.
+void ShardRunner::note_discard(const engine::Discard& order) {
+  const LogLevel level = discarding_ == order.condition ? LogLevel::kDebug : LogLevel::kWarn;
+  discarding_ = order.condition;
+  const std::string first = order.records.front().position.text();
+  const std::string last = order.records.back().position.text();
+  const std::array<LogField, 8> fields{LogField("source", shard_.source),
+                                       LogField("shard", shard_.name),
+                                       LogField("function", deps_.function),
+                                       LogField("condition", text(order.condition)),
+                                       LogField("records", order.records.size()),
+                                       LogField("first", first),
+                                       LogField("last", last),
+                                       LogField("request_id", order.request_id)};
+  deps_.log.write(level, "records.discarded", fields);
 }
 
 void ShardRunner::note_store(const Result<void>& kept) {

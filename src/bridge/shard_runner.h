@@ -3,6 +3,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -96,6 +97,7 @@ class ShardRunner {
   net::awaitable<Message> checkpoint(Position upto);
   net::awaitable<Message> keep(engine::BatchId batch, store::DeadLetter letter);
   void note(const Outcome& outcome);
+  void note_discard(const engine::Discard& order);
   void note_store(const Result<void>& kept);
 
   ShardDeps& deps_;
@@ -111,6 +113,7 @@ class ShardRunner {
   bool drained_ = false;
   std::string trouble_;  ///< the kind of the last outcome, unless it was a success; logged when it changes
   int trouble_count_ = 0;
+  std::optional<engine::DiscardCondition> discarding_;  ///< why the last records were given up on, until a success
   bool store_trouble_ = false;
 };
 

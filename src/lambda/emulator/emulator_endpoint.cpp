@@ -268,6 +268,7 @@ struct EmulatorEndpoint::State {
   std::map<EnvironmentId, std::shared_ptr<Environment>> environments;  ///< shared with their coroutines
   std::map<CallId, Call*> calls;                                       ///< on the frames of invoke()
   CallId last_call = 0;
+  std::string init_trouble;  ///< the error type of the init that failed last, until one succeeds
   bool pumping = false;
   net::steady_timer ticker;
   std::optional<Instant> tick_at;  ///< what the ticker waits for
@@ -450,15 +451,21 @@ void EmulatorEndpoint::State::perform(const engine::InitFailed& action) {
   const auto environment = find(action.environment);
   drain_output(*environment);
   std::string status = "timeout";
+  std::string error_type = "Sandbox.Timedout";
   if (action.failure != InitFailure::kTimedOut) {
     const CallEnding how = action.failure == InitFailure::kReported ? CallEnding::kInitReported
                            : action.failure == InitFailure::kExited ? CallEnding::kInitExited
                                                                     : CallEnding::kCannotStart;
-    status = "error\tError Type: " + failure_of(*environment, "", how).error_type;
+    error_type = failure_of(*environment, "", how).error_type;
+    status = "error\tError Type: " + error_type;
   }
   environment->log.add_platform_line("INIT_REPORT Init Duration: " + milliseconds(action.took) + "\tPhase: " +
                                      (action.phase == InitPhase::kInit ? "init" : "invoke") + "\tStatus: " + status);
-  log.warn("function.init_failed", {{"function", settings.name}, {"status", status}});
+  // The same failure again is no news: the source's retries may go on for days.
+  if (error_type == init_trouble) return;
+  init_trouble = error_type;
+  log.warn("function.init_failed",
+           {{"function", settings.name}, {"error_type", error_type}, {"reason", environment->cannot_start_why}});
 }
 
 void EmulatorEndpoint::State::perform(const engine::Kill& action) {
@@ -603,7 +610,6 @@ ProcessPlan EmulatorEndpoint::State::plan_for(const Environment& environment, st
 void EmulatorEndpoint::State::cannot_start(Environment& environment, std::string type, std::string why) {
   environment.cannot_start_type = std::move(type);
   environment.cannot_start_why = std::move(why);
-  log.error("function.start_failed", {{"function", settings.name}, {"reason", environment.cannot_start_why}});
   pool.on_exited(clock.now(), environment.id, true);
   pump();
 }
@@ -770,6 +776,10 @@ net::awaitable<Response> EmulatorEndpoint::State::next_invocation(std::shared_pt
   } forget{*environment, &waiter};
   write_report(*environment);
   environment->log.end_line();
+  if (!init_trouble.empty()) {
+    init_trouble.clear();
+    log.info("function.init_recovered", {{"function", settings.name}});
+  }
   pool.on_ready(clock.now(), environment->id);
   pump();
   while (!waiter.response) {
