@@ -187,6 +187,13 @@ TEST_CASE("a state folder that another weir holds") {
   CHECK(second.ending == 1);
   CHECK_THAT(second.err, Contains("weir: store.locked: ") && Contains(folder / "state"));
   CHECK(first.source("numbers").at("state") == "running");
+
+  const Finished table = first.command({"status", "--config", config});
+  CHECK(table.ending == 0);
+  CHECK_THAT(table.out, Contains("source numbers (file -> recorder): running, 5 records settled"));
+  const Finished machine = first.command({"status", "--json", "--admin", first.admin()});
+  CHECK(machine.ending == 0);
+  CHECK(json::parse(machine.out).at("ready") == true);
   CHECK(first.process().terminate() == 0);
   CHECK(seen(folder / "seen").size() == 5);
 }
