@@ -71,7 +71,21 @@ void run_on(int core) {
   if (::sched_setaffinity(0, sizeof set, &set) != 0) throw std::runtime_error("no core " + std::to_string(core));
 }
 
-/// The bare server, in a process of its own that ends with this one.
+net::awaitable<http::Response> bare_answer(http::Request) {
+  co_return http::Response(200, "application/json", "{}");
+}
+
+/// Serves until it is killed, and says where on its standard output.
+void serve_bare() {
+  net::io_context context{1};
+  auto server = http::Server::listen(context.get_executor(), "127.0.0.1:0", bare_answer, {});
+  if (!server) throw std::runtime_error(server.error().describe());
+  const std::string address = (*server)->address();
+  if (::write(STDOUT_FILENO, address.data(), address.size()) > 0) context.run();
+}
+
+/// The bare server, in a process of its own that ends with this one. It is a program of its own, as a function is: the
+/// scheduler puts what was only forked to other places.
 class BareServer {
  public:
   BareServer() {
@@ -81,8 +95,9 @@ class BareServer {
     if (child_ < 0) throw std::runtime_error("no process");
     if (child_ == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      serve(answer[1]);
-      std::_Exit(0);
+      ::dup2(answer[1], STDOUT_FILENO);
+      ::execl("/proc/self/exe", "weir-bench-invocation", "serve", nullptr);
+      std::_Exit(1);
     }
     ::close(answer[1]);
     std::array<char, 64> text{};
@@ -100,17 +115,6 @@ class BareServer {
   const std::string& address() const { return address_; }
 
  private:
-  static net::awaitable<http::Response> answer(http::Request) {
-    co_return http::Response(200, "application/json", "{}");
-  }
-  static void serve(int answer_to) {
-    net::io_context context{1};
-    auto server = http::Server::listen(context.get_executor(), "127.0.0.1:0", answer, {});
-    if (!server) return;
-    const std::string address = (*server)->address();
-    if (::write(answer_to, address.data(), address.size()) > 0) context.run();
-  }
-
   pid_t child_ = -1;
   std::string address_;
 };
@@ -211,11 +215,16 @@ void measure(const std::string& function, const std::string& place, int blocks) 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 3) {
+  const bool serve = argc == 2 && std::string(argv[1]) == "serve";
+  if (argc < 3 && !serve) {
     std::fprintf(stderr, "weir-bench-invocation FUNCTION free|one|two [BLOCKS]\n");
     return 2;
   }
   try {
+    if (serve) {
+      serve_bare();
+      return 0;
+    }
     measure(std::filesystem::absolute(argv[1]).string(), argv[2], argc > 3 ? std::max(1, std::atoi(argv[3])) : 100);
   } catch (const std::exception& problem) {
     std::fprintf(stderr, "weir-bench-invocation: %s\n", problem.what());
