@@ -88,8 +88,16 @@ void limit_file_size(pid_t process, rlim_t bytes) {
 /// A tmpfs of two megabytes in mounts of our own; false where none may be made.
 bool mount_small(const std::string& folder) {
   // Without root's rights a user namespace of our own is what permits it, where that is permitted.
-  const int namespaces = ::geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER;
-  return ::unshare(namespaces) == 0 && ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+  const bool root = ::geteuid() == 0;
+  const std::string user = std::to_string(::geteuid());
+  const std::string group = std::to_string(::getegid());
+  if (::unshare(root ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) != 0) return false;
+  if (!root) {
+    std::ofstream("/proc/self/setgroups") << "deny";
+    std::ofstream("/proc/self/uid_map") << user << " " << user << " 1";
+    std::ofstream("/proc/self/gid_map") << group << " " << group << " 1";
+  }
+  return ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
          ::mount("weir-test", folder.c_str(), "tmpfs", 0, "size=2m") == 0;
 }
 
