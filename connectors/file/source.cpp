@@ -92,13 +92,17 @@ net::awaitable<Result<void>> FileSource::watch() {
   std::array<char, 4096> buffer{};
   while (!failure_ && open_lanes_ > 0) {
     // What was written between two waits is seen by the next one: the notices queue up.
+    std::shared_ptr<const Block> looked_at;  // lanes that wait are at the end of the file, so mostly in one block
     for (auto& [name, each] : lanes_) {
       if (!each.waiting) continue;
-      const auto block = reader_->block(each.block);
-      if (!block) co_return std::move(block.error());
-      const auto& mine = (*block)->by_shard[each.number];
+      if (!looked_at || looked_at->index != each.block) {
+        const auto block = reader_->block(each.block);
+        if (!block) co_return std::move(block.error());
+        looked_at = *block;
+      }
+      const auto& mine = looked_at->by_shard[each.number];
       const bool more = !mine.empty() && mine.back().record.position > Position(each.after);
-      if (more || (*block)->complete || (*block)->damage) each.changed->cancel();
+      if (more || looked_at->complete || looked_at->damage) each.changed->cancel();
     }
     boost::system::error_code error;
     co_await notices_->async_read_some(net::buffer(buffer), net::redirect_error(net::use_awaitable, error));
