@@ -65,6 +65,9 @@ int list(const Options& options) {
     auto answer = ask_bridge(*config, "GET", "");
     if (!answer) return complain(answer.error());
     json = std::move(*answer);
+    if (!nlohmann::json::parse(json, nullptr, false).is_array()) {
+      return complain("what answers at " + config->admin + " is no weir", kFailed);
+    }
     while (json.ends_with('\n')) json.pop_back();
   }
   if (options.json) {

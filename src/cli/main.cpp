@@ -11,6 +11,8 @@
 int main(int argc, char** argv) {
   // Who reads our output may go away; that is a failed write, not the end of a daemon.
   std::signal(SIGPIPE, SIG_IGN);
+  // A file that may not grow further is a refusal of the store (`ulimit -f`), not the end of a daemon either.
+  std::signal(SIGXFSZ, SIG_IGN);
   CLI::App app("weir takes events from sources, turns them into AWS Lambda invocations and delivers them.", "weir");
   app.require_subcommand(1);
   app.set_version_flag("--version", "weir " WEIR_VERSION);
