@@ -30,6 +30,7 @@
 #include "functions/runtime/runtime_client.h"
 #include "http/server.h"
 #include "lambda/emulator/emulator_endpoint.h"
+#include "support/temporary_folder.h"
 
 using namespace weir;
 
@@ -188,12 +189,11 @@ void measure(const std::string& function, const std::string& place, int blocks) 
   if (placement != Placement::kFree) run_on(0);  // the server and the function
   const BareServer server;                       // before anything here has threads
   functions::RuntimeClient client(server.address());
-  std::string folder = (std::filesystem::temp_directory_path() / "weir-bench-XXXXXX").string();
-  if (::mkdtemp(folder.data()) == nullptr) throw std::runtime_error("no temporary folder can be made");
+  const test::TemporaryFolder folder;
   std::vector<double> bare;
   std::vector<double> warm;
   {
-    Warm weir(function, folder);
+    Warm weir(function, folder.path());
     std::vector<double> first;  // the cold start, and what is slower at the beginning
     weir.block(kBlock, first);
     if (placement == Placement::kTwoCores) run_on(1);  // the client and weir
@@ -203,7 +203,6 @@ void measure(const std::string& function, const std::string& place, int blocks) 
       weir.block(kBlock, warm);
     }
   }
-  std::filesystem::remove_all(folder);
   std::printf(
       "{\"bench\":\"warm_invocation\",\"placement\":\"%s\",\"event_bytes\":%zu,\"calls\":%zu,\"bare_us\":%.1f,\"weir_"
       "us\":%.1f,"

@@ -7,6 +7,7 @@
 #include "weir/base/random.h"
 
 #include "fake_connectors.h"
+#include "support/temporary_folder.h"
 
 namespace weir::config {
 namespace {
@@ -27,7 +28,7 @@ const ClockConfig& clock_of(const ConfigReport& report) {
 }
 
 TEST_CASE("what is not said has its default") {
-  const ConfigFolder folder;
+  const test::TemporaryFolder folder;
   const std::vector<std::string> files{folder.write("weir.yaml", kFunction)};
   const ConfigReport report = read_config(files, fake_connectors(), environment({}));
   REQUIRE(lines(report).empty());
@@ -50,7 +51,7 @@ TEST_CASE("what is not said has its default") {
 }
 
 TEST_CASE("everything that can be said is read") {
-  const ConfigFolder folder;
+  const test::TemporaryFolder folder;
   std::filesystem::create_directory(folder.path() + "/code");
   const std::vector<std::string> files{folder.write("weir.yaml", R"(
 state: ./data/
@@ -321,7 +322,7 @@ TEST_CASE("yaml-cpp's traps") {
 }
 
 TEST_CASE("a file that cannot be read is one mistake without a line") {
-  const ConfigFolder folder;
+  const test::TemporaryFolder folder;
   SECTION("it is not there") {
     const std::vector<std::string> files{folder.path() + "/weir.yaml"};
     CHECK(lines(read_config(files, fake_connectors(), environment({}))) == "weir.yaml: there is no such file\n");
@@ -339,7 +340,7 @@ TEST_CASE("a file that cannot be read is one mistake without a line") {
 }
 
 TEST_CASE("several files") {
-  const ConfigFolder folder;
+  const test::TemporaryFolder folder;
   const auto read_files = [](std::vector<std::string> files) {
     return read_config(files, fake_connectors(), environment({}));
   };

@@ -8,6 +8,8 @@
 #include <catch2/catch.hpp>
 #include <stdlib.h>
 
+#include "support/temporary_folder.h"
+
 namespace weir::config {
 namespace {
 
@@ -64,23 +66,6 @@ EnvironmentLookup environment(std::map<std::string, std::string> variables) {
   };
 }
 
-ConfigFolder::ConfigFolder() {
-  std::string pattern = (fs::temp_directory_path() / "weir-config-XXXXXX").string();
-  REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-  folder_ = pattern;
-}
-
-ConfigFolder::~ConfigFolder() {
-  std::error_code ignored;  // a folder that stays behind is no failure of what was tested
-  fs::remove_all(folder_, ignored);
-}
-
-std::string ConfigFolder::write(std::string_view name, std::string_view text) const {
-  const fs::path path = folder_ / name;
-  std::ofstream(path, std::ios::binary) << text;
-  return path.string();
-}
-
 std::string lines(const ConfigReport& report) {
   std::string out;
   for (Mistake mistake : report.mistakes) {
@@ -91,7 +76,7 @@ std::string lines(const ConfigReport& report) {
 }
 
 ConfigReport read(const std::string& text, std::map<std::string, std::string> variables) {
-  const ConfigFolder folder;
+  const test::TemporaryFolder folder;
   const std::vector<std::string> files{folder.write("weir.yaml", text)};
   return read_config(files, fake_connectors(), environment(std::move(variables)));
 }

@@ -34,22 +34,6 @@ std::span<const ConnectorEntry> fake_connectors();
 /// What the variables of a test are.
 EnvironmentLookup environment(std::map<std::string, std::string> variables);
 
-/// The files of one test, in a folder of its own that is removed with it.
-class ConfigFolder {
- public:
-  ConfigFolder();
-  ~ConfigFolder();
-  ConfigFolder(const ConfigFolder&) = delete;
-  ConfigFolder& operator=(const ConfigFolder&) = delete;
-
-  /// Writes a file and returns its path.
-  std::string write(std::string_view name, std::string_view text) const;
-  std::string path() const { return folder_.string(); }
-
- private:
-  std::filesystem::path folder_;
-};
-
 /// The mistakes as `weir validate` prints them, without the folders of the files, each with a line end.
 std::string lines(const ConfigReport& report);
 

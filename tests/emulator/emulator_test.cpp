@@ -385,8 +385,8 @@ TEST_CASE("each environment has a /tmp of its own") {
     return;
   }
   test::TemporaryFolder outside;
-  std::ofstream(outside.path() / "code") << "print(1)";
-  World world([&](EmulatorSettings& settings) { settings.directory = outside.path().string(); });
+  std::ofstream(outside / "code") << "print(1)";
+  World world([&](EmulatorSettings& settings) { settings.directory = outside.path(); });
   const std::string name = "/tmp/weir-test-" + std::to_string(::getpid());
   CHECK(text_of(world.invoke(json{{"do", "write"}, {"path", name}, {"text", "secret"}}.dump())) == "\"secret\"");
   CHECK_FALSE(std::filesystem::exists(name));
@@ -404,9 +404,8 @@ TEST_CASE("each environment has a /tmp of its own") {
     CHECK(world.counts().cold_starts == 2);
   }
   SECTION("the function's directory stays reachable, though it lies under /tmp") {
-    CHECK(text_of(world.invoke(R"({"do":"cwd"})")) == json(outside.path().string()).dump());
-    CHECK(text_of(world.invoke(json{{"do", "read"}, {"path", (outside.path() / "code").string()}}.dump())) ==
-          "\"print(1)\"");
+    CHECK(text_of(world.invoke(R"({"do":"cwd"})")) == json(outside.path()).dump());
+    CHECK(text_of(world.invoke(json{{"do", "read"}, {"path", outside / "code"}}.dump())) == "\"print(1)\"");
   }
 }
 
@@ -463,16 +462,16 @@ TEST_CASE("200 cold starts leave no process and no descriptor behind") {
 
 TEST_CASE("what a killed bridge left behind is removed at the next start") {
   test::TemporaryFolder folder;
-  const auto left = folder.path() / "misbehave.Kilied" / "tmp-1";
+  const auto left = std::filesystem::path(folder.path()) / "misbehave.Kilied" / "tmp-1";
   std::filesystem::create_directories(left);
   std::ofstream(left / "file") << "x";
-  const auto other = folder.path() / "another.Kilied";
+  const auto other = std::filesystem::path(folder.path()) / "another.Kilied";
   std::filesystem::create_directories(other);
-  World world([&](EmulatorSettings& settings) { settings.folder = folder.path().string(); });
+  World world([&](EmulatorSettings& settings) { settings.folder = folder.path(); });
   CHECK_FALSE(std::filesystem::exists(left));
   CHECK(std::filesystem::exists(other));
   SECTION("but not what one in use has") {
-    World second([&](EmulatorSettings& settings) { settings.folder = folder.path().string(); });
+    World second([&](EmulatorSettings& settings) { settings.folder = folder.path(); });
     CHECK(text_of(world.invoke("{}")) == "{}");
     CHECK(text_of(second.invoke("{}")) == "{}");
   }

@@ -22,28 +22,9 @@
 
 #include "lambda/emulator/emulator_endpoint.h"
 #include "runtime/task_scope.h"
+#include "support/temporary_folder.h"
 
 namespace weir::test {
-
-/// A folder of the test's own, removed at its end.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "weir-emulator-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
-    path_ = pattern;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 inline std::string file_text(const std::filesystem::path& path) {
   std::ifstream file(path);
@@ -59,8 +40,8 @@ class World {
     settings_.directory = "/";
     settings_.timeout = std::chrono::seconds(30);
     settings_.memory_size = 1024;
-    settings_.folder = (folder_.path() / "environments").string();
-    settings_.log_file = (folder_.path() / "log").string();
+    settings_.folder = folder_ / "environments";
+    settings_.log_file = folder_ / "log";
     settings_.environment["INIT_COUNTER"] = "/dev/null";
     change(settings_);
     auto made = emulator::EmulatorEndpoint::make(io_.get_executor(), settings_, null_log(), clock_);
@@ -130,7 +111,7 @@ class World {
   void wait_for_log(const std::string& text) {
     run_until([&] { return log().find(text) != std::string::npos; });
   }
-  const std::filesystem::path& folder() const { return folder_.path(); }
+  std::filesystem::path folder() const { return folder_.path(); }
   net::io_context& io() { return io_; }
 
  private:

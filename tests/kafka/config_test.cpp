@@ -10,6 +10,7 @@
 
 #include "config/config.h"
 #include "connectors/kafka/connector.h"
+#include "support/temporary_folder.h"
 
 using namespace weir;
 using kafka::KafkaConfig;
@@ -20,23 +21,6 @@ namespace {
 constexpr std::array kTable{ConnectorEntry{"kafka", Delivery::kPoll, "A Kafka topic.", &kafka::read_config,
                                            &kafka::make_source, &kafka::sample_event, &kafka::list_checkpoints,
                                            &kafka::move_checkpoint}};
-
-/// A folder of the test's own, gone afterwards.
-class Folder {
- public:
-  Folder() {
-    std::string path = (std::filesystem::temp_directory_path() / "weir-kafka-XXXXXX").string();
-    REQUIRE(::mkdtemp(path.data()) != nullptr);
-    path_ = std::filesystem::canonical(path).string();
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 /// Reads a configuration whose one source has these settings, as the inside of a YAML flow mapping.
 struct Reading {
@@ -62,7 +46,7 @@ struct Reading {
     return lines;
   }
 
-  Folder folder;
+  test::TemporaryFolder folder;
   config::ConfigReport report;
 };
 
