@@ -13,7 +13,7 @@
 
 namespace weir::cli {
 
-// Exit statuses, as docs/commands.md and every --help say.
+// Exit statuses, as README.md and every --help say.
 inline constexpr int kDone = 0;
 inline constexpr int kFailed = 1;  ///< the command could not do its work; `invoke`: the function answered with an error
 inline constexpr int kBadCall = 2;       ///< wrong arguments, or a configuration with mistakes
