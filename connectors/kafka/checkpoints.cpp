@@ -19,6 +19,22 @@ Error error_of(rd_kafka_resp_err_t problem) {
   return Error(code_of(problem), rd_kafka_err2str(problem));
 }
 
+/// Why the first question to the cluster had no answer. librdkafka calls that a lost connection or a timeout; that the
+/// cluster refuses us stands only among its events.
+Error why_no_answer(const Client& client, rd_kafka_resp_err_t problem) {
+  struct Destroy {
+    void operator()(rd_kafka_queue_t* queue) const { rd_kafka_queue_destroy(queue); }
+    void operator()(rd_kafka_event_t* event) const { rd_kafka_event_destroy(event); }
+  };
+  const std::unique_ptr<rd_kafka_queue_t, Destroy> events(rd_kafka_queue_get_consumer(client.get()));
+  while (const std::unique_ptr<rd_kafka_event_t, Destroy> event{rd_kafka_queue_poll(events.get(), 0)}) {
+    if (rd_kafka_event_type(event.get()) != RD_KAFKA_EVENT_ERROR) continue;
+    Error error = connection_error(rd_kafka_event_error(event.get()), rd_kafka_event_error_string(event.get()));
+    if (error.code() == ErrorCode::kSourceRefused) return error;
+  }
+  return error_of(problem);
+}
+
 /// All partitions of the topic, or those of the settings.
 Result<PartitionList> partitions(const Client& client, const KafkaConfig& config) {
   PartitionList list(rd_kafka_topic_partition_list_new(8));
@@ -33,7 +49,7 @@ Result<PartitionList> partitions(const Client& client, const KafkaConfig& config
       rd_kafka_topic_new(client.get(), config.topic.c_str(), nullptr));
   const rd_kafka_metadata_t* metadata = nullptr;
   if (const auto problem = rd_kafka_metadata(client.get(), 0, topic.get(), &metadata, kPatienceMs))
-    return error_of(problem).during("asking for the partitions of " + config.topic);
+    return why_no_answer(client, problem).during("asking for the partitions of " + config.topic);
   std::optional<Error> refused;
   for (int i = 0; i < metadata->topic_cnt; ++i) {
     const rd_kafka_metadata_topic_t& found = metadata->topics[i];

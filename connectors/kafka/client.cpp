@@ -74,7 +74,8 @@ Result<std::shared_ptr<Client>> Client::make(const KafkaConfig& config) {
       .set("allow.auto.create.topics", "false")
       .set("enable.partition.eof", "false")
       .set("log.queue", "true")
-      .set("log.connection.close", "false")
+      // Else nothing is said of a broker that hangs up because it expects TLS or a password.
+      .set("log.connection.close", "true")
       // A real broker answers a waiting fetch as soon as there is something, so this costs no latency; it bounds how
       // long other partitions wait that were not part of the fetch.
       .set("fetch.wait.max.ms", "100")
@@ -146,6 +147,16 @@ ErrorCode code_of(int problem) {
     default:
       return ErrorCode::kSourceFailed;
   }
+}
+
+Error connection_error(int problem, std::string_view sentence) {
+  // With TLS 1.3 a broker refuses a client's certificate after the handshake. librdkafka takes that for a lost
+  // connection; only its words tell.
+  const bool alert = problem == RD_KAFKA_RESP_ERR__TRANSPORT && sentence.find("SSL alert number") != sentence.npos;
+  const std::size_t circumstances = sentence.rfind(" (after ");
+  if (circumstances != sentence.npos && sentence.find("ms in state ", circumstances) != sentence.npos)
+    sentence = sentence.substr(0, circumstances);
+  return Error(alert ? ErrorCode::kSourceRefused : code_of(problem), std::string(sentence));
 }
 
 }  // namespace weir::kafka

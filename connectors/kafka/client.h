@@ -48,4 +48,8 @@ class Client {
 /// Which of weir's errors one of librdkafka is (an rd_kafka_resp_err_t).
 ErrorCode code_of(int problem);
 
+/// The error for what librdkafka says of a connection, its sentence without the time and state in which it happened:
+/// these differ at each try.
+Error connection_error(int problem, std::string_view sentence);
+
 }  // namespace weir::kafka

@@ -339,6 +339,7 @@ class KafkaSource final : public PollSource {
   bool ended_ = false;         ///< nothing is served any more
   std::exception_ptr thrown_;  ///< out of a handler, for run() to throw
   bool reachable_ = true;
+  std::string trouble_;  ///< what librdkafka said last of a connection that failed
   bool probing_ = false;
 
   std::vector<Waiter*> committing_;  ///< part of the commit that is in flight
@@ -523,21 +524,24 @@ void KafkaSource::handle_log(rd_kafka_event_t* event) {
 }
 
 void KafkaSource::handle_error(rd_kafka_resp_err_t problem, const std::string& sentence) {
+  if (failure_) return;  // a connection that is refused is also one that is lost
   if (problem == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
-    unreachable(sentence);
+    unreachable(trouble_.empty() ? sentence : sentence + "; " + trouble_);
     return;
   }
-  switch (code_of(problem)) {
+  Error error = connection_error(problem, sentence);
+  switch (error.code()) {
     case ErrorCode::kSourceNotFound:
       fail(Error(ErrorCode::kSourceNotFound,
                  "topic " + config_->topic + " does not exist, or not all of its partitions: " + sentence));
       return;
     case ErrorCode::kSourceRefused:
     case ErrorCode::kSourceData:
-      fail(Error(code_of(problem), sentence));
+      fail(std::move(error));
       return;
     default:
       // librdkafka tries again by itself.
+      trouble_ = error.message();
       context_.log.debug("kafka.failed",
                          {{"source", context_.name}, {"code", rd_kafka_err2name(problem)}, {"message", sentence}});
   }
@@ -560,6 +564,7 @@ void KafkaSource::unreachable(const std::string& reason) {
 void KafkaSource::reachable() {
   if (reachable_) return;
   reachable_ = true;
+  trouble_.clear();
   context_.log.info("source.reachable", {{"source", context_.name}});
 }
 

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <unistd.h>
 
+#include "connectors/kafka/client.h"
 #include "kafka/source_driver.h"
 #include "support/mock_kafka.h"
 
@@ -48,6 +49,8 @@ std::size_t threads() {
 
 constexpr int kUnknownTopicOrPartition = 3;  // Kafka's error numbers
 constexpr int kTopicAuthorizationFailed = 29;
+constexpr int kTransport = -195;
+constexpr int kAuthentication = -169;
 
 }  // namespace
 
@@ -321,6 +324,24 @@ TEST_CASE("what ends a source") {
     REQUIRE(driver.until([&] { return driver.ended().has_value(); }));
     CHECK(driver.ended()->code() == ErrorCode::kSourceFailed);
   }
+}
+
+TEST_CASE("what is said of a connection is the same at each try, and tells a refusal from a loss") {
+  const auto refused = kafka::connection_error(
+      kAuthentication, "sasl_ssl://b:1/bootstrap: Authentication failed (after 302ms in state AUTH_REQ)");
+  CHECK(refused.describe() == "source.refused: sasl_ssl://b:1/bootstrap: Authentication failed");
+
+  const auto no_certificate = kafka::connection_error(
+      kTransport,
+      "ssl://b:1/1: Receive failed: error:0A000412:SSL routines::sslv3 alert bad certificate: SSL alert number 42 "
+      "(after 1ms in state APIVERSION_QUERY, 1 identical error(s) suppressed)");
+  CHECK(no_certificate.describe() ==
+        "source.refused: ssl://b:1/1: Receive failed: error:0A000412:SSL routines::sslv3 alert bad certificate: SSL "
+        "alert "
+        "number 42");
+
+  const auto lost = kafka::connection_error(kTransport, "b:1/1: Disconnected (after a while)");
+  CHECK(lost.describe() == "source.unreachable: b:1/1: Disconnected (after a while)");
 }
 
 TEST_CASE("a fetch that is called off gives nothing, and loses nothing") {
