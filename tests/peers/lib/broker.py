@@ -11,9 +11,9 @@ SETTINGS = """
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners={advertised},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners={advertised}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,{protocols}
 inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
 log.dirs={data}
@@ -46,22 +46,32 @@ log4j.appender.out.layout.ConversionPattern=%d{{ISO8601}} %p %c{{1}}: %m%n
 
 class Broker:
     """`folder`: made if need be, and the broker's alone. The ports are chosen once: after stop(), start() comes back with
-    the same address and data."""
+    the same address and data. `listeners`: {name: security protocol} beside the plaintext one, which is the helpers' own.
+    `settings`: more lines of server.properties. `format_options`: more arguments of Kafka's storage tool."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, listeners=None, settings="", format_options=()):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.port, self._controller = processes.free_ports(2)
+        protocols = {"PLAINTEXT": "PLAINTEXT", **(listeners or {})}
+        self._controller, *ports = processes.free_ports(1 + len(protocols))
+        self._ports = dict(zip(protocols, ports))
+        self._format_options = format_options
+        self.port = self._ports["PLAINTEXT"]
         self.log = self.folder / "broker.log"
         self.client = KafkaClient(self.port)
         self._process = None
         (self.folder / "server.properties").write_text(
-            SETTINGS.format(port=self.port, controller=self._controller, data=self.folder / "data"))
+            SETTINGS.format(controller=self._controller, data=self.folder / "data",
+                            advertised=",".join(f"{name}://127.0.0.1:{port}" for name, port in self._ports.items()),
+                            protocols=",".join(f"{name}:{protocol}" for name, protocol in protocols.items())) + settings)
         (self.folder / "log4j.properties").write_text(LOGGING.format())
 
     @property
     def address(self):
-        return f"127.0.0.1:{self.port}"
+        return self.address_of("PLAINTEXT")
+
+    def address_of(self, listener):
+        return f"127.0.0.1:{self._ports[listener]}"
 
     def _java(self, main, *arguments):
         return [parts.command("java"), "-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
@@ -72,7 +82,7 @@ class Broker:
         """Returns when the broker answers; its topics and offsets are those it had when it was stopped."""
         if not (self.folder / "data" / "meta.properties").exists():
             self.tool("kafka.tools.StorageTool", "format", "--cluster-id", "d2Vpci1wZWVycy10ZXN0cw",
-                      "--config", self.folder / "server.properties", patience=60)
+                      "--config", self.folder / "server.properties", *self._format_options, patience=60)
         self._process = processes.start(
             self._java("kafka.Kafka", self.folder / "server.properties"), self.log, cwd=self.folder)
 

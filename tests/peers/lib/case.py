@@ -13,7 +13,7 @@ from lib import processes
 from lib.broker import Broker
 from lib.weir import Seen, Weir, function, kafka_source
 
-_run = {"folder": None, "broker": None}
+_run = {"folder": None, "brokers": {}}
 
 
 def run_folder():
@@ -23,24 +23,23 @@ def run_folder():
     return _run["folder"]
 
 
-def shared_broker():
-    """One broker for all tests that do not stop theirs: each has its own topics and groups."""
-    if _run["broker"] is None:
-        broker = Broker(run_folder() / "shared-broker")
+def shared_broker(kind=Broker):
+    """One broker of each kind for all tests that do not stop theirs: each has its own topics and groups."""
+    if kind not in _run["brokers"]:
+        broker = kind(run_folder() / f"shared-{kind.__name__.lower()}")
         # Kept only when it came up, so that each test that needs it says why it did not.
         try:
-            _run["broker"] = broker.start()
+            _run["brokers"][kind] = broker.start()
         except BaseException:
             broker.stop()
             raise
-    return _run["broker"]
+    return _run["brokers"][kind]
 
 
 def end_run(keep):
-    """Stops the shared broker; removes the run's folder unless `keep`."""
-    if _run["broker"]:
-        _run["broker"].stop()
-        _run["broker"] = None
+    """Stops the shared brokers; removes the run's folder unless `keep`."""
+    while _run["brokers"]:
+        _run["brokers"].popitem()[1].stop()
     if _run["folder"] and not keep:
         shutil.rmtree(_run["folder"], ignore_errors=True)
 
