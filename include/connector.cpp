@@ -1,5 +1,7 @@
 #include "weir/connector.h"
 
+#include <algorithm>
+
 namespace weir {
 
 net::awaitable<Result<void>> PollSource::commit(ShardId shard, Position) {
@@ -7,6 +9,21 @@ net::awaitable<Result<void>> PollSource::commit(ShardId shard, Position) {
 }
 
 std::optional<std::int64_t> PollSource::backlog(const ShardId&, std::optional<Position>) const {
+  return std::nullopt;
+}
+
+net::awaitable<WebhookResponse> PushSource::receive(EventSink&, WebhookRequest) {
+  co_return WebhookResponse(404, "{\"message\":\"this source has no webhook\"}\n");
+}
+
+std::optional<std::string_view> WebhookRequest::header(std::string_view name) const {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; };
+  for (const auto& [key, value] : headers) {
+    if (std::equal(key.begin(), key.end(), name.begin(), name.end(),
+                   [&](char a, char b) { return lower(a) == lower(b); })) {
+      return value;
+    }
+  }
   return std::nullopt;
 }
 
@@ -34,6 +51,20 @@ MappingSettings read_mapping_settings(ConfigNode& node, Duration default_window)
                                                      .fallback = -1,
                                                      .also = -1});
   if (*age >= 0) settings.maximum_record_age = std::chrono::seconds(*age);
+  settings.destination_on_failure = *node.text(
+      "destination_on_failure",
+      {.about =
+           "Where AWS's record of records that were given up on goes: file:PATH (a line of JSON each). Without it, "
+           "and when it cannot be written, they are kept as dead letters (`weir deadletter`).",
+       .fallback = ""});
+  constexpr std::string_view kFile = "file:";
+  std::string& destination = settings.destination_on_failure;
+  if (destination.starts_with(kFile) && destination.size() > kFile.size()) {
+    destination = std::string(kFile) + node.resolve_path(destination.substr(kFile.size()));
+  } else if (!destination.empty()) {
+    node.mistake("destination_on_failure",
+                 "\"" + destination + "\" is no destination; this version has file:PATH here");
+  }
   return settings;
 }
 

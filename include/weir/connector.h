@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -26,6 +27,7 @@ namespace net = boost::asio;
 /// How a source's events are delivered; fixed per connector (docs/architecture.md, section 1).
 enum class Delivery {
   kPoll,  ///< event source mapping: read, batched, invoked synchronously, checkpointed
+  kPush,  ///< asynchronous: taken with a 202 once it is on disk, then invoked with Lambda's retries
 };
 
 /// The settings every event source mapping has, under AWS's names, read by the connector with its own ranges and
@@ -35,10 +37,11 @@ struct MappingSettings {
   Duration maximum_batching_window{0};
   int maximum_retry_attempts = -1;             ///< -1: no limit
   std::optional<Duration> maximum_record_age;  ///< none: no limit
+  std::string destination_on_failure;          ///< "file:PATH", where a discard's record goes; "": the dead letters
 };
 
-/// Reads `batch_size`, `maximum_batching_window_in_seconds`, `maximum_retry_attempts` and
-/// `maximum_record_age_in_seconds` with AWS's ranges. `default_window`: what holds when none is given (Kafka 500 ms,
+/// Reads `batch_size`, `maximum_batching_window_in_seconds`, `maximum_retry_attempts`, `maximum_record_age_in_seconds`
+/// and `destination_on_failure` with AWS's ranges. `default_window`: what holds when none is given (Kafka 500 ms,
 /// streams 0).
 MappingSettings read_mapping_settings(ConfigNode& node, Duration default_window);
 
@@ -53,6 +56,7 @@ struct SourceConfig {
 struct SourceContext {
   std::string name;  ///< in the configuration
   net::any_io_executor executor;
+  net::any_io_executor blocking;  ///< a pool's, for what can only be done by blocking (runtime::offload)
   Log& log;
   const Clock& clock;
 };
@@ -117,6 +121,61 @@ class PollSource {
                                 JsonWriter& out) const = 0;
 };
 
+/// A fact that a push source remembers beyond a restart, by its own key.
+struct SourceNote {
+  std::string key;
+  std::optional<std::string> value;  ///< none: forget it
+};
+
+/// Where a push source's events go: the asynchronous queue in front of its function.
+class EventSink {
+ public:
+  virtual ~EventSink() = default;
+
+  /// Takes an event (JSON) for the source's function. When it returns, the event is on disk, fsynced, together with the
+  /// note: neither is there without the other. Gives the request id, which every attempt will have. Errors: store.full
+  /// and store.failed, nothing was kept, try again later; event.refused, the event is too large or not JSON.
+  virtual net::awaitable<Result<std::string>> accept(std::string payload, std::optional<SourceNote> note) = 0;
+  /// The same for notes that go with no event.
+  virtual net::awaitable<Result<void>> remember(std::vector<SourceNote> notes) = 0;
+  virtual net::awaitable<Result<std::map<std::string, std::string>>> notes() = 0;
+};
+
+/// A request to a source's webhook, POST /TYPE/SOURCE at the gateway.
+struct WebhookRequest {
+  WebhookRequest() = default;
+
+  std::string method;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+
+  /// The first value of a header, whose name is compared without case.
+  std::optional<std::string_view> header(std::string_view name) const;
+};
+struct WebhookResponse {
+  WebhookResponse() = default;
+  WebhookResponse(int status_code, std::string text) : status(status_code), body(std::move(text)) {}
+
+  int status = 200;
+  std::string content_type = "application/json";
+  std::string body;
+};
+
+/// Turns what happens at a service that invokes asynchronously into Lambda's events. All calls come on the executor of
+/// its context. Retries, ages, destinations are the queue's business, not its own.
+class PushSource {
+ public:
+  virtual ~PushSource() = default;
+
+  /// Watches what has to be watched until it is cancelled or fails for good; a source that only has a webhook waits to
+  /// be cancelled. The error says why; a supervisor makes a new source after a while. `sink` outlives the call.
+  virtual net::awaitable<Result<void>> run(EventSink& sink) = 0;
+
+  /// Answers a webhook request: 2xx only when every event of it was accepted. Only called while run() runs. Without an
+  /// own implementation there is no webhook: 404.
+  virtual net::awaitable<WebhookResponse> receive(EventSink& sink, WebhookRequest request);
+};
+
 /// A checkpoint that lives with the source itself, as `weir checkpoint` shows and moves it.
 struct SourceCheckpoint {
   std::string shard;
@@ -131,6 +190,7 @@ struct ConnectorEntry {
   /// Reads the settings that are the connector's own; `type` and `function` are read already. Reports mistakes to the
   /// node.
   std::unique_ptr<SourceConfig> (*read_config)(ConfigNode& node);
+  /// Of kPoll; null otherwise.
   std::unique_ptr<PollSource> (*make_source)(std::shared_ptr<const SourceConfig> config, SourceContext context);
   /// A sample event of the source, made by the code that makes real ones.
   std::string (*sample_event)();
@@ -138,6 +198,9 @@ struct ConnectorEntry {
   /// elsewhere.
   Result<std::vector<SourceCheckpoint>> (*list_checkpoints)(const SourceConfig& config);
   Result<void> (*move_checkpoint)(const SourceConfig& config, std::string_view shard, std::optional<Position> upto);
+  /// Of kPush; null otherwise.
+  std::unique_ptr<PushSource> (*make_push_source)(std::shared_ptr<const SourceConfig> config,
+                                                  SourceContext context) = nullptr;
 };
 
 }  // namespace weir

@@ -24,6 +24,7 @@ constexpr std::array kCodes{
     CodeRow{ErrorCode::kSourceRefused, "source.refused", true},
     CodeRow{ErrorCode::kSourceData, "source.data", false},
     CodeRow{ErrorCode::kSourceFailed, "source.failed", true},
+    CodeRow{ErrorCode::kEventRefused, "event.refused", false},
     CodeRow{ErrorCode::kEndpointFailed, "endpoint.failed", true},
     CodeRow{ErrorCode::kAddressInUse, "address.in_use", false},
     CodeRow{ErrorCode::kAddressInvalid, "address.invalid", false},

@@ -9,9 +9,10 @@
 
 namespace weir::bridge {
 
-Bridge::Bridge(net::any_io_executor executor, const config::Config& config, store::StateFolder& store,
-               Endpoints endpoints, Log& log, const Clock& clock)
+Bridge::Bridge(net::any_io_executor executor, net::any_io_executor blocking, const config::Config& config,
+               store::StateFolder& store, Endpoints endpoints, Log& log, const Clock& clock)
     : executor_(std::move(executor)),
+      blocking_(std::move(blocking)),
       config_(config),
       store_(store),
       log_(log),
@@ -26,7 +27,7 @@ Bridge::Bridge(net::any_io_executor executor, const config::Config& config, stor
     WEIR_ASSERT(added.has_value());
   }
   for (const config::SourceEntry& entry : config.sources) {
-    Supervisor::Deps deps{executor_, invoker_, store, store, log, clock};
+    Supervisor::Deps deps{executor_, blocking_, invoker_, store, store, log, clock};
     supervisors_.push_back(std::make_unique<Supervisor>(std::move(deps), entry, seed_from_system()));
   }
 }
@@ -103,6 +104,31 @@ BridgeStatus Bridge::status() const {
   }
   for (const auto& supervisor : supervisors_) status.sources.push_back(supervisor->status());
   return status;
+}
+
+bool Bridge::knows(const std::string& function, const std::string& qualifier) const {
+  return invoker_.knows(function) && (qualifier.empty() || qualifier == "$LATEST");
+}
+
+net::awaitable<Outcome> Bridge::invoke(Invocation call) {
+  co_return co_await invoker_.invoke(std::move(call), Instant::max());
+}
+
+net::awaitable<Result<std::string>> Bridge::accept(NewEvent) {
+  co_return Error(ErrorCode::kStoreFailed, "not yet");
+}
+
+net::awaitable<WebhookResponse> Bridge::webhook(std::string, std::string, WebhookRequest) {
+  co_return WebhookResponse(404, "not yet");
+}
+
+net::awaitable<Result<std::vector<store::DeadLetter>>> Bridge::dead_letters(store::DeadLetterFilter which,
+                                                                            std::size_t limit, bool whole) {
+  co_return co_await store_.list(std::move(which), limit, whole);
+}
+
+net::awaitable<Result<std::size_t>> Bridge::redrive(store::DeadLetterFilter) {
+  co_return Error(ErrorCode::kStoreFailed, "not yet");
 }
 
 net::awaitable<Result<std::vector<CheckpointRow>>> Bridge::checkpoints() {

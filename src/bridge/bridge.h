@@ -10,9 +10,9 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/thread_pool.hpp>
 
 #include "bridge/checkpoints.h"
+#include "bridge/event_queue.h"
 #include "bridge/invoker.h"
 #include "bridge/supervisor.h"
 #include "config/config.h"
@@ -49,9 +49,10 @@ using Endpoints = std::map<std::string, std::unique_ptr<LambdaEndpoint>>;
 /// The running whole: functions, sources, their supervisors, and the end of it. One executor, one thread.
 class Bridge {
  public:
-  /// `config` and `store` outlive the bridge. `endpoints`: one for each function of the configuration.
-  Bridge(net::any_io_executor executor, const config::Config& config, store::StateFolder& store, Endpoints endpoints,
-         Log& log, const Clock& clock);
+  /// `config` and `store` outlive the bridge. `blocking`: a pool's executor. `endpoints`: one for each function of the
+  /// configuration.
+  Bridge(net::any_io_executor executor, net::any_io_executor blocking, const config::Config& config,
+         store::StateFolder& store, Endpoints endpoints, Log& log, const Clock& clock);
   ~Bridge();
 
   /// Runs until request_stop(): then nothing new is taken, in-flight invocations finish within `shutdown_grace`,
@@ -66,6 +67,26 @@ class Bridge {
 
   BridgeStatus status() const;
 
+  /// Whether there is a function of this name, and of this version or alias.
+  bool knows(const std::string& function, const std::string& qualifier) const;
+
+  /// One synchronous invocation. The caller chose the request id.
+  net::awaitable<Outcome> invoke(Invocation call);
+
+  /// One asynchronous invocation: on disk, fsynced, when it returns its request id. Errors: event.refused (too large or
+  /// not JSON), store.* and cancelled (weir stops): nothing was kept, which is a 500 ServiceException to the caller.
+  net::awaitable<Result<std::string>> accept(NewEvent event);
+
+  /// A request to the webhook of a source: POST /TYPE/SOURCE at the gateway. 404 without such a source, 503 while it
+  /// does not run.
+  net::awaitable<WebhookResponse> webhook(std::string type, std::string source, WebhookRequest request);
+
+  net::awaitable<Result<std::vector<store::DeadLetter>>> dead_letters(store::DeadLetterFilter which, std::size_t limit,
+                                                                      bool whole);
+  /// Sends dead letters again, each as an asynchronous invocation of its function with a new request id. Returns how
+  /// many.
+  net::awaitable<Result<std::size_t>> redrive(store::DeadLetterFilter which);
+
   /// Moves checkpoints of a source while it is not reading. `upto` none: forgets them. An empty shard: all of the
   /// source's.
   net::awaitable<Result<void>> move_checkpoint(std::string source, std::string shard, std::optional<Position> upto);
@@ -75,6 +96,7 @@ class Bridge {
   net::awaitable<void> end_within(Duration grace);
 
   net::any_io_executor executor_;
+  net::any_io_executor blocking_;
   const config::Config& config_;
   store::StateFolder& store_;
   Log& log_;
@@ -83,7 +105,6 @@ class Bridge {
   Endpoints endpoints_;
   Invoker invoker_;
   std::vector<std::unique_ptr<Supervisor>> supervisors_;
-  net::thread_pool blocking_{1};  ///< for what a source can only do by blocking
   net::steady_timer stop_;
   int stop_requests_ = 0;
   bool ready_ = false;

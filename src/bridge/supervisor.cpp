@@ -113,7 +113,7 @@ net::awaitable<void> Supervisor::live() {
   std::optional<Error> error;
   const Instant began = deps_.clock.now().instant;
   try {
-    SourceContext context{entry_.name, deps_.executor, deps_.log, deps_.clock};
+    SourceContext context{entry_.name, deps_.executor, deps_.blocking, deps_.log, deps_.clock};
     source_ = entry_.connector->make_source(entry_.settings, std::move(context));
     ShardDeps shard_deps{deps_.executor,     *source_,  deps_.invoker, deps_.checkpoints,
                          deps_.dead_letters, deps_.log, deps_.clock,   entry_.function};

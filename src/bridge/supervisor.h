@@ -47,6 +47,7 @@ class Supervisor {
   /// `deps.source` is not used; each life of the source has its own. Everything else outlives the supervisor.
   struct Deps {
     net::any_io_executor executor;
+    net::any_io_executor blocking;  ///< a pool's
     Invoker& invoker;
     store::CheckpointStore& checkpoints;
     store::DeadLetters& dead_letters;

@@ -1,14 +1,20 @@
 #include "cli/endpoints.h"
 
+#include <utility>
+#include <variant>
+
 #include "lambda/emulator/emulator_endpoint.h"
+#include "lambda/remote/aws_endpoint.h"
+#include "lambda/remote/http_endpoint.h"
 
 namespace weir::cli {
+namespace {
 
-Result<std::unique_ptr<LambdaEndpoint>> make_endpoint(net::any_io_executor executor,
-                                                      const config::FunctionConfig& function, const std::string& folder,
-                                                      Log& log, const Clock& clock) {
+Result<std::unique_ptr<LambdaEndpoint>> make_emulator(net::any_io_executor executor, const std::string& name,
+                                                      const config::CommandFunction& function,
+                                                      const std::string& folder, Log& log, const Clock& clock) {
   emulator::EmulatorSettings settings;
-  settings.name = function.name;
+  settings.name = name;
   settings.command = function.command;
   settings.directory = function.directory;
   settings.handler = function.handler;
@@ -16,11 +22,42 @@ Result<std::unique_ptr<LambdaEndpoint>> make_endpoint(net::any_io_executor execu
   settings.memory_size = function.memory_size;
   settings.ephemeral_storage = function.ephemeral_storage;
   settings.environment = function.environment;
-  settings.folder = folder + "/environments/" + function.name;
-  settings.log_file = folder + "/logs/" + function.name + ".log";
+  settings.folder = folder + "/environments/" + name;
+  settings.log_file = folder + "/logs/" + name + ".log";
   auto made = emulator::EmulatorEndpoint::make(std::move(executor), std::move(settings), log, clock);
-  if (!made) return std::move(made.error()).during("preparing the function " + function.name);
+  if (!made) return std::move(made.error());
   return std::unique_ptr<LambdaEndpoint>(std::move(*made));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LambdaEndpoint>> make_endpoint(net::any_io_executor executor, net::any_io_executor blocking,
+                                                      const config::FunctionConfig& function, const std::string& folder,
+                                                      Log& log, const Clock& clock) {
+  const auto make = [&]() -> Result<std::unique_ptr<LambdaEndpoint>> {
+    if (const auto* url = std::get_if<config::UrlFunction>(&function.target)) {
+      remote::HttpEndpointSettings settings;
+      settings.name = function.name;
+      settings.urls = url->urls;
+      settings.function_name = url->function_name;
+      settings.requests_per_url = url->requests_per_url;
+      return remote::make_http_endpoint(executor, std::move(settings), log, clock);
+    }
+    if (const auto* arn = std::get_if<config::ArnFunction>(&function.target)) {
+      remote::AwsEndpointSettings settings;
+      settings.name = function.name;
+      settings.arn = arn->arn;
+      settings.region = arn->region;
+      settings.endpoint_url = arn->endpoint_url;
+      settings.profile = arn->profile;
+      return remote::make_aws_endpoint(executor, blocking, std::move(settings), log, clock);
+    }
+    return make_emulator(executor, function.name, std::get<config::CommandFunction>(function.target), folder, log,
+                         clock);
+  };
+  auto made = make();
+  if (!made) return std::move(made.error()).during("preparing the function " + function.name);
+  return made;
 }
 
 }  // namespace weir::cli

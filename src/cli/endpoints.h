@@ -12,9 +12,9 @@
 
 namespace weir::cli {
 
-/// The endpoint that a function's configuration asks for. `folder`: where its environments' /tmp folders and its log
-/// go.
-Result<std::unique_ptr<LambdaEndpoint>> make_endpoint(net::any_io_executor executor,
+/// The endpoint that a function's configuration asks for. `blocking`: a pool's executor. `folder`: where its
+/// environments' /tmp folders and its log go.
+Result<std::unique_ptr<LambdaEndpoint>> make_endpoint(net::any_io_executor executor, net::any_io_executor blocking,
                                                       const config::FunctionConfig& function, const std::string& folder,
                                                       Log& log, const Clock& clock);
 

@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_future.hpp>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -122,9 +123,11 @@ int invoke(const Options& options) {
   const TemporaryFolder folder;
   if (!folder.made()) return complain("no temporary folder can be made at " + folder.path(), kNotDelivered);
   net::io_context context(1);
+  net::thread_pool blocking(1);
   const SystemClock clock;
   observe::LogSink log(STDERR_FILENO, observe::LogFormat::kText, LogLevel::kWarn, clock);
-  auto endpoint = make_endpoint(context.get_executor(), function->second, folder.path(), log, clock);
+  auto endpoint =
+      make_endpoint(context.get_executor(), blocking.get_executor(), function->second, folder.path(), log, clock);
   if (!endpoint) return complain(endpoint.error(), kNotDelivered);
   bridge::Invoker invoker(config->concurrency);
   if (auto added = invoker.add(options.function, **endpoint, function->second.reserved_concurrent_executions); !added) {

@@ -8,6 +8,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 #include <sys/ioctl.h>
@@ -50,11 +51,13 @@ class Daemon {
     if (!store) return complain(store.error().during("opening the state folder"));
     bridge::Endpoints endpoints;
     for (const auto& [name, function] : config_.functions) {
-      auto endpoint = make_endpoint(context_.get_executor(), function, config_.state, log_, clock_);
+      auto endpoint =
+          make_endpoint(context_.get_executor(), blocking_.get_executor(), function, config_.state, log_, clock_);
       if (!endpoint) return complain(endpoint.error());
       endpoints.emplace(name, std::move(*endpoint));
     }
-    bridge::Bridge bridge(context_.get_executor(), config_, **store, std::move(endpoints), log_, clock_);
+    bridge::Bridge bridge(context_.get_executor(), blocking_.get_executor(), config_, **store, std::move(endpoints),
+                          log_, clock_);
     auto admin = http::Server::listen(context_.get_executor(), config_.admin, gateway::admin_handler(bridge), {});
     if (!admin) return complain(admin.error().during("opening the admin address"));
     log_.info("admin.listening", {{"address", (*admin)->address()}});
@@ -150,6 +153,7 @@ class Daemon {
   Display display_;
   observe::LogSink log_;
   net::io_context context_{1};
+  net::thread_pool blocking_{1};  ///< what can only be done by blocking
   int status_ = kDone;
 };
 

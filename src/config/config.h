@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "weir/base/time.h"
@@ -15,8 +16,7 @@
 namespace weir::config {
 
 /// A function that weir runs itself: a command that speaks the Runtime API.
-struct FunctionConfig {
-  std::string name;                  ///< 1 to 64 of [a-zA-Z0-9-_]
+struct CommandFunction {
   std::vector<std::string> command;  ///< program and arguments; at least the program
   std::string directory;             ///< absolute; where the command starts, LAMBDA_TASK_ROOT
   std::string handler;               ///< _HANDLER; "" when the command says it itself
@@ -24,7 +24,36 @@ struct FunctionConfig {
   int memory_size = 128;        ///< MB
   int ephemeral_storage = 512;  ///< MB of /tmp
   std::map<std::string, std::string> environment;
+};
+
+/// A function behind servers that speak the Invoke API.
+struct UrlFunction {
+  std::vector<std::string> urls;  ///< at least one
+  std::string function_name;      ///< what it is called there
+  int requests_per_url = 1;       ///< at a time
+};
+
+/// A function of real Lambda.
+struct ArnFunction {
+  std::string arn;
+  std::string region;        ///< "": the ARN's
+  std::string endpoint_url;  ///< "": AWS's own
+  std::string profile;       ///< "": the environment's
+};
+
+/// What happens to the function's asynchronous invocations (AWS's event-invoke configuration).
+struct AsyncConfig {
+  int maximum_retry_attempts = 2;                            ///< 0 to 2
+  Duration maximum_event_age = std::chrono::seconds(21600);  ///< 60 s to 21600 s
+  std::string on_failure;  ///< a destination: "file:PATH" (absolute), "lambda:FUNCTION"; "": none
+  std::string on_success;
+};
+
+struct FunctionConfig {
+  std::string name;  ///< 1 to 64 of [a-zA-Z0-9-_]
+  std::variant<CommandFunction, UrlFunction, ArnFunction> target;
   std::optional<int> reserved_concurrent_executions;
+  AsyncConfig async;
 };
 
 /// One entry of `sources`.
@@ -38,9 +67,12 @@ struct SourceEntry {
 
 /// A configuration that is right in itself.
 struct Config {
-  std::string state;                     ///< absolute path of the state folder
-  std::string admin = "127.0.0.1:4581";  ///< HOST:PORT; port 0 takes any
-  int concurrency = 1000;                ///< the account's limit
+  std::string state;                      ///< absolute path of the state folder
+  std::string listen = "127.0.0.1:4580";  ///< the gateway, HOST:PORT; port 0 takes any; "": there is none
+  std::string admin = "127.0.0.1:4581";   ///< HOST:PORT; port 0 takes any
+  /// Access key ids and their secrets. When there are some, calls of the gateway's AWS APIs have to be signed with one.
+  std::map<std::string, std::string> access_keys;
+  int concurrency = 1000;  ///< the account's limit
   Duration shutdown_grace = std::chrono::seconds(30);
   std::map<std::string, FunctionConfig> functions;
   std::vector<SourceEntry> sources;  ///< in the order of the file

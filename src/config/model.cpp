@@ -130,17 +130,12 @@ std::optional<int> read_reservation(ModelNode& node, Draft& draft) {
   return amount;
 }
 
-FunctionConfig read_function(const std::string& name, ModelNode& node, Draft& draft) {
-  constexpr const char* kOwnFunctionsOnly = "this version runs functions itself; give their `command`";
-  FunctionConfig function;
-  function.name = name;
-  const bool has_url = node.refuse_key("url", kOwnFunctionsOnly);
-  const bool has_arn = node.refuse_key("arn", kOwnFunctionsOnly);
+CommandFunction read_command_function(ModelNode& node) {
+  CommandFunction function;
   function.command = node.texts(
       "command",
-      {.about = "The program and its arguments; it speaks Lambda's Runtime API. A program without a slash is looked "
-                "up in PATH. A single text is the program alone.",
-       .min_items = has_url || has_arn ? 0U : 1U});
+      {.about = "The program and its arguments, of a function that weir runs itself; it speaks Lambda's Runtime API. A "
+                "program without a slash is looked up in PATH. A single text is the program alone."});
   if (!function.command.empty() && function.command.front().empty()) {
     node.mistake("command", "the program must not be empty");
   }
@@ -157,7 +152,170 @@ FunctionConfig read_function(const std::string& name, ModelNode& node, Draft& dr
   function.environment = node.text_map(
       "environment", "Environment variables, at most 4 KB in all. The names that Lambda sets itself are refused.");
   check_environment(node, function.environment);
+  return function;
+}
+
+bool is_http_url(std::string_view text) {
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (!text.starts_with(scheme)) continue;
+    const std::string_view rest = text.substr(scheme.size());
+    const std::string_view authority = rest.substr(0, rest.find('/'));
+    return !authority.empty() && authority.front() != ':' && authority.find('@') == std::string_view::npos &&
+           text.find_first_of(" \t?#") == std::string_view::npos;
+  }
+  return false;
+}
+
+UrlFunction read_url_function(const std::string& name, ModelNode& node) {
+  UrlFunction function;
+  function.urls =
+      node.texts("url", {.about = "Where a server speaks the Invoke API (RIE, SAM, LocalStack, another weir), for "
+                                  "example http://127.0.0.1:9000. Several share the function's calls."});
+  for (const std::string& url : function.urls) {
+    if (!is_http_url(url)) {
+      node.mistake("url", "\"" + url + "\" is no address of a server; one is http://127.0.0.1:9000");
+    }
+  }
+  function.function_name =
+      *node.text("function_name", {.about = "What the function is called there, with `url`; RIE calls every function "
+                                            "`function`. The name here when not given.",
+                                   .fallback = "",
+                                   .max_length = 256});
+  if (function.function_name.empty()) function.function_name = name;
+  function.requests_per_url = static_cast<int>(
+      *node.integer("requests_per_url", {.about = "How many calls one `url` is given at a time; RIE takes one. Further "
+                                                  "calls wait for their turn.",
+                                         .min = 1,
+                                         .max = 10'000,
+                                         .fallback = 1}));
+  return function;
+}
+
+ArnFunction read_arn_function(ModelNode& node) {
+  ArnFunction function;
+  function.arn = node.text("arn", {.about = "The ARN of a function of real Lambda, with or without a version or alias. "
+                                            "Calls are signed (SigV4) with the credentials that the AWS SDKs would "
+                                            "find."})
+                     .value_or("");
+  constexpr std::string_view kArn = "arn:aws";
+  if (!function.arn.empty()) {
+    const auto colons = std::count(function.arn.begin(), function.arn.end(), ':');
+    if (!function.arn.starts_with(kArn) || function.arn.find(":lambda:") == std::string::npos ||
+        function.arn.find(":function:") == std::string::npos || colons < 6 || colons > 7 ||
+        function.arn.back() == ':') {
+      node.mistake("arn", "\"" + function.arn +
+                              "\" is no function's ARN; one is arn:aws:lambda:eu-west-1:123456789012:function:NAME");
+    }
+  }
+  function.region =
+      *node.text("region", {.about = "The region, with `arn`; the ARN's when not given.", .fallback = ""});
+  function.endpoint_url = *node.text(
+      "endpoint_url", {.about = "Where Lambda is, with `arn`; AWS_ENDPOINT_URL_LAMBDA, AWS_ENDPOINT_URL or AWS's own "
+                                "address of the region when not given.",
+                       .fallback = ""});
+  if (!function.endpoint_url.empty() && !is_http_url(function.endpoint_url)) {
+    node.mistake("endpoint_url", "\"" + function.endpoint_url + "\" is no address of a server");
+  }
+  function.profile = *node.text(
+      "profile",
+      {.about = "The profile of the shared AWS files, with `arn`; AWS_PROFILE when not given.", .fallback = ""});
+  return function;
+}
+
+/// The path of a destination is the configuration file's business, whatever folder weir is started in.
+std::string read_destination(std::string_view key, std::string_view about, const std::string& function, ModelNode& node,
+                             const Draft& draft) {
+  constexpr std::string_view kFile = "file:";
+  constexpr std::string_view kLambda = "lambda:";
+  const std::string written = *node.text(key, {.about = about, .fallback = ""});
+  if (written.empty()) return written;
+  if (written.starts_with(kFile) && written.size() > kFile.size()) {
+    return std::string(kFile) + node.resolve_path(written.substr(kFile.size()));
+  }
+  if (written.starts_with(kLambda) && written.size() > kLambda.size()) {
+    const std::string target = written.substr(kLambda.size());
+    const auto& names = draft.function_names;
+    if (target == function) {
+      node.mistake(key, "You can't specify the function as a destination for itself.");
+    } else if (names && std::find(names->begin(), names->end(), target) == names->end()) {
+      node.mistake(key, "there is no function \"" + target + "\"" + suggestion(target, *names));
+    }
+    return written;
+  }
+  node.mistake(key, "\"" + written + "\" is no destination; this version has file:PATH and lambda:FUNCTION");
+  return "";
+}
+
+AsyncConfig read_async(const std::string& name, ModelNode& node, const Draft& draft) {
+  AsyncConfig async;
+  async.maximum_retry_attempts = static_cast<int>(*node.integer(
+      "maximum_retry_attempts",
+      {.about = "Asynchronous invocations: how often one that failed is tried again, after 1 and then 2 minutes.",
+       .min = 0,
+       .max = 2,
+       .fallback = 2}));
+  async.maximum_event_age = *node.seconds("maximum_event_age_in_seconds",
+                                          {.about = "Asynchronous invocations: events older than this are given up on.",
+                                           .min = 60,
+                                           .max = 21'600,
+                                           .fallback = 21'600});
+  async.on_failure = read_destination(
+      "on_failure",
+      "Asynchronous invocations: where AWS's record of an event that was given up on goes: file:PATH (a line of JSON "
+      "each) or lambda:FUNCTION. Without it, and when it cannot be delivered, the event is kept as a dead letter "
+      "(`weir deadletter`).",
+      name, node, draft);
+  async.on_success = read_destination("on_success",
+                                      "Asynchronous invocations: where AWS's record of an event that was handled goes, "
+                                      "as in `on_failure`.",
+                                      name, node, draft);
+  return async;
+}
+
+FunctionConfig read_function(const std::string& name, ModelNode& node, Draft& draft) {
+  FunctionConfig function;
+  function.name = name;
+  // All keys are read whatever the kind: the schema holds what was asked for.
+  CommandFunction command = read_command_function(node);
+  UrlFunction url = read_url_function(name, node);
+  ArnFunction arn = read_arn_function(node);
+  const std::array<std::string_view, 3> kinds{"command", "url", "arn"};
+  const auto given = std::count_if(kinds.begin(), kinds.end(), [&](std::string_view key) { return node.has(key); });
+  if (given == 0) {
+    node.mistake(
+        "",
+        "a function needs `command` (weir runs it), `url` (a server that speaks the Invoke API) or `arn` (real "
+        "Lambda)");
+  } else if (given > 1) {
+    node.mistake(node.has("arn") ? "arn" : "url", "a function has one of `command`, `url` and `arn`");
+  } else {
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 11> kOwners{{{"directory", "command"},
+                                                                                     {"handler", "command"},
+                                                                                     {"timeout", "command"},
+                                                                                     {"memory_size", "command"},
+                                                                                     {"ephemeral_storage", "command"},
+                                                                                     {"environment", "command"},
+                                                                                     {"function_name", "url"},
+                                                                                     {"requests_per_url", "url"},
+                                                                                     {"region", "arn"},
+                                                                                     {"endpoint_url", "arn"},
+                                                                                     {"profile", "arn"}}};
+    for (const auto& [key, owner] : kOwners) {
+      if (node.has(key) && !node.has(owner)) node.mistake(key, "goes with `" + std::string(owner) + "` only");
+    }
+  }
+  if (node.has("url")) {
+    if (url.urls.empty()) node.mistake("url", "must not be empty");
+    function.target = std::move(url);
+  } else if (node.has("arn")) {
+    if (arn.arn.empty()) node.mistake("arn", "must not be empty");
+    function.target = std::move(arn);
+  } else {
+    if (node.has("command") && command.command.empty()) node.mistake("command", "must not be empty");
+    function.target = std::move(command);
+  }
   function.reserved_concurrent_executions = read_reservation(node, draft);
+  function.async = read_async(name, node, draft);
   return function;
 }
 
@@ -207,6 +365,27 @@ void read_settings(ModelNode& root, Draft& draft) {
   if (root.has("admin")) {
     if (!is_address(admin)) root.mistake("admin", "\"" + admin + "\" is not HOST:PORT, for example 127.0.0.1:4581");
     config.admin = admin;
+  }
+  const std::string listen = *root.text(
+      "listen", {.about = "HOST:PORT of the gateway: the Invoke API and the webhooks of sources; port 0 takes any free "
+                          "one, `none` serves nothing. Anybody who reaches it may invoke the functions, unless "
+                          "`access_keys` are given.",
+                 .fallback = "127.0.0.1:4580"});
+  if (root.has("listen")) {
+    if (listen != "none" && !is_address(listen)) {
+      root.mistake("listen", "\"" + listen + "\" is not HOST:PORT, for example 127.0.0.1:4580");
+    }
+    config.listen = listen == "none" ? "" : listen;
+  }
+  const auto access_keys =
+      root.text_map("access_keys",
+                    "Access key ids and their secrets, for example `AKIDLOCAL: ${WEIR_SECRET}`. When there are some, "
+                    "calls of the gateway's AWS APIs have to be signed (SigV4) with one of them.");
+  if (root.has("access_keys")) {
+    for (const auto& [id, secret] : access_keys) {
+      if (id.empty() || secret.empty()) root.mistake("access_keys", "neither a key id nor its secret may be empty");
+    }
+    config.access_keys = access_keys;
   }
   const auto concurrency =
       root.integer("concurrency", {.about = "How many invocations may run at a time in all: the account's limit.",

@@ -1,15 +1,36 @@
 #include "weir/event/invocation.h"
 
+#include <array>
+#include <utility>
+
 namespace weir {
 
+namespace {
+
+constexpr std::array<std::pair<ThrottleReason, std::string_view>, 6> kReasons{{
+    {ThrottleReason::kConcurrentInvocationLimitExceeded, "ConcurrentInvocationLimitExceeded"},
+    {ThrottleReason::kReservedFunctionConcurrentInvocationLimitExceeded,
+     "ReservedFunctionConcurrentInvocationLimitExceeded"},
+    {ThrottleReason::kFunctionInvocationRateLimitExceeded, "FunctionInvocationRateLimitExceeded"},
+    {ThrottleReason::kReservedFunctionInvocationRateLimitExceeded, "ReservedFunctionInvocationRateLimitExceeded"},
+    {ThrottleReason::kCallerRateLimitExceeded, "CallerRateLimitExceeded"},
+    {ThrottleReason::kConcurrentSnapshotCreateLimitExceeded, "ConcurrentSnapshotCreateLimitExceeded"},
+}};
+
+}  // namespace
+
 std::string_view text(ThrottleReason reason) {
-  switch (reason) {
-    case ThrottleReason::kConcurrentInvocationLimitExceeded:
-      return "ConcurrentInvocationLimitExceeded";
-    case ThrottleReason::kReservedFunctionConcurrentInvocationLimitExceeded:
-      return "ReservedFunctionConcurrentInvocationLimitExceeded";
+  for (const auto& [each, word] : kReasons) {
+    if (each == reason) return word;
   }
   return "";
+}
+
+std::optional<ThrottleReason> throttle_reason(std::string_view text) {
+  for (const auto& [reason, word] : kReasons) {
+    if (word == text) return reason;
+  }
+  return std::nullopt;
 }
 
 std::string_view kind(const Outcome& outcome) {

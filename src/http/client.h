@@ -1,6 +1,10 @@
 #pragma once
 
+#include <memory>
 #include <string>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
 
 #include "weir/base/error.h"
 #include "weir/base/time.h"
@@ -9,10 +13,45 @@
 
 namespace weir::http {
 
+namespace net = boost::asio;
+
 /// Sends one request and waits for the answer; for the command line, which has nothing else to do. Whatever status
 /// comes back is a value; http.failed says that no answer came and why. No proxy is used and no redirect followed.
 /// `url`: "http://127.0.0.1:4581/status". `timeout`: for the whole exchange.
 Result<Response> request(const std::string& method, const std::string& url, const std::string& body, Duration timeout,
                          const Headers& headers = {});
+
+/// A request that the Client sends.
+struct ClientRequest {
+  ClientRequest() = default;
+
+  std::string method = "GET";
+  std::string url;  ///< http or https
+  Headers headers;
+  std::string body;
+  Duration timeout = std::chrono::seconds(30);  ///< for the whole exchange
+  Duration connect_timeout = std::chrono::seconds(5);
+  std::size_t response_max_bytes = 8U << 20U;  ///< a larger answer is http.failed
+};
+
+/// Sends requests on an executor whose context runs in one thread: keeps connections alive and shares them, checks TLS
+/// against the system's certificates (or the file that SSL_CERT_FILE / AWS_CA_BUNDLE names), follows no redirect, uses
+/// no proxy. libcurl's multi interface on the executor's reactor.
+class Client {
+ public:
+  explicit Client(net::any_io_executor executor);
+  /// Nothing may be under way, unless the io_context runs no more.
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  /// Whatever status comes back is a value; http.failed says that no whole answer came, and why, without secrets.
+  /// Cancelling ends the exchange and closes its connection: `cancelled`.
+  net::awaitable<Result<Response>> send(ClientRequest request);
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;  ///< shared with timers and socket waits on their way
+};
 
 }  // namespace weir::http

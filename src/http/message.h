@@ -28,6 +28,7 @@ struct Request {
   std::string target;  ///< path and query as they were sent: "/status?json=1"
   Headers headers;
   std::string body;             ///< empty when it was larger than the server's limit
+  std::size_t body_bytes = 0;   ///< what was sent of it, also when it was too large
   bool body_too_large = false;  ///< the body was read and dropped
 
   /// The target up to its query.

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -23,8 +24,12 @@ struct ServerOptions {
   std::size_t header_max_bytes = 64U << 10U;  ///< request line and headers; more is answered 431
   /// What is thrown away of a body that is too large before the connection is closed instead.
   std::size_t drop_max_bytes = 64U << 20U;
-  std::optional<Duration> idle_timeout;  ///< for a whole request to come in; none: wait for ever
-  std::size_t connections_max = 1024;    ///< a further one is closed at once
+  std::optional<Duration> idle_timeout;     ///< for the first byte of a request to come; none: wait for ever
+  std::optional<Duration> request_timeout;  ///< from a request's first byte to its last, else 408; none: wait for ever
+  std::optional<Duration> write_timeout;    ///< for an answer to be taken; none: wait for ever
+  std::size_t connections_max = 1024;       ///< a further one is closed at once
+  /// What an answer says that the server gives itself (400, 408, 413, 431, 500); plain text when none is given.
+  std::function<Response(int status, std::string_view sentence)> refusal;
 };
 
 /// Answers a request. Runs on the server's executor, one call per connection at a time; may wait as long as it likes,

@@ -149,6 +149,14 @@ net::awaitable<Result<void>> StateFolder::keep(DeadLetter letter) {
   co_return kept;
 }
 
+net::awaitable<Result<std::vector<WaitingEvent>>> StateFolder::redrive(DeadLetterFilter, WallTime) {
+  co_return Error(ErrorCode::kStoreFailed, "not yet");
+}
+
+net::awaitable<Result<std::vector<DeadLetter>>> StateFolder::list(DeadLetterFilter, std::size_t, bool) {
+  co_return Error(ErrorCode::kStoreFailed, "not yet");
+}
+
 Result<std::vector<StoredCheckpoint>> StateFolder::list_checkpoints() {
   std::vector<StoredCheckpoint> all;
   auto listed = impl_->checkpoints.perform_and_wait([&](Database& database) -> Result<void> {

@@ -12,6 +12,8 @@
 #include "weir/base/time.h"
 #include "weir/event/record.h"
 
+#include "store/event_store.h"
+
 namespace weir::store {
 
 namespace net = boost::asio;
@@ -33,23 +35,6 @@ class CheckpointStore {
   virtual net::awaitable<Result<void>> save(ShardId shard, Position upto) = 0;
 };
 
-/// Records that were given up on, with the event they would have been and AWS's own record of why.
-struct DeadLetter {
-  std::string source;
-  std::string shard;
-  std::string function;
-  std::string record;   ///< AWS's on-failure record, JSON
-  std::string payload;  ///< the event that was not handled, JSON
-  WallTime at;
-};
-
-class DeadLetters {
- public:
-  virtual ~DeadLetters() = default;
-  /// On disk, fsynced, when it returns.
-  virtual net::awaitable<Result<void>> keep(DeadLetter letter) = 0;
-};
-
 /// The embedded store: a state folder with two SQLite files, `checkpoints.sqlite` (WAL, synchronous=NORMAL) and
 /// `deadletters.sqlite` (WAL, synchronous=FULL). One process at a time holds the folder. Writes happen on a thread of
 /// the store's own: whoever waits while one transaction runs shares the next one.
@@ -63,6 +48,8 @@ class StateFolder final : public CheckpointStore, public DeadLetters {
   net::awaitable<Result<std::optional<Position>>> load(ShardId shard) override;
   net::awaitable<Result<void>> save(ShardId shard, Position upto) override;
   net::awaitable<Result<void>> keep(DeadLetter letter) override;
+  net::awaitable<Result<std::vector<WaitingEvent>>> redrive(DeadLetterFilter which, WallTime now) override;
+  net::awaitable<Result<std::vector<DeadLetter>>> list(DeadLetterFilter which, std::size_t limit, bool whole) override;
 
   /// For commands and status; these block.
   Result<std::vector<StoredCheckpoint>> list_checkpoints();

@@ -61,7 +61,8 @@ class World {
     function = endpoint.get();
     Endpoints endpoints;
     endpoints.emplace("f", std::move(endpoint));
-    bridge_ = std::make_unique<Bridge>(context_.get_executor(), config_, *store_, std::move(endpoints), log, clock_);
+    bridge_ = std::make_unique<Bridge>(context_.get_executor(), context_.get_executor(), config_, *store_,
+                                       std::move(endpoints), log, clock_);
   }
 
   /// Runs until `enough`, then `then` (a stop, if not told otherwise) and on to the end.

@@ -26,7 +26,7 @@ class Reader final : public ShardListener {
  public:
   explicit Reader(FileConfig config)
       : config_(std::make_shared<FileConfig>(std::move(config))),
-        source_(config_, SourceContext{"orders", context_.get_executor(), null_log(), clock_}),
+        source_(config_, SourceContext{"orders", context_.get_executor(), context_.get_executor(), null_log(), clock_}),
         scope_(context_.get_executor()) {}
 
   /// Behind which position a shard begins; before run().

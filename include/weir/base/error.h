@@ -24,6 +24,7 @@ enum class ErrorCode {
   kSourceRefused,      ///< source.refused: authentication or authorization failed; tried again by itself
   kSourceData,         ///< source.data: what the source holds cannot be read (a cut-off recording)
   kSourceFailed,       ///< source.failed: any other failure of a source; tried again by itself
+  kEventRefused,       ///< event.refused: an event is too large or not JSON; the same event will be refused again
   kEndpointFailed,     ///< endpoint.failed: the function could not be reached or started
   kAddressInUse,       ///< address.in_use: another process listens there
   kAddressInvalid,     ///< address.invalid: not HOST:PORT, or no such host

@@ -12,6 +12,8 @@ namespace weir {
 
 /// The largest event of a synchronous invocation: 6 MB, base64 and metadata included (Lambda quotas).
 inline constexpr std::size_t kMaxRequestBytes = 6'291'456;
+/// The largest event of an asynchronous invocation: 1 MB (Lambda quotas, since October 2025).
+inline constexpr std::size_t kMaxAsyncRequestBytes = 1'048'576;
 /// The largest answer: 6 MB and 100 bytes, the figure in Lambda's own error text.
 inline constexpr std::size_t kMaxResponseBytes = 6'291'556;
 
@@ -23,7 +25,8 @@ struct Invocation {
   std::string qualifier;       ///< "" for an unqualified call, else "$LATEST", a version or an alias
   std::string request_id;      ///< a UUID; the same for every attempt of an unchanged batch
   std::string payload;         ///< the event, JSON
-  std::string client_context;  ///< JSON, or "" for none
+  std::string client_context;  ///< JSON, or "" for none; reaches the handler of synchronous calls
+  std::string trace_header;    ///< X-Amzn-Trace-Id of the caller, or "" for a trace of its own
   bool log_tail = false;       ///< whether the caller wants the last 4 KB of the function's log
 };
 
@@ -31,8 +34,14 @@ struct Invocation {
 enum class ThrottleReason {
   kConcurrentInvocationLimitExceeded,                  ///< the unreserved pool, that is the account, is used up
   kReservedFunctionConcurrentInvocationLimitExceeded,  ///< the function's reservation is used up, or it is 0
+  kFunctionInvocationRateLimitExceeded,                ///< real Lambda only, as the rest
+  kReservedFunctionInvocationRateLimitExceeded,
+  kCallerRateLimitExceeded,
+  kConcurrentSnapshotCreateLimitExceeded,
 };
 std::string_view text(ThrottleReason reason);
+/// The reason of that text; nothing when it is none.
+std::optional<ThrottleReason> throttle_reason(std::string_view text);
 
 /// The function ran and answered.
 struct Succeeded {
@@ -48,10 +57,12 @@ struct FunctionFailed {
 struct Throttled {
   ThrottleReason reason{};
 };
-/// Lambda's (or the endpoint's) own failure; it is not known that the function ran.
+/// Lambda's (or the endpoint's) own failure; it is not known that the function ran. `status` 404: there is no such
+/// function or version; other 4xx: the endpoint refused the call as it is, trying again would not help.
 struct ServiceFailed {
   int status = 500;
   std::string message;
+  std::string type = "ServiceException";  ///< the Invoke API's name of it, for example "ResourceNotFoundException"
 };
 /// The call was called off by weir itself, while it stops. It is not known whether the function ran.
 struct Cancelled {};
@@ -69,6 +80,7 @@ struct Outcome {
   What what;
   std::string executed_version = "$LATEST";
   std::string log_tail;                   ///< the last 4 KB of the log, when asked for
+  std::string request_id;                 ///< where the endpoint chose it (real Lambda); "": the invocation's own
   std::optional<Duration> duration;       ///< how long the function ran, without its initialization; if it ran
   std::optional<Duration> init_duration;  ///< of a cold start
 };
