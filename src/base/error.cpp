@@ -26,6 +26,7 @@ constexpr std::array kCodes{
     CodeRow{ErrorCode::kSourceFailed, "source.failed", true},
     CodeRow{ErrorCode::kEventRefused, "event.refused", false},
     CodeRow{ErrorCode::kEndpointFailed, "endpoint.failed", true},
+    CodeRow{ErrorCode::kDestinationFailed, "destination.failed", true},
     CodeRow{ErrorCode::kAddressInUse, "address.in_use", false},
     CodeRow{ErrorCode::kAddressInvalid, "address.invalid", false},
     CodeRow{ErrorCode::kHttpFailed, "http.failed", true},

@@ -26,6 +26,7 @@ enum class ErrorCode {
   kSourceFailed,       ///< source.failed: any other failure of a source; tried again by itself
   kEventRefused,       ///< event.refused: an event is too large or not JSON; the same event will be refused again
   kEndpointFailed,     ///< endpoint.failed: the function could not be reached or started
+  kDestinationFailed,  ///< destination.failed: a destination did not take a record
   kAddressInUse,       ///< address.in_use: another process listens there
   kAddressInvalid,     ///< address.invalid: not HOST:PORT, or no such host
   kHttpFailed,         ///< http.failed: a request got no answer, or not the one expected

@@ -1,0 +1,63 @@
+#include "bridge/destinations.h"
+
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runtime/offload.h"
+
+namespace weir::bridge {
+namespace {
+
+/// Appends a whole line and waits until the disk has it; what was written of a line that did not fit is taken back.
+Result<void> append_line(const std::string& path, std::string line) {
+  // Taking back must not meet another line that was appended behind.
+  static std::mutex one_at_a_time;
+  const std::lock_guard lock(one_at_a_time);
+  const auto failed = [&] { return Error(ErrorCode::kDestinationFailed, path + ": " + std::strerror(errno)); };
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (file < 0) return failed();
+  line += '\n';
+  struct stat before {};
+  Result<void> result;
+  if (::fstat(file, &before) != 0) result = failed();
+  for (std::string_view rest = line; result && !rest.empty();) {
+    const ssize_t written = ::write(file, rest.data(), rest.size());
+    if (written >= 0) {
+      rest.remove_prefix(static_cast<std::size_t>(written));
+    } else if (errno != EINTR) {
+      result = failed();
+      // A pipe or a device cannot be shortened and needs not be.
+      if (S_ISREG(before.st_mode) && ::ftruncate(file, before.st_size) != 0) {
+        result = Error(ErrorCode::kDestinationFailed, path + ": a line was cut off and could not be taken back");
+      }
+    }
+  }
+  if (result && ::fdatasync(file) != 0 && errno != EINVAL && errno != EROFS) result = failed();
+  ::close(file);
+  return result;
+}
+
+}  // namespace
+
+net::awaitable<Result<void>> Destinations::deliver(std::string destination, std::string record) {
+  const std::size_t colon = destination.find(':');
+  const std::string_view kind = std::string_view(destination).substr(0, colon);
+  std::string where = destination.substr(colon + 1);
+  Result<void> delivered;
+  if (kind == "file") {
+    std::function<Result<void>()> append = [where, record = std::move(record)] { return append_line(where, record); };
+    delivered = co_await runtime::offload(blocking_, std::move(append));
+  } else {
+    WEIR_ASSERT(kind == "lambda");
+    delivered = co_await invoke_(std::move(where), std::move(record));
+  }
+  if (!delivered) co_return std::move(delivered.error()).during("delivering a record to " + destination);
+  co_return delivered;
+}
+
+}  // namespace weir::bridge
