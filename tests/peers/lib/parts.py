@@ -59,6 +59,39 @@ def powertools():
     return _part(f"powertools-{versions()['POWERTOOLS']}-zod-{versions()['ZOD']}", "node_modules")
 
 
+def client_lambda():
+    """The folder from which Node resolves @aws-sdk/client-lambda, AWS's own caller of functions."""
+    return _part(f"client-lambda-{versions()['CLIENT_LAMBDA']}", "node_modules")
+
+
+def _boto():
+    return f"boto3-{versions()['BOTO3']}-moto-{versions()['MOTO']}"
+
+
+def python_with_boto():
+    """A Python interpreter that has boto3."""
+    return _part(_boto(), "venv/bin/python")
+
+
+def moto_server():
+    """moto's server program: SQS, SNS, Kinesis, DynamoDB Streams, EventBridge, Logs, S3 as foreign endpoints."""
+    return _part(_boto(), "venv/bin/moto_server")
+
+
+def minio():
+    """MinIO's server program."""
+    return _part(f"minio-{versions()['MINIO']}-go-{versions()['GO']}", "bin/minio")
+
+
+def rie():
+    """AWS's Runtime Interface Emulator, where somebody installed it: tests/peers/install has nowhere to get it from."""
+    path = shutil.which("aws-lambda-rie")
+    if path is None:
+        raise Missing("there is no aws-lambda-rie here, and the Go module proxy does not serve it; build it from "
+                      "github.com/aws/aws-lambda-runtime-interface-emulator and put it on the PATH")
+    return path
+
+
 def weir():
     """The program under test: $WEIR_BIN, else build/release/weir."""
     path = pathlib.Path(os.environ.get("WEIR_BIN") or ROOT / "build" / "release" / "weir").resolve()
