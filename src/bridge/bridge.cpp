@@ -8,6 +8,21 @@
 #include "runtime/offload.h"
 
 namespace weir::bridge {
+namespace {
+
+/// The unqualified ARN of a function of real Lambda; "" of others.
+std::string arn_of(const config::FunctionConfig& function) {
+  const auto* target = std::get_if<config::ArnFunction>(&function.target);
+  if (target == nullptr) return "";
+  // arn:PARTITION:lambda:REGION:ACCOUNT:function:NAME[:QUALIFIER]
+  std::size_t end = 0;
+  for (int colons = 0; end < target->arn.size(); ++end) {
+    if (target->arn[end] == ':' && ++colons == 7) break;
+  }
+  return target->arn.substr(0, end);
+}
+
+}  // namespace
 
 Bridge::Bridge(net::any_io_executor executor, net::any_io_executor blocking, const config::Config& config,
                store::StateFolder& store, Endpoints endpoints, Log& log, const Clock& clock)
@@ -20,23 +35,31 @@ Bridge::Bridge(net::any_io_executor executor, net::any_io_executor blocking, con
       started_(clock.now().wall),
       endpoints_(std::move(endpoints)),
       invoker_(config.concurrency),
-      stop_(executor_, net::steady_timer::time_point::max()) {
+      queue_(EventQueue::Deps{executor_, blocking_, invoker_, store, store, log, clock}, config, seed_from_system()),
+      stop_(executor_, net::steady_timer::time_point::max()),
+      call_ended_(executor_, net::steady_timer::time_point::max()) {
   for (const auto& [name, function] : config.functions) {
     // The configuration's own check has refused reservations that leave too little.
-    const Result<void> added = invoker_.add(name, *endpoints_.at(name), function.reserved_concurrent_executions);
+    const Result<void> added =
+        invoker_.add(name, *endpoints_.at(name), function.reserved_concurrent_executions, arn_of(function));
     WEIR_ASSERT(added.has_value());
   }
   for (const config::SourceEntry& entry : config.sources) {
-    Supervisor::Deps deps{executor_, blocking_, invoker_, store, store, log, clock};
+    Supervisor::Deps deps{executor_, blocking_, invoker_, queue_, store, store, store, log, clock};
     supervisors_.push_back(std::make_unique<Supervisor>(std::move(deps), entry, seed_from_system()));
   }
 }
 
 Bridge::~Bridge() = default;
 
-net::awaitable<void> Bridge::run() {
-  runtime::TaskScope sources(executor_);
-  for (auto& supervisor : supervisors_) sources.spawn(supervisor->run());
+net::awaitable<Result<void>> Bridge::run() {
+  if (auto restored = co_await queue_.restore(); !restored) {
+    for (auto& [name, endpoint] : endpoints_) co_await endpoint->close();
+    co_return restored;
+  }
+  runtime::TaskScope parts(executor_);
+  parts.spawn(queue_.run());
+  for (auto& supervisor : supervisors_) parts.spawn(supervisor->run());
   ready_ = true;
   log_.info("bridge.started",
             {{"sources", supervisors_.size()}, {"functions", endpoints_.size()}, {"state", store_.folder()}});
@@ -46,13 +69,24 @@ net::awaitable<void> Bridge::run() {
   }
   log_.info("bridge.stopping", {{"grace_s", as_seconds(config_.shutdown_grace)}});
   for (auto& supervisor : supervisors_) supervisor->request_stop();
+  queue_.request_stop();
   runtime::TaskScope patience(executor_);
   patience.spawn(end_within(config_.shutdown_grace));
-  co_await sources.join();
+  co_await parts.join();
+  co_await calls_ended();
   patience.cancel();
   co_await patience.join();
   for (auto& [name, endpoint] : endpoints_) co_await endpoint->close();
   log_.info("bridge.stopped");
+  co_return Result<void>();
+}
+
+/// Waits for the synchronous invocations under way, or for the end of patience.
+net::awaitable<void> Bridge::calls_ended() {
+  while (calls_ > 0 && !out_of_patience_) {
+    boost::system::error_code woken;
+    co_await call_ended_.async_wait(net::redirect_error(net::use_awaitable, woken));
+  }
 }
 
 /// Waits for the grace or a further request_stop(), then calls off what is in flight.
@@ -63,7 +97,10 @@ net::awaitable<void> Bridge::end_within(Duration grace) {
     co_await stop_.async_wait(net::redirect_error(net::use_awaitable, woken));
   }
   log_.warn("bridge.cancelled", {{"reason", stop_requests_ < 2 ? "shutdown_grace is over" : "stopped again"}});
+  out_of_patience_ = true;
   for (auto& supervisor : supervisors_) supervisor->cancel();
+  queue_.cancel();
+  call_ended_.cancel();
 }
 
 void Bridge::request_stop() {
@@ -102,24 +139,46 @@ BridgeStatus Bridge::status() const {
     }
     status.functions.push_back(std::move(function));
   }
+  status.queue_parked = queue_.parked();
+  status.queue = queue_.status();
   for (const auto& supervisor : supervisors_) status.sources.push_back(supervisor->status());
   return status;
 }
 
 bool Bridge::knows(const std::string& function, const std::string& qualifier) const {
-  return invoker_.knows(function) && (qualifier.empty() || qualifier == "$LATEST");
+  const auto found = config_.functions.find(function);
+  if (found == config_.functions.end()) return false;
+  // What versions and aliases a function has that weir does not run itself is its server's business.
+  return qualifier.empty() || qualifier == "$LATEST" ||
+         !std::holds_alternative<config::CommandFunction>(found->second.target);
 }
 
 net::awaitable<Outcome> Bridge::invoke(Invocation call) {
+  if (stop_requests_ > 0) co_return Outcome(Cancelled{});
+  struct Call {
+    Bridge& bridge;
+    ~Call() {
+      --bridge.calls_;
+      bridge.call_ended_.cancel();
+    }
+  };
+  ++calls_;
+  const Call counted{*this};
   co_return co_await invoker_.invoke(std::move(call), Instant::max());
 }
 
-net::awaitable<Result<std::string>> Bridge::accept(NewEvent) {
-  co_return Error(ErrorCode::kStoreFailed, "not yet");
+net::awaitable<Result<std::string>> Bridge::accept(NewEvent event) {
+  co_return co_await queue_.accept(std::move(event), std::nullopt);
 }
 
-net::awaitable<WebhookResponse> Bridge::webhook(std::string, std::string, WebhookRequest) {
-  co_return WebhookResponse(404, "not yet");
+net::awaitable<WebhookResponse> Bridge::webhook(std::string type, std::string source, WebhookRequest request) {
+  for (auto& supervisor : supervisors_) {
+    const config::SourceEntry& entry = supervisor->entry();
+    if (entry.name == source && entry.connector->type == type) {
+      co_return co_await supervisor->receive(std::move(request));
+    }
+  }
+  co_return WebhookResponse(404, "{\"message\":\"there is no such source\"}\n");
 }
 
 net::awaitable<Result<std::vector<store::DeadLetter>>> Bridge::dead_letters(store::DeadLetterFilter which,
@@ -127,8 +186,8 @@ net::awaitable<Result<std::vector<store::DeadLetter>>> Bridge::dead_letters(stor
   co_return co_await store_.list(std::move(which), limit, whole);
 }
 
-net::awaitable<Result<std::size_t>> Bridge::redrive(store::DeadLetterFilter) {
-  co_return Error(ErrorCode::kStoreFailed, "not yet");
+net::awaitable<Result<std::size_t>> Bridge::redrive(store::DeadLetterFilter which) {
+  co_return co_await queue_.redrive(std::move(which));
 }
 
 net::awaitable<Result<std::vector<CheckpointRow>>> Bridge::checkpoints() {

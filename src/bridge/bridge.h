@@ -40,6 +40,8 @@ struct BridgeStatus {
   int unreserved = 0;
   int executing_unreserved = 0;
   std::vector<FunctionStatus> functions;
+  bool queue_parked = false;
+  std::vector<AsyncStatus> queue;  ///< the asynchronous queue, by function
   std::vector<SourceStatus> sources;
 };
 
@@ -56,8 +58,9 @@ class Bridge {
   ~Bridge();
 
   /// Runs until request_stop(): then nothing new is taken, in-flight invocations finish within `shutdown_grace`,
-  /// checkpoints are written, functions end.
-  net::awaitable<void> run();
+  /// checkpoints are written, functions end. The error says why it could not begin: what waits in the queue could not
+  /// be read.
+  net::awaitable<Result<void>> run();
 
   /// The first call drains; a further one ends at once what is in flight, still losing nothing.
   void request_stop();
@@ -73,8 +76,8 @@ class Bridge {
   /// One synchronous invocation. The caller chose the request id.
   net::awaitable<Outcome> invoke(Invocation call);
 
-  /// One asynchronous invocation: on disk, fsynced, when it returns its request id. Errors: event.refused (too large or
-  /// not JSON), store.* and cancelled (weir stops): nothing was kept, which is a 500 ServiceException to the caller.
+  /// One asynchronous invocation: on disk, fsynced, when it returns its request id. Errors: event.refused (too large),
+  /// store.* and cancelled (weir stops): nothing was kept, which is a 500 ServiceException to the caller.
   net::awaitable<Result<std::string>> accept(NewEvent event);
 
   /// A request to the webhook of a source: POST /TYPE/SOURCE at the gateway. 404 without such a source, 503 while it
@@ -94,6 +97,7 @@ class Bridge {
 
  private:
   net::awaitable<void> end_within(Duration grace);
+  net::awaitable<void> calls_ended();
 
   net::any_io_executor executor_;
   net::any_io_executor blocking_;
@@ -104,9 +108,13 @@ class Bridge {
   WallTime started_;
   Endpoints endpoints_;
   Invoker invoker_;
+  EventQueue queue_;
   std::vector<std::unique_ptr<Supervisor>> supervisors_;
   net::steady_timer stop_;
+  net::steady_timer call_ended_;
+  int calls_ = 0;  ///< synchronous invocations under way
   int stop_requests_ = 0;
+  bool out_of_patience_ = false;
   bool ready_ = false;
 };
 

@@ -19,7 +19,8 @@ Result<void> append_line(const std::string& path, std::string line) {
   static std::mutex one_at_a_time;
   const std::lock_guard lock(one_at_a_time);
   const auto failed = [&] { return Error(ErrorCode::kDestinationFailed, path + ": " + std::strerror(errno)); };
-  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  // O_NONBLOCK: a pipe that nobody reads is refused, not waited for.
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0644);
   if (file < 0) return failed();
   line += '\n';
   struct stat before {};

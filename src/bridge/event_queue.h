@@ -1,20 +1,23 @@
 #pragma once
 
 #include <cstdint>
-#include <exception>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <variant>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
-#include "weir/base/random.h"
+#include <boost/asio/steady_timer.hpp>
 
+#include "weir/base/log.h"
+
+#include "bridge/destinations.h"
 #include "bridge/invoker.h"
 #include "config/config.h"
 #include "engine/async_queue.h"
-#include "runtime/inbox.h"
 #include "runtime/task_scope.h"
 #include "store/event_store.h"
 
@@ -29,7 +32,130 @@ struct NewEvent {
   std::string request_id;    ///< "": a new one
   std::string source;        ///< of the configuration, or "" for a call of the Invoke API
   std::string trace_header;  ///< X-Amzn-Trace-Id of the caller, or ""
-  std::string payload;       ///< JSON, at most kMaxAsyncRequestBytes
+  std::string payload;       ///< JSON, which is the caller's to check; at most kMaxAsyncRequestBytes
+};
+
+/// One function's part of the queue, as it looks from outside.
+struct AsyncStatus {
+  std::string function;
+  engine::AsyncFigures figures;
+  std::uint64_t destination_failures = 0;  ///< DestinationDeliveryFailures
+  std::optional<Duration> oldest_age;      ///< of the oldest event that is not over
+  std::optional<Duration> next_attempt;    ///< until the next attempt; 0 when one is due
+};
+
+/// The shell around the AsyncQueue engine: keeps events in the store before their 202, invokes, tells destinations,
+/// keeps dead letters. It decides nothing about retries. One executor, one thread.
+class EventQueue {
+ public:
+  /// Everything outlives the queue.
+  struct Deps {
+    net::any_io_executor executor;
+    net::any_io_executor blocking;  ///< a pool's
+    Invoker& invoker;
+    store::EventStore& events;
+    store::DeadLetters& dead_letters;
+    Log& log;
+    const Clock& clock;
+  };
+  /// `seed`: of request ids and jitter.
+  EventQueue(Deps deps, const config::Config& config, std::uint64_t seed);
+  ~EventQueue();
+
+  /// Takes over what an earlier life has left. Before it, and when it fails, nothing is accepted.
+  net::awaitable<Result<void>> restore();
+  /// Until request_stop() was obeyed: what is in flight is waited for, what waits stays in the store.
+  net::awaitable<void> run();
+  void request_stop();
+  /// The end of patience: what is in flight is called off.
+  void cancel();
+
+  /// On disk, fsynced, when it returns the request id. Errors: event.refused (too large), store.*, cancelled (weir
+  /// stops, or has not begun): nothing was kept. `note`: kept with it.
+  net::awaitable<Result<std::string>> accept(NewEvent event, std::optional<store::StoredNote> note);
+  net::awaitable<Result<std::size_t>> redrive(store::DeadLetterFilter which);
+
+  /// Whether weir broke a belief about itself here: nothing is accepted or invoked any more, what is kept stays kept.
+  bool parked() const { return parked_; }
+  std::vector<AsyncStatus> status() const;
+
+  /// Where AWS's records go, for mappings too.
+  Destinations& destinations() { return destinations_; }
+
+ private:
+  struct Function {
+    engine::FunctionId id = 0;
+    std::string name;
+    config::AsyncConfig config;
+    std::uint64_t destination_failures = 0;
+    std::string trouble;  ///< the kind of the last outcome, unless it was a success; logged when it changes
+    std::uint64_t trouble_count = 0;
+  };
+
+  Function& function(const std::string& name);
+  net::awaitable<Result<void>> accept_record(std::string function, std::string record);
+  void take(const std::vector<store::WaitingEvent>& events);
+  template <typename Tell>
+  void tell(Tell tell);
+  void pump();
+  void perform(const engine::InvokeEvent& order);
+  void perform(const engine::RememberRetry& order);
+  void perform(const engine::EndEvent& order);
+  void perform(const engine::AsyncDrained&);
+  net::awaitable<void> tick();
+  /// Tells what became of an order when it goes: every InvokeEvent gets its one outcome, also when the call was called
+  /// off or never began.
+  class Answer {
+   public:
+    Answer(EventQueue& queue, engine::InvokeEvent order) : queue_(&queue), order_(order) {}
+    Answer(Answer&& other) noexcept
+        : queue_(std::exchange(other.queue_, nullptr)), order_(other.order_), outcome_(std::move(other.outcome_)) {}
+    Answer& operator=(Answer&&) = delete;
+    ~Answer() {
+      if (queue_ != nullptr) queue_->answered(order_, std::move(outcome_));
+    }
+    void is(Outcome outcome) { outcome_ = std::move(outcome); }
+
+   private:
+    EventQueue* queue_;
+    engine::InvokeEvent order_;
+    Outcome outcome_;
+  };
+  void answered(const engine::InvokeEvent& order, Outcome outcome);
+  net::awaitable<void> attempt(engine::InvokeEvent order, Answer answer);
+  net::awaitable<Outcome> invoke(engine::InvokeEvent order);
+  net::awaitable<void> remember(engine::RememberRetry order);
+  net::awaitable<void> end(engine::EndEvent order);
+  net::awaitable<Result<void>> conclude(engine::EndEvent order);
+  net::awaitable<Result<store::StoredEvent>> event(std::uint64_t id);
+  void note(Function& function, const std::string& request_id, const engine::InvokeEvent& order,
+            const Outcome& outcome);
+  void note_store(const Result<void>& kept);
+  void park(const BrokenBelief& broken);
+
+  Deps deps_;
+  Random random_;
+  engine::AsyncQueue engine_;
+  Destinations destinations_;
+  std::vector<std::unique_ptr<Function>> functions_;  ///< by the engine's number
+  std::map<std::string, Function*, std::less<>> by_name_;
+  /// Events whose payload is at hand, as long as kPayloadBytes has room; the others are read when their time comes.
+  std::unordered_map<std::uint64_t, store::StoredEvent> at_hand_;
+  std::size_t bytes_at_hand_ = 0;
+  std::unordered_map<std::uint64_t, Outcome> answers_;  ///< of the last attempt, for the record; until the event ends
+  std::unordered_set<std::uint64_t> delivered_;         ///< the destination has the record, the store not yet the end
+  net::steady_timer ticker_;
+  std::optional<Instant> tick_at_;  ///< what the ticker waits for
+  net::steady_timer drained_signal_;
+  bool pumping_ = false;
+  bool restored_ = false;
+  bool stopping_ = false;
+  bool drained_ = false;
+  bool parked_ = false;
+  bool store_trouble_ = false;
+  runtime::TaskScope ticks_;
+  runtime::TaskScope invocations_;  ///< called off when patience ends
+  runtime::TaskScope writes_;       ///< never called off: the store's answers are waited for
 };
 
 }  // namespace weir::bridge

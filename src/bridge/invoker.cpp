@@ -22,18 +22,28 @@ std::string function_arn(std::string_view function) {
   return "arn:aws:lambda:us-east-1:000000000000:function:" + std::string(function);
 }
 
-Result<void> Invoker::add(const std::string& function, LambdaEndpoint& endpoint, std::optional<int> reserved) {
+Result<void> Invoker::add(const std::string& function, LambdaEndpoint& endpoint, std::optional<int> reserved,
+                          std::string arn) {
   if (reserved) {
     if (auto done = ledger_.reserve(function, reserved); !done) return done;
   }
-  functions_[function].endpoint = &endpoint;
+  Function& added = functions_[function];
+  added.endpoint = &endpoint;
+  added.arn = arn.empty() ? function_arn(function) : std::move(arn);
   return {};
+}
+
+std::string Invoker::arn(const std::string& function) const {
+  const auto found = functions_.find(function);
+  return found == functions_.end() ? function_arn(function) : found->second.arn;
 }
 
 net::awaitable<Outcome> Invoker::invoke(Invocation call, Instant deadline) {
   const auto found = functions_.find(call.function);
   if (found == functions_.end()) {
-    co_return Outcome(ServiceFailed{404, "Function not found: " + function_arn(call.function) + ":$LATEST"});
+    const std::string qualifier = call.qualifier.empty() ? "$LATEST" : call.qualifier;
+    co_return Outcome(ServiceFailed{404, "Function not found: " + function_arn(call.function) + ":" + qualifier,
+                                    "ResourceNotFoundException"});
   }
   if (const auto refused = ledger_.acquire(call.function)) co_return Outcome(Throttled{*refused});
   const Permit permit(ledger_, found->first);

@@ -19,12 +19,17 @@ class Invoker {
   /// `account`: the account's concurrency.
   explicit Invoker(int account) : ledger_(account) {}
 
-  /// `endpoint` outlives the invoker's calls. Refused when the reservation leaves too little to the others.
-  Result<void> add(const std::string& function, LambdaEndpoint& endpoint, std::optional<int> reserved);
+  /// `endpoint` outlives the invoker's calls. `arn`: of a function of real Lambda, without its qualifier; "" for one in
+  /// weir's own region and account. Refused when the reservation leaves too little to the others.
+  Result<void> add(const std::string& function, LambdaEndpoint& endpoint, std::optional<int> reserved,
+                   std::string arn = "");
   bool knows(const std::string& function) const { return functions_.contains(function); }
 
   /// Never throws but for a broken belief; a function that is not known is a ServiceFailed with status 404.
   net::awaitable<Outcome> invoke(Invocation call, Instant deadline);
+
+  /// The function's unqualified ARN; also of one that is not known.
+  std::string arn(const std::string& function) const;
 
   const engine::ConcurrencyLedger& ledger() const { return ledger_; }
   const engine::InvocationMeter& meter(const std::string& function) const { return functions_.at(function).meter; }
@@ -32,6 +37,7 @@ class Invoker {
  private:
   struct Function {
     LambdaEndpoint* endpoint = nullptr;
+    std::string arn;
     engine::InvocationMeter meter;
   };
   engine::ConcurrencyLedger ledger_;

@@ -10,6 +10,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "bridge/shard_runner.h"
+#include "bridge/source_runner.h"
 
 namespace weir::bridge {
 
@@ -25,7 +26,7 @@ struct ShardStatus {
 };
 
 /// One event source mapping, from opening its source to its end: a ShardRunner for each shard that the source opens.
-class MappingRunner final : public ShardListener {
+class MappingRunner final : public SourceRunner, public ShardListener {
  public:
   /// Everything outlives the runner. `seed`: of request ids and jitter.
   MappingRunner(ShardDeps deps, std::string name, MappingSettings settings, std::uint64_t seed);
@@ -33,10 +34,10 @@ class MappingRunner final : public ShardListener {
 
   /// Until every shard ended, request_stop() was obeyed, or the source failed; then its error. What throws out of a
   /// shard (a broken belief) throws out of here, after everything else of the mapping was called off.
-  net::awaitable<Result<void>> run();
+  net::awaitable<Result<void>> run() override;
 
-  void request_stop();
-  void cancel();
+  void request_stop() override;
+  void cancel() override;
 
   std::vector<ShardStatus> shards() const;
   /// What shards did that are closed by now.

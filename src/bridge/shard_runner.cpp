@@ -81,39 +81,39 @@ Duration ShardRunner::iterator_age() const {
 }
 
 void ShardRunner::perform(engine::Action action) {
-  std::visit(
-      Overloaded{
-          [this](const engine::Fetch& order) {
-            fetches_.spawn(answer(fetch({order.max_records, order.max_bytes}), Answer(inbox_, Fetched())));
-          },
-          [this](engine::Invoke& order) {
-            Invocation call;
-            call.function = deps_.function;
-            call.request_id = std::move(order.request_id);
-            call.payload.reserve(order.payload_bytes);
-            deps_.source.write_event(shard_, order.records, call.payload);
-            WEIR_ASSERT(call.payload.size() == order.payload_bytes);
-            calls_.spawn(
-                answer(invoke(order.batch, std::move(call)), Answer(inbox_, Answered{order.batch, Outcome()})));
-          },
-          [this](const engine::Checkpoint& order) {
-            calls_.spawn(answer(checkpoint(order.upto), Answer(inbox_, Checkpointed())));
-          },
-          [this](const engine::Discard& order) {
-            store::DeadLetter letter;
-            letter.source = shard_.source;
-            letter.shard = shard_.name;
-            letter.function = deps_.function;
-            letter.at = deps_.clock.now().wall;
-            deps_.source.write_event(shard_, order.records, letter.payload);
-            letter.record = discard_record(order, function_arn(deps_.function), letter.at, deps_.source, shard_,
-                                           letter.payload.size());
-            note_discard(order);
-            calls_.spawn(answer(keep(order.batch, std::move(letter)), Answer(inbox_, Discarded{order.batch, false})));
-          },
-          [this](const engine::Drained&) { drained_ = true; },
-      },
-      action);
+  std::visit(Overloaded{
+                 [this](const engine::Fetch& order) {
+                   fetches_.spawn(answer(fetch({order.max_records, order.max_bytes}), Answer(inbox_, Fetched())));
+                 },
+                 [this](engine::Invoke& order) {
+                   Invocation call;
+                   call.function = deps_.function;
+                   call.request_id = std::move(order.request_id);
+                   call.payload.reserve(order.payload_bytes);
+                   deps_.source.write_event(shard_, order.records, call.payload);
+                   WEIR_ASSERT(call.payload.size() == order.payload_bytes);
+                   calls_.spawn(
+                       answer(invoke(order.batch, std::move(call)), Answer(inbox_, Answered{order.batch, Outcome()})));
+                 },
+                 [this](const engine::Checkpoint& order) {
+                   calls_.spawn(answer(checkpoint(order.upto), Answer(inbox_, Checkpointed())));
+                 },
+                 [this](const engine::Discard& order) {
+                   store::DeadLetter letter;
+                   letter.source = shard_.source;
+                   letter.shard = shard_.name;
+                   letter.function = deps_.function;
+                   letter.at = deps_.clock.now().wall;
+                   deps_.source.write_event(shard_, order.records, letter.payload);
+                   letter.record = discard_record(order, deps_.invoker.arn(deps_.function), letter.at, deps_.source,
+                                                  shard_, letter.payload.size());
+                   note_discard(order);
+                   calls_.spawn(answer(keep(order.batch, std::move(letter)),
+                                       Answer(inbox_, Discarded{order.batch, engine::Kept::kNowhere})));
+                 },
+                 [this](const engine::Drained&) { drained_ = true; },
+             },
+             action);
 }
 
 void ShardRunner::tell(Message message) {
@@ -172,8 +172,23 @@ net::awaitable<ShardRunner::Message> ShardRunner::checkpoint(Position upto) {
 net::awaitable<ShardRunner::Message> ShardRunner::keep(engine::BatchId batch, store::DeadLetter letter) {
   Discarded done;
   done.batch = batch;
+  if (!deps_.destination_on_failure.empty()) {
+    const Result<void> delivered = co_await deps_.destinations.deliver(deps_.destination_on_failure, letter.record);
+    if (delivered) {
+      done.kept = engine::Kept::kDestination;
+      co_return Message(done);
+    }
+    const Error error = delivered.error();
+    deps_.log.error("destination.refused", {{"source", shard_.source},
+                                            {"shard", shard_.name},
+                                            {"code", text(error.code())},
+                                            {"message", error.describe()}});
+  }
   const Result<void> kept = co_await deps_.dead_letters.keep(std::move(letter));
-  done.kept = kept.has_value();
+  if (kept) {
+    const bool instead = !deps_.destination_on_failure.empty();
+    done.kept = instead ? engine::Kept::kDeadLetterInstead : engine::Kept::kDeadLetter;
+  }
   note_store(kept);
   co_return Message(done);
 }

@@ -10,6 +10,7 @@
 
 #include "weir/connector.h"
 
+#include "bridge/destinations.h"
 #include "bridge/invoker.h"
 #include "engine/shard_processor.h"
 #include "runtime/inbox.h"
@@ -27,7 +28,9 @@ struct ShardDeps {
   store::DeadLetters& dead_letters;
   Log& log;
   const Clock& clock;
+  Destinations& destinations;
   std::string function;
+  std::string destination_on_failure;  ///< "" for the dead letters
 };
 
 /// The shell around one shard's engine: tells it what happened and does what it is told. It knows no limit and decides
@@ -66,7 +69,7 @@ class ShardRunner {
   };
   struct Discarded {
     engine::BatchId batch = 0;
-    bool kept = false;
+    engine::Kept kept = engine::Kept::kNowhere;
   };
   using Message = std::variant<Fetched, Answered, Checkpointed, Discarded>;
 

@@ -106,6 +106,37 @@ net::awaitable<void> Supervisor::run() {
   interlude_done_.cancel();
 }
 
+void Supervisor::make_runner() {
+  SourceContext context{entry_.name, deps_.executor, deps_.blocking, deps_.log, deps_.clock};
+  if (entry_.connector->delivery == Delivery::kPush) {
+    push_source_ = entry_.connector->make_push_source(entry_.settings, std::move(context));
+    PushRunner::Deps push{deps_.executor, *push_source_, deps_.queue,    deps_.events,
+                          pushed_,        entry_.name,   entry_.function};
+    auto made = std::make_unique<PushRunner>(std::move(push));
+    push_ = made.get();
+    runner_ = std::move(made);
+    return;
+  }
+  poll_source_ = entry_.connector->make_source(entry_.settings, std::move(context));
+  ShardDeps shard{deps_.executor,     *poll_source_,
+                  deps_.invoker,      deps_.checkpoints,
+                  deps_.dead_letters, deps_.log,
+                  deps_.clock,        deps_.queue.destinations(),
+                  entry_.function,    entry_.settings->mapping.destination_on_failure};
+  auto made = std::make_unique<MappingRunner>(std::move(shard), entry_.name, entry_.settings->mapping, random_.next());
+  mapping_ = made.get();
+  runner_ = std::move(made);
+}
+
+net::awaitable<WebhookResponse> Supervisor::receive(WebhookRequest request) {
+  if (push_ == nullptr) {
+    const bool push = entry_.connector->delivery == Delivery::kPush;
+    co_return WebhookResponse(push ? 503 : 404, push ? "{\"message\":\"the source is not running\"}\n"
+                                                     : "{\"message\":\"this source has no webhook\"}\n");
+  }
+  co_return co_await push_->receive(std::move(request));
+}
+
 /// One life of the source.
 net::awaitable<void> Supervisor::live() {
   Result<void> result;
@@ -113,12 +144,7 @@ net::awaitable<void> Supervisor::live() {
   std::optional<Error> error;
   const Instant began = deps_.clock.now().instant;
   try {
-    SourceContext context{entry_.name, deps_.executor, deps_.blocking, deps_.log, deps_.clock};
-    source_ = entry_.connector->make_source(entry_.settings, std::move(context));
-    ShardDeps shard_deps{deps_.executor,     *source_,  deps_.invoker, deps_.checkpoints,
-                         deps_.dead_letters, deps_.log, deps_.clock,   entry_.function};
-    runner_ =
-        std::make_unique<MappingRunner>(std::move(shard_deps), entry_.name, entry_.settings->mapping, random_.next());
+    make_runner();
     state_ = SourceState::kRunning;
     deps_.log.debug("source.started", {{"source", entry_.name}, {"type", entry_.connector->type}});
     result = co_await runner_->run();
@@ -135,12 +161,15 @@ net::awaitable<void> Supervisor::live() {
     error = Error(ErrorCode::kSourceFailed, thrown.what());
     after = SourceState::kBackingOff;
   }
-  if (runner_) {
-    for (const ShardStatus& shard : runner_->shards()) closed_[shard.shard] += shard.counters;
-    for (const auto& [shard, counters] : runner_->closed()) closed_[shard] += counters;
+  if (mapping_ != nullptr) {
+    for (const ShardStatus& shard : mapping_->shards()) closed_[shard.shard] += shard.counters;
+    for (const auto& [shard, counters] : mapping_->closed()) closed_[shard] += counters;
   }
+  mapping_ = nullptr;
+  push_ = nullptr;
   runner_.reset();
-  source_.reset();
+  poll_source_.reset();
+  push_source_.reset();
   state_ = after;
   if (deps_.clock.now().instant - began >= kHealthy) {
     failures_in_row_ = 0;
@@ -190,9 +219,10 @@ SourceStatus Supervisor::status() const {
   if (state_ != SourceState::kRunning) status.error = error_;
   status.restarts = restarts_;
   for (const auto& [shard, counters] : closed_) status.counters += counters;
-  if (runner_) {
-    for (const auto& [shard, counters] : runner_->closed()) status.counters += counters;
-    status.shards = runner_->shards();
+  if (entry_.connector->delivery == Delivery::kPush) status.pushed = pushed_;
+  if (mapping_ != nullptr) {
+    for (const auto& [shard, counters] : mapping_->closed()) status.counters += counters;
+    status.shards = mapping_->shards();
     for (const ShardStatus& shard : status.shards) status.counters += shard.counters;
   }
   return status;

@@ -12,6 +12,7 @@
 #include "weir/base/random.h"
 
 #include "bridge/mapping_runner.h"
+#include "bridge/push_runner.h"
 #include "config/config.h"
 
 namespace weir::bridge {
@@ -37,7 +38,8 @@ struct SourceStatus {
   std::string error;  ///< the last failure, "" when it runs
   int restarts = 0;
   std::vector<ShardStatus> shards;
-  engine::ShardCounters counters;  ///< of all shards, closed ones included
+  engine::ShardCounters counters;      ///< of all shards, closed ones included
+  std::optional<PushCounters> pushed;  ///< of a source that pushes, which has no shards
 };
 
 /// Keeps one source running: a source that fails is made anew with backoff and full jitter, alone. A broken belief
@@ -49,8 +51,10 @@ class Supervisor {
     net::any_io_executor executor;
     net::any_io_executor blocking;  ///< a pool's
     Invoker& invoker;
+    EventQueue& queue;
     store::CheckpointStore& checkpoints;
     store::DeadLetters& dead_letters;
+    store::EventStore& events;
     Log& log;
     const Clock& clock;
   };
@@ -62,6 +66,9 @@ class Supervisor {
   void request_stop();
   void cancel();
 
+  /// A request to the source's webhook; 503 while it does not run.
+  net::awaitable<WebhookResponse> receive(WebhookRequest request);
+
   /// Stops reading the source, does `what`, and goes on. Only one at a time.
   net::awaitable<Result<void>> while_stopped(std::function<net::awaitable<Result<void>>()> what);
 
@@ -71,6 +78,7 @@ class Supervisor {
 
  private:
   net::awaitable<void> live();
+  void make_runner();
   net::awaitable<void> wait(std::optional<Duration> patience);
   void failed(SourceState state, const Error& error);
   void wake();
@@ -85,8 +93,12 @@ class Supervisor {
   std::string error_;
   int restarts_ = 0;
   int failures_in_row_ = 0;
-  std::unique_ptr<PollSource> source_;
-  std::unique_ptr<MappingRunner> runner_;
+  std::unique_ptr<PollSource> poll_source_;
+  std::unique_ptr<PushSource> push_source_;
+  std::unique_ptr<SourceRunner> runner_;  ///< of the source that there is
+  MappingRunner* mapping_ = nullptr;      ///< it, when the source is read
+  PushRunner* push_ = nullptr;            ///< it, when the source pushes
+  PushCounters pushed_;
   std::map<std::string, engine::ShardCounters> closed_;  ///< of former lives
   std::function<net::awaitable<Result<void>>()> interlude_;
   std::optional<Result<void>> interlude_result_;

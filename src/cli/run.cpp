@@ -92,7 +92,8 @@ class Daemon {
     helpers.spawn(obey_signals(bridge));
     if (display_ != Display::kNone) helpers.spawn(show(bridge));
     if (options_.until_finished) helpers.spawn(stop_when_finished(bridge));
-    co_await bridge.run();
+    const Result<void> ran = co_await bridge.run();
+    if (!ran) status_ = complain(ran.error());
     helpers.cancel();
     co_await helpers.join();
     co_await admin.close();

@@ -102,13 +102,14 @@ void ShardProcessor::on_checkpoint(Moment now, bool kept) {
   advance(now);
 }
 
-void ShardProcessor::on_discarded(Moment now, BatchId id, bool kept) {
+void ShardProcessor::on_discarded(Moment now, BatchId id, Kept kept) {
   WEIR_ASSERT(discard_in_flight_ && !work_.empty() && work_.back()->id == id);
   Batch& batch = *work_.back();
   WEIR_ASSERT(batch.state == BatchState::kDiscarding);
   discard_in_flight_ = false;
-  if (kept) {
-    counters_.dropped_events += batch.records.size();
+  if (kept != Kept::kNowhere) {
+    (kept == Kept::kDestination ? counters_.destination_events : counters_.dropped_events) += batch.records.size();
+    if (kept == Kept::kDeadLetterInstead) ++counters_.destination_failures;
     store_failures_in_row_ = 0;
     settle(batch);
     work_.pop_back();

@@ -86,6 +86,14 @@ struct Drained {
   bool end_of_shard = false;  ///< every record of the shard is settled and remembered, and none will ever follow
 };
 
+/// Who has a discard by now.
+enum class Kept {
+  kNowhere,            ///< nobody: it is asked for again
+  kDeadLetter,         ///< the dead letters
+  kDestination,        ///< the mapping's on-failure destination
+  kDeadLetterInstead,  ///< the dead letters, because the destination refused it
+};
+
 using Action = std::variant<Fetch, Invoke, Checkpoint, Discard, Drained>;
 
 /// What one shard has done, for the metrics of the same names (monitoring-metrics-types). Counters never go back.
@@ -94,9 +102,11 @@ struct ShardCounters {
   std::uint64_t invoked_events = 0;  ///< InvokedEventCount; again on each retry
   std::uint64_t failed_invoke_events =
       0;                             ///< FailedInvokeEventCount; throttled and undelivered ones included, as AWS does
-  std::uint64_t dropped_events = 0;  ///< DroppedEventCount: given up on, after they were kept
-  std::uint64_t settled_events = 0;  ///< done, one way or the other
-  std::uint64_t invocations = 0;     ///< batches sent, retries and throttled ones included
+  std::uint64_t dropped_events = 0;  ///< DroppedEventCount: given up on, kept as dead letters
+  std::uint64_t destination_events = 0;    ///< OnFailureDestinationDeliveredEventCount
+  std::uint64_t destination_failures = 0;  ///< DestinationDeliveryFailures
+  std::uint64_t settled_events = 0;        ///< done, one way or the other
+  std::uint64_t invocations = 0;           ///< batches sent, retries and throttled ones included
   std::uint64_t function_errors = 0;
   std::uint64_t throttles = 0;
   std::uint64_t service_errors = 0;
@@ -122,9 +132,10 @@ class ShardProcessor {
 
   void on_records(Moment now, RecordBatch records);
   void on_outcome(Moment now, BatchId batch, const Outcome& outcome);
-  /// `kept`: whether the store took it. A refusal is tried again with backoff; until then nothing is read or invoked.
+  /// `kept`: whether (and where) it is kept. A refusal is tried again with backoff; until then nothing is read or
+  /// invoked.
   void on_checkpoint(Moment now, bool kept);
-  void on_discarded(Moment now, BatchId batch, bool kept);
+  void on_discarded(Moment now, BatchId batch, Kept kept);
   void on_tick(Moment now);
   /// Drain: no Fetch, no new Invoke, no retry; then Drained.
   void request_stop(Moment now);

@@ -541,7 +541,7 @@ TEST_CASE("a broken contract is noticed before it can do harm") {
   SECTION("a discard that nobody asked for") {
     drive.start();
     drive.gives(2);
-    CHECK_THROWS_AS(shard.on_discarded(drive.now(), drive.invoke().batch, true), BrokenBelief);
+    CHECK_THROWS_AS(shard.on_discarded(drive.now(), drive.invoke().batch, Kept::kDeadLetter), BrokenBelief);
   }
   SECTION("settings that the configuration would refuse") {
     CHECK_THROWS_AS(ShardDriver(shard_of({.batch_size = 0})), BrokenBelief);

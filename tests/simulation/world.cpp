@@ -796,7 +796,7 @@ void World::answer_discard(Shard& shard) {
     ++shard.counters.store_failures;
     shard.discard_refused = true;
   }
-  shard.engine->on_discarded(now_, answered.batch, answered.kept);
+  shard.engine->on_discarded(now_, answered.batch, answered.kept ? engine::Kept::kDeadLetter : engine::Kept::kNowhere);
   drain(shard);
 }
 

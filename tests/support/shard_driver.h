@@ -63,7 +63,8 @@ class ShardDriver {
     shard_.on_checkpoint(now_, kept);
     return wanted();
   }
-  std::string discarded(bool kept) {
+  std::string discarded(bool kept) { return discarded(kept ? engine::Kept::kDeadLetter : engine::Kept::kNowhere); }
+  std::string discarded(engine::Kept kept) {
     shard_.on_discarded(now_, discard_->batch, kept);
     return wanted();
   }

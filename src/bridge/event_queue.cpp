@@ -1,0 +1,440 @@
+#include "bridge/event_queue.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <boost/asio/error.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/system/system_error.hpp>
+
+#include "bridge/event_record.h"
+
+namespace weir::bridge {
+namespace {
+
+/// Payloads that are kept in memory between the 202 and the first attempt; beyond it they are read from the store.
+constexpr std::size_t kPayloadBytes = 32U << 20U;
+
+net::steady_timer::time_point timer_time(Instant instant) {
+  return net::steady_timer::time_point(instant.time_since_epoch());
+}
+
+engine::AsyncSettings settings_of(const config::FunctionConfig& function) {
+  engine::AsyncSettings settings;
+  settings.maximum_retry_attempts = function.async.maximum_retry_attempts;
+  settings.maximum_event_age = function.async.maximum_event_age;
+  settings.zero_reserved = function.reserved_concurrent_executions == 0;
+  return settings;
+}
+
+}  // namespace
+
+EventQueue::EventQueue(Deps deps, const config::Config& config, std::uint64_t seed)
+    : deps_(std::move(deps)),
+      random_(seed),
+      engine_(engine::AsyncLimits(), random_.next()),
+      destinations_(deps_.blocking,
+                    [this](std::string target, std::string record) {
+                      return accept_record(std::move(target), std::move(record));
+                    }),
+      ticker_(deps_.executor),
+      drained_signal_(deps_.executor, net::steady_timer::time_point::max()),
+      ticks_(deps_.executor),
+      invocations_(deps_.executor),
+      writes_(deps_.executor) {
+  for (const auto& [name, configured] : config.functions) {
+    auto made = std::make_unique<Function>();
+    made->id = engine_.add_function(settings_of(configured));
+    made->name = name;
+    made->config = configured.async;
+    by_name_[name] = made.get();
+    functions_.push_back(std::move(made));
+  }
+}
+
+EventQueue::~EventQueue() = default;
+
+/// One that is not in the configuration any more is known all the same: its events are told that it is gone.
+EventQueue::Function& EventQueue::function(const std::string& name) {
+  const auto found = by_name_.find(name);
+  if (found != by_name_.end()) return *found->second;
+  auto made = std::make_unique<Function>();
+  made->id = engine_.add_function(engine::AsyncSettings());
+  made->name = name;
+  by_name_[name] = made.get();
+  functions_.push_back(std::move(made));
+  return *functions_.back();
+}
+
+net::awaitable<Result<void>> EventQueue::restore() {
+  auto read =
+      co_await deps_.events.each_waiting([this](std::vector<store::WaitingEvent> events) { take(std::move(events)); });
+  if (!read) co_return std::move(read.error()).during("reading the events that wait");
+  restored_ = true;
+  if (const std::size_t events = engine_.events(); events > 0) deps_.log.info("queue.restored", {{"events", events}});
+  co_return Result<void>();
+}
+
+void EventQueue::take(const std::vector<store::WaitingEvent>& events) {
+  const Moment now = deps_.clock.now();
+  for (const store::WaitingEvent& each : events) {
+    engine::QueuedEvent queued;
+    queued.id = each.id;
+    queued.function = function(each.function).id;
+    queued.accepted = each.accepted;
+    queued.attempts = each.attempts;
+    queued.due = each.due;
+    engine_.on_restored(now, queued);
+  }
+}
+
+net::awaitable<void> EventQueue::run() {
+  ticks_.spawn(tick());
+  tell([&](Moment now) { engine_.on_tick(now); });
+  while (!drained_ && !parked_) {
+    boost::system::error_code woken;
+    co_await drained_signal_.async_wait(net::redirect_error(net::use_awaitable, woken));
+  }
+  ticks_.cancel();
+  if (parked_) invocations_.cancel();
+  co_await ticks_.join();
+  co_await invocations_.join();
+  co_await writes_.join();
+  // A parked queue stays to be looked at until weir stops.
+  while (!stopping_) {
+    boost::system::error_code woken;
+    co_await drained_signal_.async_wait(net::redirect_error(net::use_awaitable, woken));
+  }
+}
+
+void EventQueue::request_stop() {
+  stopping_ = true;
+  if (!parked_) tell([&](Moment now) { engine_.request_stop(now); });
+  drained_signal_.cancel();
+}
+
+void EventQueue::cancel() {
+  invocations_.cancel();
+}
+
+// ---- In ----
+
+net::awaitable<Result<std::string>> EventQueue::accept(NewEvent event, std::optional<store::StoredNote> note) {
+  if (stopping_) co_return Error(ErrorCode::kCancelled, "weir stops");
+  if (!restored_) co_return Error(ErrorCode::kCancelled, "weir has not begun");
+  if (parked_) co_return Error(ErrorCode::kInternal, "the queue is parked");
+  if (engine_.full()) co_return Error(ErrorCode::kStoreFull, "too many events wait");
+  if (event.payload.size() > kMaxAsyncRequestBytes) {
+    co_return Error(ErrorCode::kEventRefused, std::to_string(event.payload.size()) +
+                                                  " byte payload is too large for the Event invocation type (limit " +
+                                                  std::to_string(kMaxAsyncRequestBytes) + " bytes)");
+  }
+  Function& target = function(event.function);
+  store::StoredEvent stored;
+  stored.function = std::move(event.function);
+  stored.qualifier = std::move(event.qualifier);
+  stored.request_id = event.request_id.empty() ? random_.uuid() : std::move(event.request_id);
+  stored.source = std::move(event.source);
+  stored.trace_header = std::move(event.trace_header);
+  stored.payload = std::move(event.payload);
+  stored.accepted = deps_.clock.now().wall;
+  const std::string request_id = stored.request_id;
+  const bool keeps = bytes_at_hand_ + stored.payload.size() <= kPayloadBytes;
+  store::StoredEvent kept_here;
+  if (keeps) kept_here = stored;
+  const WallTime accepted = stored.accepted;
+  auto appended = co_await deps_.events.append(std::move(stored), std::move(note));
+  if (!appended) {
+    note_store(appended.error());
+    co_return std::move(appended.error()).during("keeping an event of " + target.name);
+  }
+  note_store(Result<void>());
+  if (keeps) {
+    kept_here.id = *appended;
+    bytes_at_hand_ += kept_here.payload.size();
+    at_hand_.emplace(*appended, std::move(kept_here));
+  }
+  deps_.log.debug("event.accepted", {{"request_id", request_id}, {"function", target.name}});
+  engine::QueuedEvent queued;
+  queued.id = *appended;
+  queued.function = target.id;
+  queued.accepted = accepted;
+  tell([&](Moment now) { engine_.on_accepted(now, queued); });
+  co_return request_id;
+}
+
+net::awaitable<Result<void>> EventQueue::accept_record(std::string function, std::string record) {
+  NewEvent event;
+  event.function = std::move(function);
+  event.payload = std::move(record);
+  auto accepted = co_await accept(std::move(event), std::nullopt);
+  if (!accepted) co_return std::move(accepted.error());
+  co_return Result<void>();
+}
+
+net::awaitable<Result<std::size_t>> EventQueue::redrive(store::DeadLetterFilter which) {
+  if (stopping_ || !restored_) co_return Error(ErrorCode::kCancelled, "weir is not running");
+  auto again = co_await deps_.dead_letters.redrive(std::move(which), deps_.clock.now().wall);
+  if (!again) co_return std::move(again.error()).during("sending dead letters again");
+  for (const store::WaitingEvent& each : *again) {
+    engine::QueuedEvent queued;
+    queued.id = each.id;
+    queued.function = function(each.function).id;
+    queued.accepted = each.accepted;
+    tell([&](Moment now) { engine_.on_accepted(now, queued); });
+  }
+  co_return again->size();
+}
+
+// ---- The engine ----
+
+/// Tells the engine something and does what it wants then.
+template <typename Tell>
+void EventQueue::tell(Tell tell) {
+  if (parked_) return;
+  try {
+    tell(deps_.clock.now());
+    pump();
+  } catch (const BrokenBelief& broken) {
+    park(broken);
+  }
+}
+
+void EventQueue::pump() {
+  if (pumping_) return;
+  pumping_ = true;
+  while (const auto action = engine_.next()) {
+    std::visit([this](const auto& order) { perform(order); }, *action);
+  }
+  pumping_ = false;
+  const auto wake_at = engine_.wake_at();
+  if (wake_at && (!tick_at_ || *wake_at < *tick_at_)) {
+    tick_at_ = wake_at;
+    ticker_.cancel();
+  }
+}
+
+net::awaitable<void> EventQueue::tick() {
+  for (;;) {
+    ticker_.expires_at(tick_at_ ? timer_time(*tick_at_) : net::steady_timer::time_point::max());
+    boost::system::error_code woken;
+    co_await ticker_.async_wait(net::redirect_error(net::use_awaitable, woken));
+    if ((co_await net::this_coro::cancellation_state).cancelled() != net::cancellation_type::none) co_return;
+    if (!tick_at_ || deps_.clock.now().instant < *tick_at_) continue;
+    tick_at_.reset();
+    tell([&](Moment now) { engine_.on_tick(now); });
+  }
+}
+
+void EventQueue::park(const BrokenBelief& broken) {
+  parked_ = true;
+  pumping_ = false;
+  deps_.log.error("queue.parked", {{"code", text(ErrorCode::kInternal)}, {"message", broken.what()}});
+  drained_signal_.cancel();
+}
+
+void EventQueue::perform(const engine::InvokeEvent& order) {
+  invocations_.spawn(attempt(order, Answer(*this, order)));
+}
+
+void EventQueue::perform(const engine::RememberRetry& order) {
+  writes_.spawn(remember(order));
+}
+
+void EventQueue::perform(const engine::EndEvent& order) {
+  writes_.spawn(end(order));
+}
+
+void EventQueue::perform(const engine::AsyncDrained&) {
+  drained_ = true;
+  drained_signal_.cancel();
+}
+
+// ---- Out ----
+
+net::awaitable<void> EventQueue::attempt(engine::InvokeEvent order, Answer answer) {
+  Outcome outcome;
+  try {
+    outcome = co_await invoke(order);
+  } catch (const boost::system::system_error& error) {
+    if (error.code() != net::error::operation_aborted) outcome = Outcome(ServiceFailed{500, error.what()});
+  } catch (const BrokenBelief& broken) {
+    park(broken);
+  } catch (const std::exception& error) {
+    outcome = Outcome(ServiceFailed{500, error.what()});
+  }
+  answer.is(std::move(outcome));
+}
+
+/// Tells the engine, and keeps what the record of the event's end may need.
+void EventQueue::answered(const engine::InvokeEvent& order, Outcome outcome) {
+  const bool failed = std::holds_alternative<FunctionFailed>(outcome.what);
+  const bool succeeded = std::holds_alternative<Succeeded>(outcome.what);
+  const bool needed = failed || (succeeded && !functions_[order.function]->config.on_success.empty());
+  answers_.erase(order.event.id);
+  const Outcome* told = &outcome;
+  if (needed) told = &answers_.emplace(order.event.id, std::move(outcome)).first->second;
+  tell([&](Moment now) { engine_.on_outcome(now, order.event, *told); });
+}
+
+net::awaitable<Outcome> EventQueue::invoke(engine::InvokeEvent order) {
+  Function& target = *functions_[order.function];
+  auto stored = co_await event(order.event.id);
+  if (!stored) {
+    note_store(stored.error());
+    co_return Outcome(ServiceFailed{500, stored.error().describe()});
+  }
+  Invocation call;
+  call.function = target.name;
+  call.qualifier = std::move(stored->qualifier);
+  call.request_id = stored->request_id;
+  call.trace_header = std::move(stored->trace_header);
+  call.payload = std::move(stored->payload);
+  Outcome outcome = co_await deps_.invoker.invoke(std::move(call), Instant::max());
+  note(target, stored->request_id, order, outcome);
+  co_return outcome;
+}
+
+/// The event with its payload: what is at hand goes with it.
+net::awaitable<Result<store::StoredEvent>> EventQueue::event(std::uint64_t id) {
+  if (auto found = at_hand_.extract(id)) {
+    bytes_at_hand_ -= found.mapped().payload.size();
+    co_return std::move(found.mapped());
+  }
+  co_return co_await deps_.events.load(id);
+}
+
+net::awaitable<void> EventQueue::remember(engine::RememberRetry order) {
+  // When it is lost, a restart tries the event once more than it should.
+  note_store(co_await deps_.events.remember_retry(order.event.id, order.attempts, order.due));
+}
+
+net::awaitable<void> EventQueue::end(engine::EndEvent order) {
+  Result<void> kept;
+  try {
+    kept = co_await conclude(order);
+  } catch (const std::exception& error) {
+    kept = Error(ErrorCode::kInternal, error.what());
+  }
+  note_store(kept);
+  if (kept) {
+    answers_.erase(order.event.id);
+    delivered_.erase(order.event.id);
+  }
+  tell([&](Moment now) { engine_.on_ended(now, order.event, kept.has_value()); });
+}
+
+/// Tells the destination, then lets the store forget; what no destination took is a dead letter.
+net::awaitable<Result<void>> EventQueue::conclude(engine::EndEvent order) {
+  Function& target = *functions_[order.function];
+  const std::uint64_t id = order.event.id;
+  const bool success = order.condition == engine::AsyncCondition::kSuccess;
+  const std::string& destination = success ? target.config.on_success : target.config.on_failure;
+  if ((success && destination.empty()) || delivered_.contains(id)) co_return co_await deps_.events.settle(id);
+  auto stored = co_await event(id);
+  if (!stored) co_return std::move(stored.error());
+  const auto answer = answers_.find(id);
+  const WallTime now = deps_.clock.now().wall;
+  std::string record = event_record(order, *stored, deps_.invoker.arn(target.name),
+                                    answer == answers_.end() ? nullptr : &answer->second, now);
+  if (!success) {
+    const std::string status = order.status_code ? std::to_string(*order.status_code) : "none";
+    deps_.log.warn("event.dropped", {{"request_id", stored->request_id},
+                                     {"function", target.name},
+                                     {"source", stored->source},
+                                     {"condition", text(order.condition)},
+                                     {"attempts", order.approximate_invoke_count},
+                                     {"status", status},
+                                     {"destination", destination.empty() ? "dead letters" : destination}});
+  }
+  if (!destination.empty()) {
+    const Result<void> delivered = co_await destinations_.deliver(destination, record);
+    if (delivered) {
+      delivered_.insert(id);
+      co_return co_await deps_.events.settle(id);
+    }
+    ++target.destination_failures;
+    const Error error = delivered.error();
+    deps_.log.error("destination.refused", {{"request_id", stored->request_id},
+                                            {"function", target.name},
+                                            {"code", text(error.code())},
+                                            {"message", error.describe()}});
+    // As in Lambda, a record of a success that cannot be delivered is lost, and counted.
+    if (success) co_return co_await deps_.events.settle(id);
+  }
+  store::DeadLetter letter;
+  letter.source = std::move(stored->source);
+  letter.function = target.name;
+  letter.qualifier = std::move(stored->qualifier);
+  letter.record = std::move(record);
+  letter.payload = std::move(stored->payload);
+  letter.at = now;
+  co_return co_await deps_.events.bury(id, std::move(letter));
+}
+
+// ---- What is told ----
+
+/// One line when a function's events begin to fail, in a new way, or work again; an event that will be tried again has
+/// a line of its own at debug level, and one that is over at warn level (event.dropped).
+void EventQueue::note(Function& function, const std::string& request_id, const engine::InvokeEvent& order,
+                      const Outcome& outcome) {
+  if (std::holds_alternative<Cancelled>(outcome.what)) return;
+  const bool fine = std::holds_alternative<Succeeded>(outcome.what);
+  std::string why;
+  if (const auto* failed = std::get_if<FunctionFailed>(&outcome.what)) why = failed->error_type;
+  if (const auto* throttled = std::get_if<Throttled>(&outcome.what)) why = text(throttled->reason);
+  if (const auto* service = std::get_if<ServiceFailed>(&outcome.what)) why = service->message;
+  deps_.log.debug("event.attempted", {{"request_id", request_id},
+                                      {"function", function.name},
+                                      {"attempt", order.attempt},
+                                      {"outcome", kind(outcome)},
+                                      {"reason", why}});
+  const std::string now = fine ? std::string() : std::string(kind(outcome));
+  if (now == function.trouble) {
+    ++function.trouble_count;
+    return;
+  }
+  if (fine) {
+    deps_.log.info("invocation.recovered", {{"function", function.name}, {"failures", function.trouble_count}});
+  } else {
+    deps_.log.warn("invocation.failed", {{"request_id", request_id},
+                                         {"function", function.name},
+                                         {"attempt", order.attempt},
+                                         {"outcome", kind(outcome)},
+                                         {"reason", why}});
+  }
+  function.trouble = now;
+  function.trouble_count = 1;
+}
+
+void EventQueue::note_store(const Result<void>& kept) {
+  if (kept.has_value() != store_trouble_) return;
+  store_trouble_ = !kept;
+  if (kept) {
+    deps_.log.info("store.recovered", {{"part", "queue"}});
+    return;
+  }
+  const Error error = kept.error();
+  deps_.log.error("store.refused", {{"part", "queue"}, {"code", text(error.code())}, {"message", error.describe()}});
+}
+
+std::vector<AsyncStatus> EventQueue::status() const {
+  const Moment now = deps_.clock.now();
+  std::vector<AsyncStatus> all;
+  for (const auto& each : functions_) {
+    AsyncStatus status;
+    status.function = each->name;
+    status.figures = engine_.figures(each->id);
+    status.destination_failures = each->destination_failures;
+    if (const auto oldest = engine_.oldest(each->id)) status.oldest_age = std::max(Duration(0), now.wall - *oldest);
+    if (const auto next = engine_.next_attempt(each->id)) {
+      status.next_attempt = std::max(Duration(0), *next - now.instant);
+    }
+    all.push_back(std::move(status));
+  }
+  return all;
+}
+
+}  // namespace weir::bridge
