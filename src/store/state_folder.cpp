@@ -1,16 +1,22 @@
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
+#include <iterator>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "weir/base/random.h"
+
 #include "store/database.h"
+#include "store/database_thread.h"
+#include "store/files.h"
+#include "store/former_dead_letters.h"
+#include "store/queue_tables.h"
 #include "store/store.h"
-#include "store/write_behind.h"
 
 namespace weir::store {
 namespace {
@@ -19,17 +25,9 @@ constexpr std::string_view kCheckpointSchema =
     "CREATE TABLE checkpoints (source TEXT NOT NULL, shard TEXT NOT NULL, upto TEXT NOT NULL, saved_at_ms INTEGER NOT "
     "NULL,"
     " PRIMARY KEY (source, shard)) WITHOUT ROWID";
-constexpr std::string_view kDeadLetterSchema =
-    "CREATE TABLE dead_letters (id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, shard TEXT NOT NULL,"
-    " function TEXT NOT NULL, record TEXT NOT NULL, payload TEXT NOT NULL, at_ms INTEGER NOT NULL)";
 
-Error system_error(const std::string& path, int number) {
-  const bool denied = number == EACCES || number == EPERM || number == EROFS;
-  const ErrorCode code = denied             ? ErrorCode::kStoreReadOnly
-                         : number == ENOSPC ? ErrorCode::kStoreFull
-                                            : ErrorCode::kStoreFailed;
-  return Error(code, path + ": " + std::strerror(number));
-}
+constexpr std::size_t kPiece = 4096;        ///< events of each_waiting()
+constexpr std::size_t kRedrivePiece = 256;  ///< dead letters of one transaction: some milliseconds
 
 /// The lock of a state folder: an open file with an exclusive flock, which ends with the process, however it ends.
 class FolderLock {
@@ -70,7 +68,8 @@ Result<void> save_checkpoint(Database& database, const ShardId& shard, const Pos
       "INSERT INTO checkpoints (source, shard, upto, saved_at_ms) VALUES (?, ?, ?, ?) "
       "ON CONFLICT (source, shard) DO UPDATE SET upto = excluded.upto, saved_at_ms = excluded.saved_at_ms");
   if (!statement) return std::move(statement.error());
-  statement->bind(shard.source).bind(shard.name).bind(upto.text()).bind(epoch_milliseconds(SystemClock().now().wall));
+  const std::string position = upto.text();
+  statement->bind(shard.source).bind(shard.name).bind(position).bind(epoch_milliseconds(SystemClock().now().wall));
   if (auto done = statement->step(); !done) return std::move(done.error());
   return {};
 }
@@ -80,13 +79,65 @@ Result<Position> read_position(const std::string& folder, const std::string& dig
   return Error(ErrorCode::kStoreCorrupt, folder + "/checkpoints.sqlite: a checkpoint is not a position");
 }
 
+/// A job that keeps what `read` answers in `into`, which outlives the job.
+template <typename T, typename Read>
+DatabaseThread::Job fetch(T& into, Read read) {
+  return [&into, read](Database& database) -> Result<void> {
+    Result<T> found = read(database);
+    if (!found) return std::move(found.error());
+    into = std::move(*found);
+    return {};
+  };
+}
+
+/// Walks along the dead letters that are meant, as many at once as one transaction should have.
+class RedrivePiece {
+ public:
+  RedrivePiece(const DeadLetterFilter& which, WallTime now) : which_(which), now_(now), random_(seed_from_system()) {}
+
+  bool at_end() const { return at_end_; }
+
+  /// The job: the next piece.
+  Result<void> redrive(Database& database) {
+    redriven_.clear();
+    auto ids = queue::letter_ids(database, which_, after_, kRedrivePiece);
+    if (!ids) return std::move(ids.error());
+    for (const std::uint64_t id : *ids) {
+      auto event = queue::redrive_letter(database, id, random_.uuid(), now_);
+      if (!event) return std::move(event.error());
+      if (*event) redriven_.push_back(std::move(**event));
+    }
+    last_ = ids->empty() ? after_ : ids->back();
+    last_piece_ = ids->size() < kRedrivePiece;
+    return {};
+  }
+
+  /// After the piece was committed.
+  void move_to(std::vector<WaitingEvent>& waiting) {
+    waiting.insert(waiting.end(), std::move_iterator(redriven_.begin()), std::move_iterator(redriven_.end()));
+    after_ = last_;
+    at_end_ = last_piece_;
+  }
+
+ private:
+  const DeadLetterFilter& which_;
+  const WallTime now_;
+  Random random_;
+  std::vector<WaitingEvent> redriven_;
+  std::uint64_t after_ = 0;
+  std::uint64_t last_ = 0;
+  bool last_piece_ = false;
+  bool at_end_ = false;
+};
+
 }  // namespace
 
 struct StateFolder::Impl {
   std::string folder;
   FolderLock lock;
-  WriteBehind checkpoints;
-  WriteBehind dead_letters;
+  DatabaseThread checkpoints;
+  DatabaseThread queue;
+  DatabaseThread queue_reads;
 };
 
 Result<std::unique_ptr<StateFolder>> StateFolder::open(const std::string& folder) {
@@ -97,10 +148,13 @@ Result<std::unique_ptr<StateFolder>> StateFolder::open(const std::string& folder
   if (!lock) return std::move(lock.error());
   auto checkpoints = Database::open(folder + "/checkpoints.sqlite", Database::Synchronous::kNormal, kCheckpointSchema);
   if (!checkpoints) return std::move(checkpoints.error());
-  auto dead_letters = Database::open(folder + "/deadletters.sqlite", Database::Synchronous::kFull, kDeadLetterSchema);
-  if (!dead_letters) return std::move(dead_letters.error());
-  std::unique_ptr<Impl> impl(
-      new Impl{folder, std::move(*lock), WriteBehind(std::move(*checkpoints)), WriteBehind(std::move(*dead_letters))});
+  auto queue = Database::open(folder + "/queue.sqlite", Database::Synchronous::kFull, queue::kSchema);
+  if (!queue) return std::move(queue.error());
+  if (auto taken = take_over_dead_letters(folder, *queue); !taken) return std::move(taken.error());
+  auto queue_reads = Database::open_to_read(folder + "/queue.sqlite");
+  if (!queue_reads) return std::move(queue_reads.error());
+  std::unique_ptr<Impl> impl(new Impl{folder, std::move(*lock), DatabaseThread(std::move(*checkpoints)),
+                                      DatabaseThread(std::move(*queue)), DatabaseThread(std::move(*queue_reads))});
   return std::unique_ptr<StateFolder>(new StateFolder(std::move(impl)));
 }
 
@@ -135,26 +189,114 @@ net::awaitable<Result<void>> StateFolder::save(ShardId shard, Position upto) {
   co_return saved;
 }
 
-net::awaitable<Result<void>> StateFolder::keep(DeadLetter letter) {
-  auto kept = co_await impl_->dead_letters.perform([&](Database& database) -> Result<void> {
-    auto statement = Statement::prepare(
-        database,
-        "INSERT INTO dead_letters (source, shard, function, record, payload, at_ms) VALUES (?, ?, ?, ?, ?, ?)");
-    if (!statement) return std::move(statement.error());
-    statement->bind(letter.source).bind(letter.shard).bind(letter.function).bind(letter.record).bind(letter.payload);
-    if (auto done = statement->bind(epoch_milliseconds(letter.at)).step(); !done) return std::move(done.error());
+net::awaitable<Result<std::uint64_t>> StateFolder::append(StoredEvent event, std::optional<StoredNote> note) {
+  std::uint64_t id = 0;
+  auto appended = co_await impl_->queue.perform([&](Database& database) -> Result<void> {
+    auto inserted = queue::insert_event(database, event);
+    if (!inserted) return std::move(inserted.error());
+    id = *inserted;
+    return note ? queue::write_note(database, *note) : Result<void>();
+  });
+  if (!appended) co_return std::move(appended.error()).during("keeping an event of " + event.function);
+  co_return id;
+}
+
+net::awaitable<Result<StoredEvent>> StateFolder::load(std::uint64_t id) {
+  StoredEvent event;
+  auto loaded =
+      co_await impl_->queue_reads.perform(fetch(event, [id](Database& db) { return queue::load_event(db, id); }));
+  if (!loaded) co_return std::move(loaded.error()).during("loading event " + std::to_string(id));
+  co_return event;
+}
+
+net::awaitable<Result<void>> StateFolder::remember_retry(std::uint64_t id, int attempts, WallTime due) {
+  auto remembered = co_await impl_->queue.perform(
+      [=](Database& database) { return queue::write_retry(database, id, attempts, due); });
+  if (!remembered) co_return std::move(remembered.error()).during("remembering a retry of event " + std::to_string(id));
+  co_return remembered;
+}
+
+net::awaitable<Result<void>> StateFolder::settle(std::uint64_t id) {
+  auto settled = co_await impl_->queue.perform(
+      [id](Database& database) -> Result<void> {
+        auto deleted = queue::delete_event(database, id);
+        if (!deleted) return std::move(deleted.error());
+        return {};
+      },
+      Urgency::kLazy);
+  if (!settled) co_return std::move(settled.error()).during("forgetting event " + std::to_string(id));
+  co_return settled;
+}
+
+net::awaitable<Result<void>> StateFolder::bury(std::uint64_t id, DeadLetter letter) {
+  auto buried = co_await impl_->queue.perform([&](Database& database) -> Result<void> {
+    auto deleted = queue::delete_event(database, id);
+    if (!deleted) return std::move(deleted.error());
+    return *deleted ? queue::insert_letter(database, letter) : Result<void>();
+  });
+  if (!buried) co_return std::move(buried.error()).during("keeping event " + std::to_string(id) + " as a dead letter");
+  co_return buried;
+}
+
+net::awaitable<Result<void>> StateFolder::each_waiting(std::function<void(std::vector<WaitingEvent>)> take) {
+  std::uint64_t last = 0;
+  Result<void> read = co_await impl_->queue_reads.perform(fetch(last, queue::newest_event));
+  // A job each, and so a transaction each: a long one would keep the log from being emptied.
+  for (std::uint64_t after = 0; read && after < last;) {
+    std::vector<WaitingEvent> piece;
+    read = co_await impl_->queue_reads.perform(
+        fetch(piece, [=](Database& db) { return queue::waiting_events(db, after, last, kPiece); }));
+    if (piece.empty()) break;
+    after = piece.back().id;
+    take(std::move(piece));
+  }
+  if (!read) co_return std::move(read.error()).during("reading the events that wait");
+  co_return read;
+}
+
+net::awaitable<Result<void>> StateFolder::remember(std::vector<StoredNote> notes) {
+  auto remembered = co_await impl_->queue.perform([&](Database& database) -> Result<void> {
+    for (const StoredNote& note : notes) {
+      if (auto written = queue::write_note(database, note); !written) return written;
+    }
     return {};
   });
+  if (!remembered) co_return std::move(remembered.error()).during("remembering notes");
+  co_return remembered;
+}
+
+net::awaitable<Result<std::map<std::string, std::string>>> StateFolder::notes(std::string source) {
+  std::map<std::string, std::string> found;
+  auto read =
+      co_await impl_->queue_reads.perform(fetch(found, [&](Database& db) { return queue::read_notes(db, source); }));
+  if (!read) co_return std::move(read.error()).during("reading the notes of " + source);
+  co_return found;
+}
+
+net::awaitable<Result<void>> StateFolder::keep(DeadLetter letter) {
+  auto kept = co_await impl_->queue.perform([&](Database& database) { return queue::insert_letter(database, letter); });
   if (!kept) co_return std::move(kept.error()).during("keeping records of " + letter.source + "/" + letter.shard);
   co_return kept;
 }
 
-net::awaitable<Result<std::vector<WaitingEvent>>> StateFolder::redrive(DeadLetterFilter, WallTime) {
-  co_return Error(ErrorCode::kStoreFailed, "not yet");
+net::awaitable<Result<std::vector<WaitingEvent>>> StateFolder::redrive(DeadLetterFilter which, WallTime now) {
+  std::vector<WaitingEvent> waiting;
+  for (RedrivePiece piece(which, now); !piece.at_end();) {
+    auto redriven = co_await impl_->queue.perform([&](Database& database) { return piece.redrive(database); });
+    if (!redriven && waiting.empty()) co_return std::move(redriven.error()).during("redriving dead letters");
+    if (!redriven) break;
+    piece.move_to(waiting);
+  }
+  co_return waiting;
 }
 
-net::awaitable<Result<std::vector<DeadLetter>>> StateFolder::list(DeadLetterFilter, std::size_t, bool) {
-  co_return Error(ErrorCode::kStoreFailed, "not yet");
+net::awaitable<Result<std::vector<DeadLetter>>> StateFolder::list(DeadLetterFilter which, std::size_t limit,
+                                                                  bool whole) {
+  std::vector<DeadLetter> letters;
+  auto listed = co_await impl_->queue_reads.perform(
+      fetch(letters, [&](Database& db) { return queue::list_letters(db, which, limit, whole); }));
+  if (!listed) co_return std::move(listed.error()).during("listing dead letters");
+  co_return letters;
 }
 
 Result<std::vector<StoredCheckpoint>> StateFolder::list_checkpoints() {
@@ -203,15 +345,29 @@ Result<int> StateFolder::reset_checkpoints(const std::string& source, const std:
 
 Result<std::int64_t> StateFolder::count_dead_letters() {
   std::int64_t count = 0;
-  auto done = impl_->dead_letters.perform_and_wait([&](Database& database) -> Result<void> {
-    auto statement = Statement::prepare(database, "SELECT count(*) FROM dead_letters");
-    if (!statement) return std::move(statement.error());
-    if (auto row = statement->step(); !row) return std::move(row.error());
-    count = statement->integer(0);
-    return {};
-  });
+  auto done = impl_->queue_reads.perform_and_wait(fetch(count, queue::count_letters));
   if (!done) return std::move(done.error());
   return count;
+}
+
+Result<std::vector<DeadLetter>> StateFolder::list_dead_letters(const DeadLetterFilter& which, std::size_t limit,
+                                                               bool whole) {
+  std::vector<DeadLetter> letters;
+  auto listed = impl_->queue_reads.perform_and_wait(
+      fetch(letters, [&](Database& db) { return queue::list_letters(db, which, limit, whole); }));
+  if (!listed) return std::move(listed.error());
+  return letters;
+}
+
+Result<std::size_t> StateFolder::redrive_dead_letters(const DeadLetterFilter& which, WallTime now) {
+  std::vector<WaitingEvent> waiting;
+  for (RedrivePiece piece(which, now); !piece.at_end();) {
+    auto redriven = impl_->queue.perform_and_wait([&](Database& database) { return piece.redrive(database); });
+    if (!redriven && waiting.empty()) return std::move(redriven.error()).during("redriving dead letters");
+    if (!redriven) break;
+    piece.move_to(waiting);
+  }
+  return waiting.size();
 }
 
 }  // namespace weir::store

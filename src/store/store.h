@@ -35,20 +35,42 @@ class CheckpointStore {
   virtual net::awaitable<Result<void>> save(ShardId shard, Position upto) = 0;
 };
 
-/// The embedded store: a state folder with two SQLite files, `checkpoints.sqlite` (WAL, synchronous=NORMAL) and
-/// `deadletters.sqlite` (WAL, synchronous=FULL). One process at a time holds the folder. Writes happen on a thread of
-/// the store's own: whoever waits while one transaction runs shares the next one.
-class StateFolder final : public CheckpointStore, public DeadLetters {
+/// The embedded store: a state folder with two SQLite files. `checkpoints.sqlite` is written without an fsync for each
+/// transaction: a lost checkpoint repeats records. `queue.sqlite` (events that wait, notes of sources, dead letters)
+/// has everything on disk when it returns, but for settle(): that is there after the process was killed, and after a
+/// power loss the event may be there again. One process at a time holds the folder. Writes happen on threads of the
+/// store's own: whoever waits while one transaction runs shares the next one. Reads of the queue's file have a third
+/// thread and wait for no write. Nothing is called off: a call under way when its awaiter is cancelled still ends.
+class StateFolder final : public CheckpointStore, public EventStore, public DeadLetters {
  public:
-  /// Makes the folder when it is not there and locks it. Errors: store.locked (with the holder's process id),
-  /// store.read_only, store.corrupt, store.version, store.full, store.failed; each names the file.
+  /// Makes the folder when it is not there and locks it; takes over a `deadletters.sqlite` of an earlier version, which
+  /// is then gone. Errors: store.locked (with the holder's process id), store.read_only, store.corrupt, store.version,
+  /// store.full, store.failed; each names the file.
   static Result<std::unique_ptr<StateFolder>> open(const std::string& folder);
   ~StateFolder() override;
 
   net::awaitable<Result<std::optional<Position>>> load(ShardId shard) override;
   net::awaitable<Result<void>> save(ShardId shard, Position upto) override;
+
+  net::awaitable<Result<std::uint64_t>> append(StoredEvent event, std::optional<StoredNote> note) override;
+  net::awaitable<Result<StoredEvent>> load(std::uint64_t id) override;
+  /// store.failed when there is no such event.
+  net::awaitable<Result<void>> remember_retry(std::uint64_t id, int attempts, WallTime due) override;
+  /// Waits for the next write of somebody else, at most 20 ms. No error when there is no such event.
+  net::awaitable<Result<void>> settle(std::uint64_t id) override;
+  /// Keeps nothing when there is no such event: it was buried before, by a call whose answer was lost in a failure.
+  net::awaitable<Result<void>> bury(std::uint64_t id, DeadLetter letter) override;
+  /// Events that are appended after the first piece was read are left out.
+  net::awaitable<Result<void>> each_waiting(std::function<void(std::vector<WaitingEvent>)> take) override;
+  net::awaitable<Result<void>> remember(std::vector<StoredNote> notes) override;
+  net::awaitable<Result<std::map<std::string, std::string>>> notes(std::string source) override;
+
   net::awaitable<Result<void>> keep(DeadLetter letter) override;
+  /// In transactions of some hundred, so that appends do not wait long. When one of them fails, what was redriven
+  /// before is returned, for it waits now, and the others are dead letters still; an error only when nothing was
+  /// redriven.
   net::awaitable<Result<std::vector<WaitingEvent>>> redrive(DeadLetterFilter which, WallTime now) override;
+  /// The newest `limit`.
   net::awaitable<Result<std::vector<DeadLetter>>> list(DeadLetterFilter which, std::size_t limit, bool whole) override;
 
   /// For commands and status; these block.
@@ -57,6 +79,9 @@ class StateFolder final : public CheckpointStore, public DeadLetters {
   /// Returns how many were forgotten. An empty shard name means every shard of the source.
   Result<int> reset_checkpoints(const std::string& source, const std::string& shard);
   Result<std::int64_t> count_dead_letters();
+  Result<std::vector<DeadLetter>> list_dead_letters(const DeadLetterFilter& which, std::size_t limit, bool whole);
+  /// Returns how many wait again; what redrive() says of failures holds.
+  Result<std::size_t> redrive_dead_letters(const DeadLetterFilter& which, WallTime now);
 
   const std::string& folder() const;
 

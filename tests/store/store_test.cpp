@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "store/database.h"
-#include "store/write_behind.h"
+#include "store/database_thread.h"
 #include "support/run_coroutine.h"
 #include "support/temporary_folder.h"
 
@@ -143,7 +143,7 @@ Result<void> insert(Database& database, std::int64_t id, std::string_view note) 
 
 TEST_CASE("writes that share a transaction do not share their failures") {
   const TemporaryFolder folder;
-  WriteBehind writes(*Database::open(folder / "notes.sqlite", Database::Synchronous::kFull, kNotes));
+  DatabaseThread writes(*Database::open(folder / "notes.sqlite", Database::Synchronous::kFull, kNotes));
   net::io_context context;
   // The first write holds the store's thread until the others wait, so that they are committed together.
   std::promise<void> others_wait;
@@ -177,7 +177,7 @@ TEST_CASE("writes that share a transaction do not share their failures") {
 
 TEST_CASE("a full disk is an error that goes away with room") {
   const TemporaryFolder folder;
-  WriteBehind writes(*Database::open(folder / "notes.sqlite", Database::Synchronous::kNormal, kNotes));
+  DatabaseThread writes(*Database::open(folder / "notes.sqlite", Database::Synchronous::kNormal, kNotes));
   const std::string big(100'000, 'x');
   const auto limit = [&](int pages) {
     return writes.perform_and_wait(

@@ -1,0 +1,275 @@
+#include "store/queue_tables.h"
+
+#include <algorithm>
+#include <limits>
+#include <set>
+#include <utility>
+
+namespace weir::store::queue {
+namespace {
+
+std::int64_t number(std::uint64_t id) {
+  return static_cast<std::int64_t>(id);
+}
+
+/// Calls `take` with each row of the statement.
+template <typename Take>
+Result<void> each_row(Statement& statement, Take take) {
+  for (;;) {
+    auto row = statement.step();
+    if (!row) return std::move(row.error());
+    if (!*row) return {};
+    take(statement);
+  }
+}
+
+/// Runs a statement that gives no rows.
+Result<void> finish(Statement& statement) {
+  return each_row(statement, [](Statement&) {});
+}
+
+DeadLetter letter_of_row(const Statement& row, bool whole) {
+  DeadLetter letter;
+  letter.id = static_cast<std::uint64_t>(row.integer(0));
+  letter.source = row.text(1);
+  letter.shard = row.text(2);
+  letter.function = row.text(3);
+  letter.qualifier = row.text(4);
+  letter.at = from_epoch_milliseconds(row.integer(5));
+  if (whole) {
+    letter.record = row.text(6);
+    letter.payload = row.text(7);
+  }
+  return letter;
+}
+
+// A filter that names ids is answered id by id; one that does not, in order of id.
+constexpr std::string_view kIdsOfOne =
+    "SELECT id FROM dead_letters WHERE id = ?1 AND (?2 = '' OR function = ?2) AND (?3 = '' OR source = ?3)";
+constexpr std::string_view kIdsAfter =
+    "SELECT id FROM dead_letters WHERE id > ?1 AND (?2 = '' OR function = ?2) AND (?3 = '' OR source = ?3)"
+    " ORDER BY id LIMIT ?4";
+constexpr std::string_view kIdsBefore =
+    "SELECT id FROM dead_letters WHERE id < ?1 AND (?2 = '' OR function = ?2) AND (?3 = '' OR source = ?3)"
+    " ORDER BY id DESC LIMIT ?4";
+
+std::int64_t as_limit(std::size_t limit) {
+  return static_cast<std::int64_t>(std::min(limit, static_cast<std::size_t>(std::numeric_limits<std::int64_t>::max())));
+}
+
+/// The ids of the letters meant, along the ids that the filter names.
+template <typename Ids>
+Result<std::vector<std::uint64_t>> ids_among(Database& database, const DeadLetterFilter& which, const Ids& candidates,
+                                             std::size_t limit) {
+  std::vector<std::uint64_t> found;
+  auto statement = Statement::prepare(database, kIdsOfOne);
+  if (!statement) return std::move(statement.error());
+  for (const std::uint64_t id : candidates) {
+    if (found.size() >= limit) break;
+    statement->reset();
+    statement->bind(number(id)).bind(which.function).bind(which.source);
+    auto row = statement->step();
+    if (!row) return std::move(row.error());
+    if (*row) found.push_back(id);
+  }
+  return found;
+}
+
+Result<std::vector<std::uint64_t>> ids_of(Database& database, std::string_view sql, const DeadLetterFilter& which,
+                                          std::int64_t edge, std::size_t limit) {
+  std::vector<std::uint64_t> found;
+  auto statement = Statement::prepare(database, sql);
+  if (!statement) return std::move(statement.error());
+  statement->bind(edge).bind(which.function).bind(which.source).bind(as_limit(limit));
+  auto done =
+      each_row(*statement, [&](Statement& row) { found.push_back(static_cast<std::uint64_t>(row.integer(0))); });
+  if (!done) return std::move(done.error());
+  return found;
+}
+
+}  // namespace
+
+Result<std::uint64_t> insert_event(Database& database, const StoredEvent& event) {
+  auto statement = Statement::prepare(
+      database,
+      "INSERT INTO events (function, accepted_ms, qualifier, request_id, source, trace_header, payload)"
+      " VALUES (?, ?, ?, ?, ?, ?, ?)");
+  if (!statement) return std::move(statement.error());
+  statement->bind(event.function).bind(epoch_milliseconds(event.accepted)).bind(event.qualifier);
+  statement->bind(event.request_id).bind(event.source).bind(event.trace_header).bind(event.payload);
+  if (auto done = finish(*statement); !done) return std::move(done.error());
+  return static_cast<std::uint64_t>(database.last_insert_id());
+}
+
+Result<StoredEvent> load_event(Database& database, std::uint64_t id) {
+  auto row = Statement::prepare(
+      database,
+      "SELECT function, accepted_ms, qualifier, request_id, source, trace_header, payload FROM events WHERE id = ?");
+  if (!row) return std::move(row.error());
+  auto found = row->bind(number(id)).step();
+  if (!found) return std::move(found.error());
+  if (!*found) return Error(ErrorCode::kStoreFailed, database.path() + ": there is no event " + std::to_string(id));
+  StoredEvent event;
+  event.id = id;
+  event.function = row->text(0);
+  event.accepted = from_epoch_milliseconds(row->integer(1));
+  event.qualifier = row->text(2);
+  event.request_id = row->text(3);
+  event.source = row->text(4);
+  event.trace_header = row->text(5);
+  event.payload = row->text(6);
+  return event;
+}
+
+Result<void> write_retry(Database& database, std::uint64_t id, int attempts, WallTime due) {
+  auto statement = Statement::prepare(
+      database,
+      "INSERT INTO retries (id, attempts, due_ms) SELECT id, ?2, ?3 FROM events WHERE id = ?1"
+      " ON CONFLICT (id) DO UPDATE SET attempts = excluded.attempts, due_ms = excluded.due_ms RETURNING id");
+  if (!statement) return std::move(statement.error());
+  bool found = false;
+  statement->bind(number(id)).bind(attempts).bind(epoch_milliseconds(due));
+  if (auto done = each_row(*statement, [&](Statement&) { found = true; }); !done) return done;
+  if (!found) return Error(ErrorCode::kStoreFailed, database.path() + ": there is no event " + std::to_string(id));
+  return {};
+}
+
+Result<bool> delete_event(Database& database, std::uint64_t id) {
+  for (const std::string_view sql :
+       {std::string_view("DELETE FROM retries WHERE id = ?"), std::string_view("DELETE FROM events WHERE id = ?")}) {
+    auto statement = Statement::prepare(database, sql);
+    if (!statement) return std::move(statement.error());
+    statement->bind(number(id));
+    if (auto done = finish(*statement); !done) return std::move(done.error());
+  }
+  return database.changes() > 0;
+}
+
+Result<std::uint64_t> newest_event(Database& database) {
+  auto statement = Statement::prepare(database, "SELECT coalesce(max(id), 0) FROM events");
+  if (!statement) return std::move(statement.error());
+  if (auto row = statement->step(); !row) return std::move(row.error());
+  return static_cast<std::uint64_t>(statement->integer(0));
+}
+
+Result<std::vector<WaitingEvent>> waiting_events(Database& database, std::uint64_t after, std::uint64_t last,
+                                                 std::size_t limit) {
+  auto statement = Statement::prepare(
+      database,
+      "SELECT events.id, function, accepted_ms, attempts, due_ms FROM events LEFT JOIN retries USING (id)"
+      " WHERE events.id > ? AND events.id <= ? ORDER BY events.id LIMIT ?");
+  if (!statement) return std::move(statement.error());
+  statement->bind(number(after)).bind(number(last)).bind(as_limit(limit));
+  std::vector<WaitingEvent> events;
+  auto done = each_row(*statement, [&](Statement& row) {
+    WaitingEvent event;
+    event.id = static_cast<std::uint64_t>(row.integer(0));
+    event.function = row.text(1);
+    event.accepted = from_epoch_milliseconds(row.integer(2));
+    if (!row.is_null(3)) {
+      event.attempts = static_cast<int>(row.integer(3));
+      event.due = from_epoch_milliseconds(row.integer(4));
+    }
+    events.push_back(std::move(event));
+  });
+  if (!done) return std::move(done.error());
+  return events;
+}
+
+Result<void> write_note(Database& database, const StoredNote& note) {
+  auto statement =
+      Statement::prepare(database, note.value ? "INSERT INTO notes (source, key, value) VALUES (?, ?, ?)"
+                                                " ON CONFLICT (source, key) DO UPDATE SET value = excluded.value"
+                                              : "DELETE FROM notes WHERE source = ? AND key = ?");
+  if (!statement) return std::move(statement.error());
+  statement->bind(note.source).bind(note.key);
+  if (note.value) statement->bind(*note.value);
+  return finish(*statement);
+}
+
+Result<std::map<std::string, std::string>> read_notes(Database& database, std::string_view source) {
+  auto statement = Statement::prepare(database, "SELECT key, value FROM notes WHERE source = ?");
+  if (!statement) return std::move(statement.error());
+  statement->bind(source);
+  std::map<std::string, std::string> notes;
+  auto done = each_row(*statement, [&](Statement& row) { notes.emplace(row.text(0), row.text(1)); });
+  if (!done) return std::move(done.error());
+  return notes;
+}
+
+Result<void> insert_letter(Database& database, const DeadLetter& letter) {
+  auto statement =
+      Statement::prepare(database,
+                         "INSERT INTO dead_letters (source, shard, function, qualifier, at_ms, record, payload)"
+                         " VALUES (?, ?, ?, ?, ?, ?, ?)");
+  if (!statement) return std::move(statement.error());
+  statement->bind(letter.source).bind(letter.shard).bind(letter.function).bind(letter.qualifier);
+  statement->bind(epoch_milliseconds(letter.at)).bind(letter.record).bind(letter.payload);
+  return finish(*statement);
+}
+
+Result<std::int64_t> count_letters(Database& database) {
+  auto statement = Statement::prepare(database, "SELECT count(*) FROM dead_letters");
+  if (!statement) return std::move(statement.error());
+  if (auto row = statement->step(); !row) return std::move(row.error());
+  return statement->integer(0);
+}
+
+Result<std::vector<DeadLetter>> list_letters(Database& database, const DeadLetterFilter& which, std::size_t limit,
+                                             bool whole) {
+  auto newest_first = [&]() -> Result<std::vector<std::uint64_t>> {
+    if (which.ids.empty()) return ids_of(database, kIdsBefore, which, std::numeric_limits<std::int64_t>::max(), limit);
+    const std::set<std::uint64_t, std::greater<>> ids(which.ids.begin(), which.ids.end());
+    return ids_among(database, which, ids, limit);
+  }();
+  if (!newest_first) return std::move(newest_first.error());
+  auto statement = Statement::prepare(
+      database, whole ? "SELECT id, source, shard, function, qualifier, at_ms, record, payload"
+                        " FROM dead_letters WHERE id = ?"
+                      : "SELECT id, source, shard, function, qualifier, at_ms FROM dead_letters WHERE id = ?");
+  if (!statement) return std::move(statement.error());
+  std::vector<DeadLetter> letters;
+  letters.reserve(newest_first->size());
+  for (auto id = newest_first->rbegin(); id != newest_first->rend(); ++id) {
+    statement->reset();
+    statement->bind(number(*id));
+    auto row = statement->step();
+    if (!row) return std::move(row.error());
+    if (*row) letters.push_back(letter_of_row(*statement, whole));
+  }
+  return letters;
+}
+
+Result<std::vector<std::uint64_t>> letter_ids(Database& database, const DeadLetterFilter& which, std::uint64_t after,
+                                              std::size_t limit) {
+  if (which.ids.empty()) return ids_of(database, kIdsAfter, which, number(after), limit);
+  std::set<std::uint64_t> ids(which.ids.begin(), which.ids.end());
+  ids.erase(ids.begin(), ids.upper_bound(after));
+  return ids_among(database, which, ids, limit);
+}
+
+Result<std::optional<WaitingEvent>> redrive_letter(Database& database, std::uint64_t id, const std::string& request_id,
+                                                   WallTime now) {
+  std::optional<WaitingEvent> event;
+  auto insert = Statement::prepare(
+      database,
+      "INSERT INTO events (function, accepted_ms, qualifier, request_id, source, trace_header, payload)"
+      " SELECT function, ?2, qualifier, ?3, source, '', payload FROM dead_letters WHERE id = ?1 RETURNING id, "
+      "function");
+  if (!insert) return std::move(insert.error());
+  insert->bind(number(id)).bind(epoch_milliseconds(now)).bind(request_id);
+  auto inserted = each_row(*insert, [&](Statement& row) {
+    event.emplace();
+    event->id = static_cast<std::uint64_t>(row.integer(0));
+    event->function = row.text(1);
+    event->accepted = now;
+  });
+  if (!inserted) return std::move(inserted.error());
+  auto remove = Statement::prepare(database, "DELETE FROM dead_letters WHERE id = ?");
+  if (!remove) return std::move(remove.error());
+  remove->bind(number(id));
+  if (auto removed = finish(*remove); !removed) return std::move(removed.error());
+  return event;
+}
+
+}  // namespace weir::store::queue
