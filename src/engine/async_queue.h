@@ -3,9 +3,8 @@
 #include <array>
 #include <cstdint>
 #include <deque>
-#include <map>
+#include <memory>
 #include <optional>
-#include <set>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -14,6 +13,8 @@
 #include "weir/base/random.h"
 #include "weir/base/time.h"
 #include "weir/event/invocation.h"
+
+#include "engine/indexed_heap.h"
 
 namespace weir::engine {
 
@@ -31,6 +32,11 @@ struct AsyncLimits {
   /// is admitted when a call is throttled, so that a blocked function costs a call now and then.
   std::size_t window_min = 16;
   std::size_t window_max = 10'000;
+  /// After a throttle it grows by one per window's worth of successes only, for this long; then by every one again.
+  Duration careful_for = std::chrono::minutes(1);
+  /// Of one function, asked for and not answered. With as many its other events wait: slow destinations hold back what
+  /// fills them, and a million events that expire together do not end in one call.
+  std::size_t max_endings = 1000;
   std::array<Duration, 2> retry_after{std::chrono::minutes(1), std::chrono::minutes(2)};  ///< function errors
   Duration backoff_min = std::chrono::seconds(1);  ///< throttles and system errors
   Duration backoff_max = std::chrono::minutes(5);
@@ -72,7 +78,7 @@ struct RememberRetry {
 };
 
 /// Why an event is over. The texts are AWS's `condition`.
-enum class AsyncCondition { kSuccess, kRetriesExhausted, kEventAgeExceeded, kZeroReservedConcurrency };
+enum class AsyncCondition : std::uint8_t { kSuccess, kRetriesExhausted, kEventAgeExceeded, kZeroReservedConcurrency };
 std::string_view text(AsyncCondition condition);
 
 /// The event is over: tell its destinations, keep what was given up on, and forget it. Answered by on_ended(), once;
@@ -122,10 +128,14 @@ struct AsyncFigures {
 /// and system errors (5xx) use up no attempt and are tried again after 1 s, doubled up to 5 min, with up to a quarter
 /// of jitter, until the event is too old. After a function error the age that counts is the one at the next attempt
 /// (look-ahead): a retry that would come too late is not waited for. A throttled event keeps its whole age: its last
-/// wait ends with its age. 4xx other than 429 (the function is gone, the call is refused) use up attempts as function
-/// errors do. A function whose reserved concurrency is 0 ends its events at once.
+/// wait ends with its age. An event is too old from maximum_event_age on, that instant included; a call that runs then
+/// is not cut. 4xx other than 429 (the function is gone, the call is refused) use up attempts as function errors do. A
+/// function whose reserved concurrency is 0 ends its events at once.
+/// A function of which nothing gets through pauses as a whole, as an event does: one call now and then, however many
+/// events wait. While the store refuses to keep an ending, nothing is begun that it would have to remember.
 /// Pure: told what happened and when, answers with what to do; the contract is that of ShardProcessor. One owner, not
-/// thread-safe. Events are about 50 bytes each here; their payloads stay in the store.
+/// thread-safe. No call looks at all events or all functions. A waiting event is about 75 bytes here; its payload stays
+/// in the store.
 /// Source: invocation-async-error-handling; recordings (reference invoke.md, section 3). Lambda's order is not defined;
 /// ours is by due time.
 class AsyncQueue {
@@ -133,17 +143,19 @@ class AsyncQueue {
   AsyncQueue(AsyncLimits limits, std::uint64_t seed);
 
   FunctionId add_function(AsyncSettings settings);
-  /// Changes what holds from the next attempt on; blocked events of a function that is unblocked go on.
+  /// Changes what holds from the next attempt on; blocked events of a function that is unblocked go on: its pause ends.
   void set_function(Moment now, FunctionId function, AsyncSettings settings);
 
   /// Whether no further event can be taken; the caller is refused before the event is stored.
-  bool full() const;
-  /// A new event, which is on disk.
+  bool full() const { return events() >= limits_.max_events; }
+  /// A new event, which is on disk. Ids grow, over accepted and restored ones.
   void on_accepted(Moment now, const QueuedEvent& event);
-  /// An event that the store kept from an earlier life; told in order of id.
+  /// An event that the store kept from an earlier life; told in order of id. A due time further away than the longest
+  /// wait between retries is the wall clock's mistake, and is brought forward to that.
   void on_restored(Moment now, const QueuedEvent& event);
   void on_outcome(Moment now, EventRef event, const Outcome& outcome);
-  /// `kept`: its destinations have it (or the dead letters do), and the store has forgotten it.
+  /// `kept`: its destinations have it (or the dead letters do), and the store has forgotten it. A refusal is tried
+  /// again with backoff, and none while draining: the event stays in the store and counts as ending.
   void on_ended(Moment now, EventRef event, bool kept);
   void on_tick(Moment now);
   /// Drain: nothing is invoked any more; what is in flight is waited for; what waits stays in the store.
@@ -152,13 +164,127 @@ class AsyncQueue {
   std::optional<AsyncAction> next();
   std::optional<Instant> wake_at() const;
 
-  const AsyncFigures& figures(FunctionId function) const;
-  /// Of the events that are not over: when the oldest was accepted.
+  const AsyncFigures& figures(FunctionId function) const { return functions_.at(function).figures; }
+  /// Of the events that are not over, that is waiting or in flight: when the oldest was accepted.
   std::optional<WallTime> oldest(FunctionId function) const;
   /// When the next waiting event is due; past or now when it only waits for its turn.
   std::optional<Instant> next_attempt(FunctionId function) const;
   /// Waiting, in flight and ending, of all functions.
-  std::size_t events() const;
+  std::size_t events() const { return events_.size(); }
+  bool drained() const { return state_ == State::kDrained; }
+
+ private:
+  enum class State { kRunning, kStopping, kDrained };
+  enum class EventState : std::uint8_t { kFree, kWaiting, kInFlight, kEnding };
+  using Slot = std::uint32_t;
+  static constexpr std::uint32_t kNone = IndexedHeap<Instant>::kNoPlace;
+
+  struct Event {
+    std::uint64_t id = 0;
+    WallTime accepted;
+    FunctionId function = 0;
+    std::uint32_t due_place = kNone;  ///< among the waiting ones of its function; of a free slot: the next free one
+    std::uint32_t age_place = kNone;  ///< among the waiting ones, or those in flight
+    std::uint16_t status = 0;         ///< of the last attempt; 0 when there was none in this life
+    std::uint8_t attempts = 0;        ///< runs that failed
+    std::uint8_t delays = 0;          ///< throttles and system errors in a row, for the backoff
+    EventState state = EventState::kFree;
+    AsyncCondition condition{};  ///< of its end
+    bool has_response = false;
+  };
+
+  /// Events by slot. In chunks: a queue that grows does not move, and gives a burst's memory back when it is empty.
+  class Slab {
+   public:
+    Slot add();
+    void remove(Slot slot);
+    Event& operator[](Slot slot) { return chunks_[slot / kChunk][slot % kChunk]; }
+    const Event& operator[](Slot slot) const { return chunks_[slot / kChunk][slot % kChunk]; }
+    bool knows(EventRef event) const;
+    std::size_t size() const { return size_; }
+
+   private:
+    static constexpr std::size_t kChunk = 4096;
+    std::vector<std::unique_ptr<Event[]>> chunks_;
+    std::size_t size_ = 0;  ///< in use
+    Slot used_ = 0;         ///< slots that were ever in use
+    Slot free_ = kNone;     ///< the first of those that are free again
+  };
+
+  struct Function {
+    AsyncSettings settings;
+    AsyncFigures figures;
+    IndexedHeap<Instant> waiting;         ///< by due time
+    IndexedHeap<WallTime> waiting_age;    ///< the same events, the oldest first
+    IndexedHeap<WallTime> in_flight_age;  ///< the oldest first
+    std::size_t window = 0;
+    std::size_t successes = 0;  ///< since the window last changed, while it grows carefully
+    Instant careful_until = Instant::min();
+    int delays = 0;  ///< throttles and system errors in a row with nothing else in flight
+    Instant paused_until = Instant::min();
+    std::uint32_t wake_place = kNone;
+    std::uint32_t expiry_place = kNone;
+  };
+
+  // How the heaps reach their items.
+  struct ByDue {
+    Slab& events;
+    std::uint32_t& place(Slot slot) { return events[slot].due_place; }
+    bool before(Slot a, Slot b) { return events[a].id < events[b].id; }
+  };
+  struct ByAge {
+    Slab& events;
+    std::uint32_t& place(Slot slot) { return events[slot].age_place; }
+    bool before(Slot a, Slot b) { return events[a].id < events[b].id; }
+  };
+  struct ByWake {
+    std::deque<Function>& functions;
+    std::uint32_t& place(FunctionId id) { return functions[id].wake_place; }
+    bool before(FunctionId a, FunctionId b) { return a < b; }
+  };
+  struct ByExpiry {
+    std::deque<Function>& functions;
+    std::uint32_t& place(FunctionId id) { return functions[id].expiry_place; }
+    bool before(FunctionId a, FunctionId b) { return a < b; }
+  };
+
+  Event& in_state(EventRef event, EventState state);
+  Slot add(const QueuedEvent& event);
+  void wait_until(Slot slot, Instant due);
+  void stop_waiting(Slot slot);
+  void fail(Moment now, Slot slot);
+  void delay(Moment now, Slot slot);
+  void admitted(Function& function);
+  void succeeded(Moment now, Function& function);
+  void end(Slot slot, AsyncCondition condition);
+  void ask_end(Slot slot);
+  void invoke(Moment now, Slot slot);
+  bool too_old(Moment now, const Event& event) const;
+  Duration backoff(int failures);
+  void advance(Moment now, FunctionId touched);
+  void advance(Moment now);
+  void advance_endings(Moment now);
+  void run(Moment now, FunctionId id);
+  void schedule(FunctionId id);
+  bool store_failing() const { return store_failures_in_row_ > 0; }
+
+  AsyncLimits limits_;
+  Duration longest_retry_;
+  Random random_;
+  State state_ = State::kRunning;
+  Slab events_;
+  std::deque<Function> functions_;
+  IndexedHeap<Instant> by_wake_;     ///< functions by when one of their events may be begun
+  IndexedHeap<WallTime> by_expiry_;  ///< functions by when one of their waiting events is too old
+  std::uint64_t last_id_ = 0;
+  std::size_t in_flight_ = 0;
+  std::size_t endings_asked_ = 0;
+  std::deque<Slot> endings_;  ///< to be asked for
+  int store_failures_in_row_ = 0;
+  Instant store_due_{};        ///< while it fails: when it is tried again
+  std::optional<Slot> probe_;  ///< the ending it is tried with
+  std::deque<AsyncAction> actions_;
+  std::optional<Instant> wake_at_;
 };
 
 }  // namespace weir::engine
