@@ -35,12 +35,16 @@ struct ClientRequest {
 };
 
 /// Sends requests on an executor whose context runs in one thread: keeps connections alive and shares them, checks TLS
-/// against the system's certificates (or the file that SSL_CERT_FILE / AWS_CA_BUNDLE names), follows no redirect, uses
-/// no proxy. libcurl's multi interface on the executor's reactor.
+/// against the system's certificates (or the file that AWS_CA_BUNDLE, else SSL_CERT_FILE names), follows no redirect,
+/// uses no proxy, asks for no compression. libcurl's multi interface on the executor's reactor. While nothing is under
+/// way it keeps the io_context from nothing.
+///
+/// A request that was sent on a kept connection, and whose connection ends before a byte of the answer has come, is
+/// sent once more on a fresh one (libcurl does so): the server most likely had closed it for being idle.
 class Client {
  public:
   explicit Client(net::any_io_executor executor);
-  /// Nothing may be under way, unless the io_context runs no more.
+  /// What is under way goes on to its end.
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -51,7 +55,7 @@ class Client {
 
  private:
   struct State;
-  std::shared_ptr<State> state_;  ///< shared with timers and socket waits on their way
+  std::shared_ptr<State> state_;  ///< shared with the requests under way; the client may go before them
 };
 
 }  // namespace weir::http
