@@ -29,10 +29,11 @@ std::string Progress::draw(const bridge::BridgeStatus& status, Instant now) {
   lines_ = 0;
   for (const bridge::SourceStatus& source : status.sources) {
     Seen& seen = seen_[source.name];
+    const std::uint64_t done = source.pushed ? source.pushed->accepted : source.counters.settled_events;
     if (seen.at != Instant{} && now > seen.at) {
-      seen.rate = static_cast<double>(source.counters.settled_events - seen.settled) / as_seconds(now - seen.at);
+      seen.rate = static_cast<double>(done - seen.done) / as_seconds(now - seen.at);
     }
-    seen.settled = source.counters.settled_events;
+    seen.done = done;
     seen.at = now;
     Duration oldest{0};
     std::size_t in_flight = 0;
@@ -41,11 +42,26 @@ std::string Progress::draw(const bridge::BridgeStatus& status, Instant now) {
       in_flight += shard.in_flight ? 1 : 0;
     }
     char line[256];
-    std::snprintf(
-        line, sizeof line, "%-18s %-11s %9.0f records/s  %4zu in flight  IteratorAge %8s  %6lu errors  %9lu done",
-        source.name.c_str(), std::string(bridge::text(source.state)).c_str(), seen.rate, in_flight, age(oldest).c_str(),
-        static_cast<unsigned long>(source.counters.function_errors + source.counters.service_errors),
-        static_cast<unsigned long>(source.counters.settled_events));
+    if (source.pushed) {
+      const auto queue = std::find_if(status.queue.begin(), status.queue.end(),
+                                      [&](const auto& each) { return each.function == source.function; });
+      WEIR_ASSERT(queue != status.queue.end());
+      const engine::AsyncFigures& figures = queue->figures;
+      std::snprintf(
+          line, sizeof line,
+          "%-18s %-11s %9.0f events/s   %4lu in flight  %6lu waiting  oldest %8s  %6lu dropped  %9lu accepted",
+          source.name.c_str(), std::string(bridge::text(source.state)).c_str(), seen.rate,
+          static_cast<unsigned long>(figures.in_flight), static_cast<unsigned long>(figures.waiting),
+          age(queue->oldest_age.value_or(Duration(0))).c_str(), static_cast<unsigned long>(figures.dropped),
+          static_cast<unsigned long>(done));
+    } else {
+      std::snprintf(line, sizeof line,
+                    "%-18s %-11s %9.0f records/s  %4zu in flight  IteratorAge %8s  %6lu errors  %9lu done",
+                    source.name.c_str(), std::string(bridge::text(source.state)).c_str(), seen.rate, in_flight,
+                    age(oldest).c_str(),
+                    static_cast<unsigned long>(source.counters.function_errors + source.counters.service_errors),
+                    static_cast<unsigned long>(done));
+    }
     out.append(std::string_view(line).substr(0, columns_ > 1 ? columns_ - 1 : 0)).append("\n");
     ++lines_;
   }

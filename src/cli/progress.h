@@ -22,7 +22,7 @@ class Progress {
 
  private:
   struct Seen {
-    std::uint64_t settled = 0;
+    std::uint64_t done = 0;
     Instant at{};
     double rate = 0;
   };

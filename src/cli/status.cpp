@@ -11,6 +11,35 @@
 namespace weir::cli {
 namespace {
 
+/// "12.3 s", or "-" where there is nothing to be old or due.
+std::string seconds(const nlohmann::json& age) {
+  if (age.is_null()) return "-";
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.1f s", age.get<double>());
+  return text;
+}
+
+/// The functions that have or had asynchronous invocations.
+void print_queue(const nlohmann::json& queue) {
+  std::printf("\nasynchronous queue: %lu events, the oldest %s, next attempt in %s%s\n",
+              queue.at("events").get<std::uint64_t>(), seconds(queue.at("oldest_event_age_seconds")).c_str(),
+              seconds(queue.at("next_attempt_seconds")).c_str(),
+              queue.at("state").get<std::string>() == "parked" ? "; PARKED, see the log" : "");
+  bool headed = false;
+  for (const auto& function : queue.at("functions")) {
+    const auto number = [&](const char* key) { return function.at(key).get<std::uint64_t>(); };
+    if (number("received") + number("restored") == 0) continue;
+    if (!headed) {
+      std::printf("  %-20s %8s %9s %10s %12s %10s %8s\n", "FUNCTION", "WAITING", "IN FLIGHT", "OLDEST", "NEXT ATTEMPT",
+                  "SUCCEEDED", "DROPPED");
+      headed = true;
+    }
+    std::printf("  %-20s %8lu %9lu %10s %12s %10lu %8lu\n", function.at("function").get<std::string>().c_str(),
+                number("waiting"), number("in_flight"), seconds(function.at("oldest_event_age_seconds")).c_str(),
+                seconds(function.at("next_attempt_seconds")).c_str(), number("succeeded"), number("dropped"));
+  }
+}
+
 void print(const nlohmann::json& status) {
   const auto& concurrency = status.at("concurrency");
   std::printf("started %s, %s; concurrency %d of %d in use\n", status.at("started").get<std::string>().c_str(),
@@ -26,7 +55,17 @@ void print(const nlohmann::json& status) {
                 function.at("errors").get<std::uint64_t>(), function.at("throttles").get<std::uint64_t>(),
                 function.at("cold_starts").get<std::uint64_t>());
   }
+  print_queue(status.at("queue"));
   for (const auto& source : status.at("sources")) {
+    if (source.contains("accepted_events")) {
+      std::printf("\nsource %s (%s -> %s): %s, %lu events accepted, %lu refused\n",
+                  source.at("source").get<std::string>().c_str(), source.at("type").get<std::string>().c_str(),
+                  source.at("function").get<std::string>().c_str(), source.at("state").get<std::string>().c_str(),
+                  source.at("accepted_events").get<std::uint64_t>(), source.at("refused_events").get<std::uint64_t>());
+      if (const auto error = source.at("error").get<std::string>(); !error.empty())
+        std::printf("  %s\n", error.c_str());
+      continue;
+    }
     std::printf("\nsource %s (%s -> %s): %s, %lu records settled, %lu dropped, %lu function errors\n",
                 source.at("source").get<std::string>().c_str(), source.at("type").get<std::string>().c_str(),
                 source.at("function").get<std::string>().c_str(), source.at("state").get<std::string>().c_str(),
@@ -56,8 +95,8 @@ void add_status(CLI::App& app, Work& chosen) {
     bool json = false;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* command =
-      app.add_subcommand("status", "Shows sources, shards, checkpoints and IteratorAge of a running bridge.");
+  CLI::App* command = app.add_subcommand(
+      "status", "Shows sources, checkpoints, IteratorAge and the asynchronous queue of a running bridge.");
   command->add_option("--admin", options->admin, "The running bridge's admin address.")->capture_default_str();
   command->add_option("--config", options->files, "Takes the admin address from the bridge's configuration instead.")
       ->allow_extra_args(false);
@@ -78,7 +117,7 @@ void add_status(CLI::App& app, Work& chosen) {
         return complain("the bridge at " + options->admin + " answered " + std::to_string(answer->status), kFailed);
       const auto status = nlohmann::json::parse(answer->body, nullptr, false);
       // Whoever has the port may say anything; a weir says this much.
-      if (!status.is_object() || !status.contains("concurrency") || !status.contains("sources")) {
+      if (!status.is_object() || !status.contains("concurrency") || !status.contains("queue")) {
         return complain("what answers at " + options->admin + " is no weir", kFailed);
       }
       if (options->json) {

@@ -76,7 +76,6 @@ class DescribingNode final : public ModelNode {
   void named_sections(std::string_view key, const NameRule& rule,
                       const std::function<void(const std::string& name, ModelNode& node)>& read) override;
   void variants(std::string_view key, std::string_view about, std::span<const Variant> variants) override;
-  bool refuse_key(std::string_view, std::string) override { return false; }
   void mistake_within(std::string_view, std::string_view, std::string) override {}
 
  private:

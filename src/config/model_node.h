@@ -32,9 +32,6 @@ class ModelNode : public ConfigNode {
   /// The required text `key` says what kind of thing this node is; that variant reads the rest. Without a known word
   /// nobody knows the other keys, and none of them is refused. The last thing to read of a node.
   virtual void variants(std::string_view key, std::string_view about, std::span<const Variant> variants) = 0;
-  /// A key that one could expect and that is not here: when it is there, the sentence says why. No part of the
-  /// description.
-  virtual bool refuse_key(std::string_view key, std::string sentence) = 0;
   /// mistake(), at the entry `inner` of the mapping that is the value of `key`.
   virtual void mistake_within(std::string_view key, std::string_view inner, std::string sentence) = 0;
 };

@@ -390,14 +390,6 @@ void YamlNode::variants(std::string_view key, std::string_view about, std::span<
   }
 }
 
-bool YamlNode::refuse_key(std::string_view key, std::string sentence) {
-  const YamlEntry* entry = find(key);
-  if (!entry) return false;
-  asked_.emplace_back(key);
-  file_.add(entry->key_place, path_of(key), std::move(sentence));
-  return true;
-}
-
 bool YamlNode::has(std::string_view key) const {
   return find(key) != nullptr;
 }

@@ -48,7 +48,6 @@ class YamlNode final : public ModelNode {
   void named_sections(std::string_view key, const NameRule& rule,
                       const std::function<void(const std::string& name, ModelNode& node)>& read) override;
   void variants(std::string_view key, std::string_view about, std::span<const Variant> variants) override;
-  bool refuse_key(std::string_view key, std::string sentence) override;
   void mistake_within(std::string_view key, std::string_view inner, std::string sentence) override;
 
  private:

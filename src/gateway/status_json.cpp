@@ -28,10 +28,49 @@ void write_shard(JsonWriter& out, const bridge::ShardStatus& shard) {
 void write_counters(JsonWriter& out, const engine::ShardCounters& counters) {
   out.member("polled_events", counters.polled_events).member("invoked_events", counters.invoked_events);
   out.member("settled_events", counters.settled_events).member("failed_invoke_events", counters.failed_invoke_events);
-  out.member("dropped_events", counters.dropped_events).member("invocations", counters.invocations);
+  out.member("dropped_events", counters.dropped_events).member("destination_events", counters.destination_events);
+  out.member("destination_failures", counters.destination_failures).member("invocations", counters.invocations);
   out.member("function_errors", counters.function_errors).member("throttles", counters.throttles);
   out.member("service_errors", counters.service_errors).member("checkpoints", counters.checkpoints);
   out.member("store_failures", counters.store_failures);
+}
+
+/// Null where there is nothing to be old or due.
+void write_age(JsonWriter& out, std::string_view name, const std::optional<Duration>& age) {
+  out.key(name);
+  if (age) {
+    out.value(as_seconds(*age));
+  } else {
+    out.null();
+  }
+}
+
+void write_async(JsonWriter& out, const bridge::AsyncStatus& status) {
+  const engine::AsyncFigures& figures = status.figures;
+  out.begin_object().member("function", status.function);
+  out.member("waiting", figures.waiting).member("in_flight", figures.in_flight).member("ending", figures.ending);
+  write_age(out, "oldest_event_age_seconds", status.oldest_age);
+  write_age(out, "next_attempt_seconds", status.next_attempt);
+  out.member("received", figures.received).member("restored", figures.restored);
+  out.member("succeeded", figures.succeeded).member("dropped", figures.dropped).member("retries", figures.retries);
+  out.member("throttles", figures.throttles).member("system_errors", figures.system_errors);
+  out.member("destination_failures", status.destination_failures).member("store_failures", figures.store_failures);
+  out.end_object();
+}
+
+/// How deep the queue is, how old its oldest event, when the next attempt is due.
+void write_queue_sums(JsonWriter& out, const std::vector<bridge::AsyncStatus>& queue) {
+  std::uint64_t events = 0;
+  std::optional<Duration> oldest;
+  std::optional<Duration> next;
+  for (const bridge::AsyncStatus& each : queue) {
+    events += each.figures.waiting + each.figures.in_flight + each.figures.ending;
+    if (each.oldest_age) oldest = std::max(oldest.value_or(Duration(0)), *each.oldest_age);
+    if (each.next_attempt) next = std::min(next.value_or(Duration::max()), *each.next_attempt);
+  }
+  out.member("events", events);
+  write_age(out, "oldest_event_age_seconds", oldest);
+  write_age(out, "next_attempt_seconds", next);
 }
 
 }  // namespace
@@ -57,10 +96,19 @@ std::string status_json(const bridge::BridgeStatus& status) {
     out.member("invocations", function.meter.invocations()).member("errors", function.meter.errors());
     out.member("throttles", function.throttles).member("cold_starts", function.meter.cold_starts()).end_object();
   }
-  out.end_array().key("sources").begin_array();
+  out.end_array().key("queue").begin_object().member("state", status.queue_parked ? "parked" : "running");
+  write_queue_sums(out, status.queue);
+  out.key("functions").begin_array();
+  for (const bridge::AsyncStatus& each : status.queue) write_async(out, each);
+  out.end_array().end_object().key("sources").begin_array();
   for (const bridge::SourceStatus& source : status.sources) {
     out.begin_object().member("source", source.name).member("type", source.type).member("function", source.function);
     out.member("state", bridge::text(source.state)).member("error", source.error).member("restarts", source.restarts);
+    if (source.pushed) {
+      out.member("accepted_events", source.pushed->accepted).member("refused_events", source.pushed->refused);
+      out.member("webhook_requests", source.pushed->webhooks).end_object();
+      continue;
+    }
     Duration oldest{0};
     for (const bridge::ShardStatus& shard : source.shards) oldest = std::max(oldest, shard.iterator_age);
     out.member("iterator_age_seconds", as_seconds(oldest));
@@ -114,8 +162,40 @@ std::string metrics_text(const bridge::BridgeStatus& status) {
                    engine::InvocationMeter::kDurationBounds, function.meter.durations(),
                    as_seconds(function.meter.duration_sum()));
   }
+  for (const bridge::AsyncStatus& each : status.queue) {
+    const observe::Labels labels{{"function", each.function}};
+    const engine::AsyncFigures& figures = each.figures;
+    page.counter("lambda_async_events_received_total", "Events that got their 202; a retry is not counted again.",
+                 labels, count(figures.received));
+    page.counter("lambda_async_events_dropped_total", "Events that ended without success, after they were kept.",
+                 labels, count(figures.dropped));
+    page.histogram("lambda_async_event_age_seconds", "Age of an event at each of its attempts.", labels,
+                   engine::AsyncFigures::kAgeBounds, figures.ages, as_seconds(figures.age_sum));
+    page.counter("weir_async_events_succeeded_total", "Events that the function handled.", labels,
+                 count(figures.succeeded));
+    page.counter("weir_async_retries_total", "Attempts again after a function error.", labels, count(figures.retries));
+    page.gauge("weir_async_events", "Events that are not over: waiting, in flight or about to end.", labels,
+               count(figures.waiting + figures.in_flight + figures.ending));
+    page.gauge("weir_async_oldest_event_age_seconds", "Age of the oldest event that is not over; 0 when there is none.",
+               labels, as_seconds(each.oldest_age.value_or(Duration(0))));
+    page.counter("lambda_destination_delivery_failures_total", "Records that a destination did not take.", labels,
+                 count(each.destination_failures));
+  }
   for (const bridge::SourceStatus& source : status.sources) {
     const observe::Labels labels{{"source", source.name}, {"function", source.function}};
+    page.counter("weir_source_restarts_total", "How often the source was made anew after a failure.", labels,
+                 source.restarts);
+    page.gauge("weir_source_up", "1 while the source runs or has ended by itself.", labels,
+               source.state == bridge::SourceState::kRunning || source.state == bridge::SourceState::kFinished ? 1 : 0);
+    if (source.pushed) {
+      page.counter("weir_source_events_total", "Events of the source that were taken into the queue.", labels,
+                   count(source.pushed->accepted));
+      page.counter("weir_source_refused_events_total", "Events of the source that were not taken.", labels,
+                   count(source.pushed->refused));
+      page.counter("weir_source_webhook_requests_total", "Requests to the source's webhook.", labels,
+                   count(source.pushed->webhooks));
+      continue;
+    }
     const engine::ShardCounters& counters = source.counters;
     page.counter("lambda_polled_event_count_total", "Records read.", labels, count(counters.polled_events));
     page.counter("lambda_invoked_event_count_total", "Records sent to the function, again on each retry.", labels,
@@ -124,13 +204,14 @@ std::string metrics_text(const bridge::BridgeStatus& status) {
                  count(counters.failed_invoke_events));
     page.counter("lambda_dropped_event_count_total", "Records given up on and kept as dead letters.", labels,
                  count(counters.dropped_events));
+    page.counter("lambda_on_failure_destination_delivered_event_count_total",
+                 "Records given up on and taken by the on-failure destination.", labels,
+                 count(counters.destination_events));
+    page.counter("lambda_destination_delivery_failures_total", "Records that a destination did not take.", labels,
+                 count(counters.destination_failures));
     page.counter("weir_settled_records_total", "Records that are done, one way or the other.", labels,
                  count(counters.settled_events));
     page.counter("weir_checkpoints_total", "Checkpoints stored.", labels, count(counters.checkpoints));
-    page.counter("weir_source_restarts_total", "How often the source was made anew after a failure.", labels,
-                 source.restarts);
-    page.gauge("weir_source_up", "1 while the source runs or has ended by itself.", labels,
-               source.state == bridge::SourceState::kRunning || source.state == bridge::SourceState::kFinished ? 1 : 0);
     const auto failures = [&](std::string_view stage, std::uint64_t number) {
       observe::Labels with = labels;
       with.emplace_back("stage", stage);

@@ -40,14 +40,66 @@ TEST_CASE("what is not said has its default") {
   CHECK(config.sources.empty());
   const FunctionConfig& function = config.functions.at("f");
   CHECK(function.name == "f");
-  CHECK(function.command == std::vector<std::string>{"run"});
-  CHECK(function.directory == folder.path());
-  CHECK(function.handler.empty());
-  CHECK(function.timeout == std::chrono::seconds(3));
-  CHECK(function.memory_size == 128);
-  CHECK(function.ephemeral_storage == 512);
-  CHECK(function.environment.empty());
+  const CommandFunction& command = std::get<CommandFunction>(function.target);
+  CHECK(command.command == std::vector<std::string>{"run"});
+  CHECK(command.directory == folder.path());
+  CHECK(command.handler.empty());
+  CHECK(command.timeout == std::chrono::seconds(3));
+  CHECK(command.memory_size == 128);
+  CHECK(command.ephemeral_storage == 512);
+  CHECK(command.environment.empty());
   CHECK_FALSE(function.reserved_concurrent_executions.has_value());
+  CHECK(config.listen == "127.0.0.1:4580");
+  CHECK(config.access_keys.empty());
+  CHECK(function.async.maximum_retry_attempts == 2);
+  CHECK(function.async.maximum_event_age == std::chrono::hours(6));
+  CHECK(function.async.on_failure.empty());
+  CHECK(function.async.on_success.empty());
+}
+
+TEST_CASE("a function may be somewhere else") {
+  const ConfigReport report = read(R"(
+listen: none
+access_keys: {AKIDLOCAL: "secret"}
+functions:
+  audit:
+    url: http://127.0.0.1:9000
+    function_name: function
+  many:
+    url: [http://127.0.0.1:9001, "https://[::1]:9002/behind"]
+    requests_per_url: 4
+    maximum_retry_attempts: 0
+    maximum_event_age_in_seconds: 60
+    on_failure: file:lost.jsonl
+    on_success: lambda:audit
+  billing:
+    arn: arn:aws:lambda:eu-west-1:123456789012:function:billing:live
+    region: eu-west-2
+    endpoint_url: http://127.0.0.1:4566
+    profile: work
+)");
+  REQUIRE(lines(report).empty());
+  CHECK(report.config.listen.empty());
+  CHECK(report.config.access_keys == std::map<std::string, std::string>{{"AKIDLOCAL", "secret"}});
+  const auto& audit = std::get<UrlFunction>(report.config.functions.at("audit").target);
+  CHECK(audit.urls == std::vector<std::string>{"http://127.0.0.1:9000"});
+  CHECK(audit.function_name == "function");
+  CHECK(audit.requests_per_url == 1);
+  const FunctionConfig& many = report.config.functions.at("many");
+  CHECK(std::get<UrlFunction>(many.target).urls.size() == 2);
+  CHECK(std::get<UrlFunction>(many.target).function_name == "many");
+  CHECK(std::get<UrlFunction>(many.target).requests_per_url == 4);
+  CHECK(many.async.maximum_retry_attempts == 0);
+  CHECK(many.async.maximum_event_age == std::chrono::seconds(60));
+  // Paths are relative to the file, whatever folder weir is started in.
+  CHECK(many.async.on_failure.starts_with("file:/"));
+  CHECK(many.async.on_failure.ends_with("/lost.jsonl"));
+  CHECK(many.async.on_success == "lambda:audit");
+  const auto& billing = std::get<ArnFunction>(report.config.functions.at("billing").target);
+  CHECK(billing.arn == "arn:aws:lambda:eu-west-1:123456789012:function:billing:live");
+  CHECK(billing.region == "eu-west-2");
+  CHECK(billing.endpoint_url == "http://127.0.0.1:4566");
+  CHECK(billing.profile == "work");
 }
 
 TEST_CASE("everything that can be said is read") {
@@ -85,13 +137,14 @@ sources:
   CHECK(config.concurrency == 500);
   CHECK(config.shutdown_grace == Duration{0});
   const FunctionConfig& function = config.functions.at("resize-1_a");
-  CHECK(function.command == std::vector<std::string>{"node", "./index.js", "a b"});
-  CHECK(function.directory == folder.path() + "/code");
-  CHECK(function.handler == "index.handler");
-  CHECK(function.timeout == std::chrono::seconds(900));
-  CHECK(function.memory_size == 10'240);
-  CHECK(function.ephemeral_storage == 10'240);
-  CHECK(function.environment ==
+  const CommandFunction& command = std::get<CommandFunction>(function.target);
+  CHECK(command.command == std::vector<std::string>{"node", "./index.js", "a b"});
+  CHECK(command.directory == folder.path() + "/code");
+  CHECK(command.handler == "index.handler");
+  CHECK(command.timeout == std::chrono::seconds(900));
+  CHECK(command.memory_size == 10'240);
+  CHECK(command.ephemeral_storage == 10'240);
+  CHECK(command.environment ==
         std::map<std::string, std::string>{{"BUCKET", "thumbnails"}, {"RATIO", "1.50"}, {"DEBUG", "true"}});
   CHECK(function.reserved_concurrent_executions == 400);
   REQUIRE(config.sources.size() == 2);
@@ -139,7 +192,7 @@ TEST_CASE("JSON is YAML") {
   const ConfigReport report = read(
       R"({"functions": {"f": {"command": ["run"], "timeout": 7}}, "sources": {"s": {"type": "nothing", "function": "f"}}})");
   REQUIRE(lines(report).empty());
-  CHECK(report.config.functions.at("f").timeout == std::chrono::seconds(7));
+  CHECK(std::get<CommandFunction>(report.config.functions.at("f").target).timeout == std::chrono::seconds(7));
 }
 
 TEST_CASE("both sides of every limit of a function") {
