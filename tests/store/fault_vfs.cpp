@@ -17,6 +17,16 @@ std::string content_of(const std::string& path) {
 
 }  // namespace
 
+void FaultVfs::Write::to(std::string& content) const {
+  const auto begin = static_cast<std::size_t>(offset);
+  if (bytes.empty()) {
+    content.resize(begin);
+    return;
+  }
+  content.resize(std::max(content.size(), begin + bytes.size()));
+  content.replace(begin, bytes.size(), bytes);
+}
+
 FaultVfs* FaultVfs::Shim::owner_of(sqlite3_vfs* vfs) {
   return static_cast<Shim*>(vfs)->owner;
 }
@@ -173,8 +183,14 @@ int FaultVfs::sync(sqlite3_file* file, int) {
   File& synced = File::of(file);
   FaultVfs& self = *synced.owner;
   const std::lock_guard lock(self.mutex_);
-  if (self.fails(Call::kSync)) return SQLITE_IOERR_FSYNC;
-  self.disks_[*synced.path] = {content_of(*synced.path), {}};
+  Disk& disk = self.disks_[*synced.path];
+  if (self.fails(Call::kSync)) {
+    // A later sync does not make up for it, as on Linux: the kernel tells once, and takes the pages for written.
+    disk.since.clear();
+    return SQLITE_IOERR_FSYNC;
+  }
+  for (const Write& write : disk.since) write.to(disk.synced);
+  disk.since.clear();
   if (self.last_sync_ && self.calls_[static_cast<int>(Call::kSync)] >= *self.last_sync_) self.dead_ = true;
   return SQLITE_OK;
 }
@@ -201,7 +217,6 @@ void FaultVfs::fail_from(Call call, int n) {
 }
 
 void FaultVfs::die_after_sync(int n) {
-  heal();
   last_sync_ = n;
 }
 
@@ -244,14 +259,7 @@ void FaultVfs::after_power_loss(const std::string& from, const std::string& to, 
     if (!path.starts_with(from + "/")) continue;
     std::string content = disk.synced;
     for (const Write& write : disk.since) {
-      if (survivors == nullptr || survivors->chance(0.5)) continue;
-      const auto offset = static_cast<std::size_t>(write.offset);
-      if (write.bytes.empty()) {
-        content.resize(offset);
-      } else {
-        content.resize(std::max(content.size(), offset + write.bytes.size()));
-        content.replace(offset, write.bytes.size(), write.bytes);
-      }
+      if (survivors != nullptr && survivors->chance(0.5)) write.to(content);
     }
     std::ofstream(to + path.substr(from.size()), std::ios::binary | std::ios::trunc) << content;
   }

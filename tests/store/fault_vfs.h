@@ -25,12 +25,12 @@ class FaultVfs {
   FaultVfs(const FaultVfs&) = delete;
   FaultVfs& operator=(const FaultVfs&) = delete;
 
-  /// The n-th call of this kind from now on fails, n from 1; a write is cut off in its middle. kWrite counts everything
-  /// that changes a file and is no sync.
+  /// The n-th call of this kind from now on fails, n from 1; a write is cut off in its middle, and what a
+  /// sync did not bring to the disk no later one does. kWrite counts everything that changes a file and is no sync.
   void fail_once(Call call, int n);
   /// From the n-th call of this kind on nothing is written or synced any more.
   void fail_from(Call call, int n);
-  /// Power is lost right after the n-th sync: everything fails from then on.
+  /// Power is lost right after the n-th sync: everything fails from then on. Goes together with fail_once().
   void die_after_sync(int n);
   /// Files may not grow beyond so many bytes, all together.
   void limit_space(std::int64_t bytes);
@@ -53,6 +53,7 @@ class FaultVfs {
   struct Write {
     std::int64_t offset;
     std::string bytes;  ///< empty: a truncation to the offset
+    void to(std::string& content) const;
   };
   struct Disk {
     std::string synced;

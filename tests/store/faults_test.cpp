@@ -1,7 +1,7 @@
 // Whatever fails, and whenever: what was answered with success is there, what was answered with a failure is not, and
 // nothing is there by half. Each case tries every write, every sync, every amount of room, until a run needs none of
 // it.
-#include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <future>
 #include <map>
@@ -169,7 +169,7 @@ struct Played {
 };
 
 Played play(
-    StateFolder& store, const std::function<void()>& after_step = [] {}) {
+    StateFolder& store, const std::function<void(const Played&)>& after_step = [](const Played&) {}) {
   Played played;
   Ids ids;
   net::io_context context;
@@ -195,7 +195,7 @@ Played play(
       }
     }
     if (played.unsure.empty()) played.unsure = failed;
-    after_step();
+    after_step(played);
   }
   return played;
 }
@@ -279,6 +279,51 @@ TEST_CASE("one write or one sync fails: its answer says so, and the store goes o
     CHECK(content_of(*open(folder.path())) == played.content);
   }
   CHECK(n > (call == FaultVfs::Call::kSync ? 15 : 50));
+}
+
+TEST_CASE("a process that is killed right after a failed sync has kept nothing of it") {
+  int n = 0;
+  for (bool failed = true; failed;) {
+    ++n;
+    INFO("sync " << n << " fails");
+    const TemporaryFolder folder;
+    FaultVfs vfs;
+    auto store = open(folder / "state");
+    vfs.fail_once(FaultVfs::Call::kSync, n);
+    bool looked = false;
+    play(*store, [&](const Played& played) {
+      if (looked || played.unsure.empty()) return;
+      looked = true;
+      std::filesystem::copy(folder / "state", folder / "after");
+      std::filesystem::remove(folder / "after/queue.sqlite-shm");
+      CHECK(content_of(*open(folder / "after")) == played.content);
+    });
+    failed = vfs.has_failed();
+  }
+  CHECK(n > 8);
+}
+
+TEST_CASE("power is lost some syncs after a failed one") {
+  const int later = GENERATE(1, 2, 3, 4);
+  int n = 0;
+  for (bool failed = true; failed;) {
+    ++n;
+    INFO("sync " << n << " fails, power is lost after sync " << n + later);
+    const TemporaryFolder folder;
+    FaultVfs vfs;
+    auto store = open(folder / "state");
+    vfs.fail_once(FaultVfs::Call::kSync, n);
+    vfs.die_after_sync(n + later);
+    const Played played = play(*store);
+    failed = vfs.has_failed();
+    vfs.after_power_loss(folder / "state", folder / "after", nullptr);
+    store.reset();
+    vfs.heal();
+    const Content found = content_of(*open(folder / "after"));
+    INFO("found " << found << "; answered " << played.content);
+    CHECK(is_explained(found, played));
+  }
+  CHECK(n > 8);
 }
 
 TEST_CASE("a process that is killed after a failed write or sync has kept every answer") {
