@@ -32,10 +32,10 @@ class Raw {
 
   /// What came up to and with a text; everything, when the other side closed before.
   net::awaitable<std::string> receive(std::string until) {
-    std::size_t found = std::string::npos;
-    while ((found = received_.find(until)) == std::string::npos) {
-      if (!co_await read_some()) co_return std::exchange(received_, {});
-    }
+    bool more = true;
+    while (more && received_.find(until) == std::string::npos) more = co_await read_some();
+    const std::size_t found = received_.find(until);
+    if (found == std::string::npos) co_return std::exchange(received_, {});
     std::string text = received_.substr(0, found + until.size());
     received_.erase(0, text.size());
     co_return text;
@@ -43,8 +43,8 @@ class Raw {
 
   /// Everything until the other side closes.
   net::awaitable<std::string> receive_all() {
-    while (co_await read_some()) {
-    }
+    bool more = true;
+    while (more) more = co_await read_some();
     co_return std::exchange(received_, {});
   }
 
