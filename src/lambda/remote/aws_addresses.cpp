@@ -1,0 +1,143 @@
+#include "lambda/remote/aws_addresses.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <vector>
+
+namespace weir::remote {
+namespace {
+
+/// The partitions' domains by how their regions begin. Source: botocore's partitions.json.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kDomains{{
+    {"cn-", "amazonaws.com.cn"},
+    {"us-iso-", "c2s.ic.gov"},
+    {"us-isob-", "sc2s.sgov.gov"},
+    {"us-isof-", "csp.hci.ic.gov"},
+    {"eu-isoe-", "cloud.adc-e.uk"},
+    {"eusc-", "amazonaws.eu"},
+    {"", "amazonaws.com"},
+}};
+
+std::vector<std::string_view> split(std::string_view text, char at) {
+  std::vector<std::string_view> parts;
+  for (;;) {
+    const std::size_t end = text.find(at);
+    parts.push_back(text.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    text.remove_prefix(end + 1);
+  }
+}
+
+std::string upper(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<FunctionName> parse_function_name(std::string_view text) {
+  const std::vector<std::string_view> parts = split(text, ':');
+  const auto empty = [](std::string_view part) { return part.empty(); };
+  FunctionName name;
+  if (text.starts_with("arn:")) {
+    const bool right = (parts.size() == 7 || parts.size() == 8) && parts[2] == "lambda" && parts[5] == "function" &&
+                       std::none_of(parts.begin(), parts.end(), empty) && is_region(parts[3]);
+    if (!right) {
+      return Error(ErrorCode::kEndpointFailed,
+                   "\"" + std::string(text) +
+                       "\" is no function's ARN; one is arn:aws:lambda:eu-west-1:123456789012:function:NAME");
+    }
+    name.region = parts[3];
+    if (parts.size() == 8) name.qualifier = parts[7];
+    name.function = text.substr(0, text.size() - (parts.size() == 8 ? parts[7].size() + 1 : 0));
+    return name;
+  }
+  if (parts.size() > 2 || std::any_of(parts.begin(), parts.end(), empty))
+    return Error(ErrorCode::kEndpointFailed, "\"" + std::string(text) + "\" is no function's name");
+  name.function = parts[0];
+  if (parts.size() == 2) name.qualifier = parts[1];
+  return name;
+}
+
+bool is_region(std::string_view text) {
+  return !text.empty() && text.size() <= 63 && text.front() != '-' && text.back() != '-' &&
+         std::all_of(text.begin(), text.end(),
+                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
+}
+
+std::string find_region(const std::string& setting, const FunctionName& function, const Environment& environment,
+                        const AwsProfiles& profiles, const std::string& profile) {
+  if (!setting.empty()) return setting;
+  if (!function.region.empty()) return function.region;
+  for (const char* name : {"AWS_REGION", "AWS_DEFAULT_REGION"}) {
+    if (std::string value = variable(environment, name); !value.empty()) return value;
+  }
+  return profiles.get(profile, "region").value_or("");
+}
+
+std::string service_url(std::string_view service, std::string_view region) {
+  const auto domain = std::find_if(kDomains.begin(), kDomains.end(),
+                                   [&](const auto& entry) { return region.starts_with(entry.first); });
+  return "https://" + std::string(service) + "." + std::string(region) + "." + std::string(domain->second);
+}
+
+std::string find_service_url(const std::string& service, const std::string& region, const Environment& environment,
+                             const AwsProfiles& profiles, const std::string& profile) {
+  std::string ignored = variable(environment, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
+  if (ignored.empty()) ignored = profiles.get(profile, "ignore_configured_endpoint_urls").value_or("");
+  if (upper(ignored) != "TRUE") {
+    for (const std::string& name : {"AWS_ENDPOINT_URL_" + upper(service), std::string("AWS_ENDPOINT_URL")}) {
+      if (std::string value = variable(environment, name); !value.empty()) return value;
+    }
+    if (const auto services = profiles.get(profile, "services")) {
+      const auto section = profiles.services.find(*services);
+      if (section != profiles.services.end()) {
+        const auto url = section->second.find(service + ".endpoint_url");
+        if (url != section->second.end() && !url->second.empty()) return url->second;
+      }
+    }
+    if (auto url = profiles.get(profile, "endpoint_url"); url && !url->empty()) return *url;
+  }
+  return service_url(service, region);
+}
+
+std::optional<UrlParts> split_url(std::string_view url) {
+  UrlParts parts;
+  const std::size_t colon = url.find("://");
+  if (colon == std::string_view::npos) return std::nullopt;
+  parts.scheme = url.substr(0, colon);
+  std::transform(parts.scheme.begin(), parts.scheme.end(), parts.scheme.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  if (parts.scheme != "http" && parts.scheme != "https") return std::nullopt;
+  url.remove_prefix(colon + 3);
+  const std::size_t end = std::min(url.find_first_of("/?#"), url.size());
+  std::string_view authority = url.substr(0, end);
+  std::string_view rest = url.substr(end);
+  rest = rest.substr(0, rest.find('#'));
+  parts.target = rest.empty() || rest.front() != '/' ? "/" + std::string(rest) : std::string(rest);
+  if (const std::size_t at = authority.rfind('@'); at != std::string_view::npos) authority.remove_prefix(at + 1);
+  std::size_t port = std::string_view::npos;
+  if (authority.starts_with('[')) {
+    const std::size_t close = authority.find(']');
+    if (close == std::string_view::npos) return std::nullopt;
+    parts.name = authority.substr(1, close - 1);
+    if (close + 1 < authority.size()) {
+      if (authority[close + 1] != ':') return std::nullopt;
+      port = close + 1;
+    }
+  } else {
+    port = authority.find(':');
+    parts.name = authority.substr(0, port);
+  }
+  if (parts.name.empty()) return std::nullopt;
+  const std::string_view number = port == std::string_view::npos ? std::string_view() : authority.substr(port + 1);
+  const bool usual = number.empty() || number == (parts.scheme == "https" ? "443" : "80");
+  parts.host = usual ? authority.substr(0, port) : authority;
+  return parts;
+}
+
+}  // namespace weir::remote

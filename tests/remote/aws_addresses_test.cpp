@@ -1,0 +1,117 @@
+// Where Lambda and STS are.
+#include "lambda/remote/aws_addresses.h"
+
+#include <catch2/catch.hpp>
+
+#include "remote/environment.h"
+#include "support/print.h"
+
+using namespace weir;
+using namespace weir::remote;
+using test::environment_of;
+
+TEST_CASE("a function is named by its ARN or by its name, with a qualifier or without") {
+  struct Row {
+    std::string_view text, region, function, qualifier;
+  };
+  const auto row = GENERATE(values<Row>({
+      {"arn:aws:lambda:eu-west-1:123456789012:function:billing", "eu-west-1",
+       "arn:aws:lambda:eu-west-1:123456789012:function:billing", ""},
+      {"arn:aws:lambda:eu-west-1:123456789012:function:billing:live", "eu-west-1",
+       "arn:aws:lambda:eu-west-1:123456789012:function:billing", "live"},
+      {"arn:aws-cn:lambda:cn-north-1:123456789012:function:f:$LATEST", "cn-north-1",
+       "arn:aws-cn:lambda:cn-north-1:123456789012:function:f", "$LATEST"},
+      {"billing", "", "billing", ""},
+      {"billing:7", "", "billing", "7"},
+  }));
+  const auto name = parse_function_name(row.text);
+  REQUIRE(name.has_value());
+  CHECK(name->region == row.region);
+  CHECK(name->function == row.function);
+  CHECK(name->qualifier == row.qualifier);
+}
+
+TEST_CASE("what names no function is refused") {
+  const auto text = GENERATE(as<std::string>{}, "", ":", "a:", ":a", "a:b:c", "arn:aws:lambda:eu-west-1:1:function:",
+                             "arn:aws:lambda:eu-west-1:1:function:f:", "arn:aws:lambda::1:function:f",
+                             "arn:aws:sqs:eu-west-1:1:function:f", "arn:aws:lambda:eu-west-1:1:layer:f",
+                             "arn:aws:lambda:eu.evil/x:1:function:f", "arn:aws:lambda:eu-west-1:1:function:f:a:b");
+  CAPTURE(text);
+  const auto name = parse_function_name(text);
+  REQUIRE_FALSE(name.has_value());
+  CHECK(name.error().code() == ErrorCode::kEndpointFailed);
+}
+
+TEST_CASE("the region is the setting, the ARN's, the environment's, the profile's") {
+  AwsProfiles profiles;
+  profiles.profiles["default"]["region"] = "sa-east-1";
+  profiles.profiles["other"]["region"] = "ca-central-1";
+  const FunctionName arn{"eu-west-1", "f", ""};
+  const FunctionName name{"", "f", ""};
+  const auto both = environment_of({{"AWS_REGION", "us-east-1"}, {"AWS_DEFAULT_REGION", "us-west-2"}});
+  const auto second = environment_of({{"AWS_REGION", ""}, {"AWS_DEFAULT_REGION", "us-west-2"}});
+  const auto none = environment_of({});
+  CHECK(find_region("ap-south-1", arn, both, profiles, "default") == "ap-south-1");
+  CHECK(find_region("", arn, both, profiles, "default") == "eu-west-1");
+  CHECK(find_region("", name, both, profiles, "default") == "us-east-1");
+  CHECK(find_region("", name, second, profiles, "default") == "us-west-2");
+  CHECK(find_region("", name, none, profiles, "default") == "sa-east-1");
+  CHECK(find_region("", name, none, profiles, "other") == "ca-central-1");
+  CHECK(find_region("", name, none, profiles, "absent").empty());
+}
+
+TEST_CASE("AWS's own address is in the domain of the region's partition") {
+  CHECK(service_url("lambda", "eu-west-1") == "https://lambda.eu-west-1.amazonaws.com");
+  CHECK(service_url("lambda", "cn-north-1") == "https://lambda.cn-north-1.amazonaws.com.cn");
+  CHECK(service_url("lambda", "us-gov-west-1") == "https://lambda.us-gov-west-1.amazonaws.com");
+  CHECK(service_url("sts", "us-iso-east-1") == "https://sts.us-iso-east-1.c2s.ic.gov");
+  CHECK(service_url("sts", "us-isob-east-1") == "https://sts.us-isob-east-1.sc2s.sgov.gov");
+  CHECK(service_url("sts", "eusc-de-east-1") == "https://sts.eusc-de-east-1.amazonaws.eu");
+}
+
+TEST_CASE("an address of one's own is taken in the SDKs' order") {
+  AwsProfiles profiles;
+  profiles.profiles["default"]["endpoint_url"] = "http://profile";
+  profiles.profiles["split"] = {{"services", "mine"}, {"endpoint_url", "http://split"}};
+  profiles.services["mine"]["lambda.endpoint_url"] = "http://mine";
+  const auto both = environment_of({{"AWS_ENDPOINT_URL_LAMBDA", "http://lambda"}, {"AWS_ENDPOINT_URL", "http://all"}});
+  const auto all = environment_of({{"AWS_ENDPOINT_URL", "http://all"}});
+  const auto none = environment_of({});
+  const auto ignored =
+      environment_of({{"AWS_ENDPOINT_URL", "http://all"}, {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "TRUE"}});
+  const auto url = [&](const char* service, const Environment& environment, const char* profile) {
+    return find_service_url(service, "eu-west-1", environment, profiles, profile);
+  };
+  CHECK(url("lambda", both, "default") == "http://lambda");
+  CHECK(url("sts", both, "default") == "http://all");
+  CHECK(url("lambda", all, "default") == "http://all");
+  CHECK(url("lambda", none, "default") == "http://profile");
+  CHECK(url("lambda", none, "split") == "http://mine");
+  CHECK(url("sts", none, "split") == "http://split");
+  CHECK(url("lambda", none, "absent") == "https://lambda.eu-west-1.amazonaws.com");
+  CHECK(url("lambda", ignored, "default") == "https://lambda.eu-west-1.amazonaws.com");
+}
+
+TEST_CASE("a URL is taken apart as a signature needs it") {
+  struct Row {
+    std::string_view url, host, target, name;
+  };
+  const auto row = GENERATE(values<Row>({
+      {"https://lambda.eu-west-1.amazonaws.com", "lambda.eu-west-1.amazonaws.com", "/",
+       "lambda.eu-west-1.amazonaws.com"},
+      {"HTTPS://h:443/a?b=c#d", "h", "/a?b=c", "h"},
+      {"http://h:80", "h", "/", "h"},
+      {"http://h:443/", "h:443", "/", "h"},
+      {"http://user:word@h:4566/x", "h:4566", "/x", "h"},
+      {"http://[::1]:9/x", "[::1]:9", "/x", "::1"},
+      {"http://[fd00:ec2::254]", "[fd00:ec2::254]", "/", "fd00:ec2::254"},
+      {"http://h?q", "h", "/?q", "h"},
+  }));
+  const auto parts = split_url(row.url);
+  REQUIRE(parts.has_value());
+  CHECK(parts->host == row.host);
+  CHECK(parts->target == row.target);
+  CHECK(parts->name == row.name);
+  for (const char* wrong : {"", "h", "ftp://h", "http://", "http:///x", "http://[::1", "http://[::1]x"})
+    CHECK_FALSE(split_url(wrong).has_value());
+}
