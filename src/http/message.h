@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,8 @@ class Headers {
  public:
   /// Adds a field; one of the same name stays beside it.
   void add(std::string_view name, std::string_view value);
+  /// Room for so many fields, to be added later.
+  void reserve(std::size_t fields) { fields_.reserve(fields); }
   /// The first value of a name, or nothing. Valid until the headers change.
   std::optional<std::string_view> get(std::string_view name) const;
   const std::vector<std::pair<std::string, std::string>>& all() const { return fields_; }

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <chrono>
+#include <iterator>
 #include <memory>
 
 #include <boost/asio/buffer.hpp>
@@ -13,6 +14,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/buffers_range.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 
@@ -74,7 +76,9 @@ void append_value(std::string& out, std::string_view value) {
 }
 
 std::string head_of(const Response& response, bool keep_alive, bool http_1_0) {
-  std::string head = http_1_0 ? "HTTP/1.0 " : "HTTP/1.1 ";
+  std::string head;
+  head.reserve(256);
+  head += http_1_0 ? "HTTP/1.0 " : "HTTP/1.1 ";
   head += std::to_string(response.status);
   head += ' ';
   head += reason(response.status);
@@ -94,8 +98,51 @@ std::string head_of(const Response& response, bool keep_alive, bool http_1_0) {
   return head;
 }
 
-Response plain(int status, std::string sentence) {
-  return {status, "text/plain; charset=utf-8", sentence + "\n"};
+Response plain(int status, std::string_view sentence) {
+  return {status, "text/plain; charset=utf-8", std::string(sentence) + "\n"};
+}
+
+/// A limit of time on what one connection waits for. When it is over, the socket is called off, and `over` says that it
+/// was for this reason. One timer for a connection; where no limit is set it is never touched.
+struct Limit {
+  explicit Limit(const net::any_io_executor& executor) : timer(executor) {}
+  net::steady_timer timer;
+  bool over = false;
+  std::uint64_t turn = 0;  ///< a handler on its way when the limit was lifted finds another number
+};
+
+struct Connection {
+  explicit Connection(tcp::socket accepted) : socket(std::move(accepted)), limit(socket.get_executor()) {}
+
+  tcp::socket socket;
+  Limit limit;
+  beast::flat_buffer buffer;
+};
+
+void lift(Connection& connection) {
+  ++connection.limit.turn;
+  connection.limit.timer.cancel();
+}
+
+void set_limit(const std::shared_ptr<Connection>& connection, Duration duration) {
+  Limit& limit = connection->limit;
+  limit.over = false;
+  limit.timer.expires_after(duration);
+  limit.timer.async_wait(
+      [kept = std::weak_ptr(connection), turn = ++limit.turn](const boost::system::error_code& called_off) {
+        const auto late = called_off ? nullptr : kept.lock();
+        if (!late || late->limit.turn != turn) return;
+        late->limit.over = true;
+        boost::system::error_code ignored;
+        late->socket.cancel(ignored);
+      });
+}
+
+/// Whether an error is Beast's opinion of a request, for which there is an answer; for the rest nobody would read it.
+bool is_refusal(const beast::error_code& error) {
+  static const auto& category = beast::http::make_error_code(beast::http::error::bad_method).category();
+  return error.category() == category && error != beast::http::error::end_of_stream &&
+         error != beast::http::error::partial_message;
 }
 
 Error listen_error(const std::string& address, const boost::system::error_code& error) {
@@ -109,12 +156,26 @@ Error listen_error(const std::string& address, const boost::system::error_code& 
 
 struct Server::State {
   State(net::any_io_executor where, Handler answer, ServerOptions settings)
-      : executor(where), acceptor(where), handler(std::move(answer)), options(settings), scope(where) {}
+      : executor(where), acceptor(where), handler(std::move(answer)), options(std::move(settings)), scope(where) {}
+
+  /// What one request on a connection came to before it was handed on.
+  struct Incoming {
+    Incoming() = default;
+    std::optional<Response> refused;  ///< answered instead of the handler; the connection ends then
+    bool gone = false;                ///< nobody is there to be answered
+  };
 
   net::awaitable<void> accept();
-  net::awaitable<void> serve(tcp::socket socket);
-  net::awaitable<void> talk(std::shared_ptr<tcp::socket> shared);
+  net::awaitable<void> serve(std::shared_ptr<Connection> connection);
+  net::awaitable<void> talk(std::shared_ptr<Connection> connection);
+  net::awaitable<Incoming> receive(std::shared_ptr<Connection> connection, Parser& parser);
   net::awaitable<Response> answer(Request request);
+  net::awaitable<bool> send(std::shared_ptr<Connection> connection, const Response& response, bool keep_alive,
+                            bool http_1_0, bool head_only);
+  net::awaitable<void> end(std::shared_ptr<Connection> connection);
+  Response refusal(int status, std::string_view sentence) const;
+  Response refusal_of(const beast::error_code& error) const;
+  void turn_away(tcp::socket& socket) const;
 
   net::any_io_executor executor;
   tcp::acceptor acceptor;
@@ -138,7 +199,7 @@ Result<std::unique_ptr<Server>> Server::listen(net::any_io_executor executor, co
   const net::ip::address ip = net::ip::make_address(host == "localhost" ? "127.0.0.1" : host, error);
   if (error) return Error(ErrorCode::kAddressInvalid, "'" + host + "' is not an IP address; in '" + address + "'");
 
-  auto state = std::make_unique<State>(executor, std::move(handler), options);
+  auto state = std::make_unique<State>(executor, std::move(handler), std::move(options));
   const tcp::endpoint endpoint(ip, parsed->port);
   state->acceptor.open(endpoint.protocol(), error);
   if (!error) state->acceptor.set_option(net::socket_base::reuse_address(true), error);
@@ -182,97 +243,175 @@ net::awaitable<void> Server::State::accept() {
       if (!acceptor.is_open()) co_return;
       continue;
     }
-    if (connections >= options.connections_max) continue;
+    if (connections >= options.connections_max) {
+      turn_away(socket);
+      continue;
+    }
     socket.set_option(tcp::no_delay(true), error);
     ++connections;
-    scope.spawn(serve(std::move(socket)));
+    scope.spawn(serve(std::make_shared<Connection>(std::move(socket))));
   }
 }
 
-net::awaitable<void> Server::State::serve(tcp::socket socket) {
-  const auto shared = std::make_shared<tcp::socket>(std::move(socket));
+/// Says why in as much as the socket takes at once, and waits for nothing.
+void Server::State::turn_away(tcp::socket& socket) const {
+  const Response response = refusal(503, "too many connections are open");
+  const std::string text = head_of(response, false, false) + response.body;
+  boost::system::error_code ignored;
+  socket.non_blocking(true, ignored);
+  socket.write_some(net::buffer(text), ignored);
+  socket.shutdown(tcp::socket::shutdown_send, ignored);
+}
+
+/// The connection is shared with its timer's handler, which may be on its way when the connection ends.
+net::awaitable<void> Server::State::serve(std::shared_ptr<Connection> connection) {
   try {
-    co_await talk(shared);
+    co_await talk(connection);
   } catch (const boost::system::system_error&) {
     // The client went away or close() called it off; either way there is nobody to tell.
   }
+  lift(*connection);
   --connections;
 }
 
-/// `shared` with the idle timer's handler, which may be on its way when the connection ends.
-net::awaitable<void> Server::State::talk(std::shared_ptr<tcp::socket> shared) {
-  tcp::socket& socket = *shared;
-  beast::flat_buffer buffer;
-  buffer.reserve(4096);
-  net::steady_timer idle(executor);
+net::awaitable<void> Server::State::talk(std::shared_ptr<Connection> connection) {
+  connection->buffer.reserve(4096);
   for (;;) {
     Parser parser;
     parser.header_limit(static_cast<std::uint32_t>(options.header_max_bytes));
     parser.body_limit(options.body_max_bytes + options.drop_max_bytes);
     parser.get().body().max_bytes = options.body_max_bytes;
-    if (options.idle_timeout) {
-      idle.expires_after(*options.idle_timeout);
-      idle.async_wait([connection = std::weak_ptr(shared)](const boost::system::error_code& called_off) {
-        const auto late = called_off ? nullptr : connection.lock();
-        boost::system::error_code ignored;
-        if (late) late->cancel(ignored);
-      });
-    }
-    beast::error_code error;
-    co_await beast::http::async_read_header(socket, buffer, parser, net::redirect_error(net::use_awaitable, error));
-    if (!error && parser.get()[beast::http::field::expect] == "100-continue") {
-      static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-      co_await net::async_write(socket, net::buffer(kContinue), net::use_awaitable);
-    }
-    // A body that came with its headers needs no further turn of the event loop.
-    parser.eager(true);
-    if (!error && !parser.is_done() && buffer.size() > 0) {
-      buffer.consume(parser.put(buffer.data(), error));
-      if (error == beast::http::error::need_more) error = {};
-    }
-    if (!error && !parser.is_done()) {
-      co_await beast::http::async_read(socket, buffer, parser, net::redirect_error(net::use_awaitable, error));
-    }
-    idle.cancel();
-    // Only what Beast's parser refuses is worth an answer; for the rest there is nobody who would read it.
-    static const auto& refused = beast::http::make_error_code(beast::http::error::bad_method).category();
-    if (error && error.category() != refused) co_return;
-    if (error == beast::http::error::end_of_stream || error == beast::http::error::partial_message) co_return;
-
-    Response response;
-    bool keep_alive = false;
-    bool http_1_0 = false;
-    bool head_only = false;
-    if (error == beast::http::error::header_limit) {
-      response = plain(
-          431, "the request line and headers are larger than " + std::to_string(options.header_max_bytes) + " bytes");
-    } else if (error == beast::http::error::body_limit) {
-      response = plain(413, "the body is larger than " + std::to_string(options.body_max_bytes) + " bytes");
-    } else if (error) {
-      response = plain(400, "this is not a request that HTTP/1.1 knows: " + error.message());
-    } else {
-      auto& message = parser.get();
-      keep_alive = message.keep_alive();
-      http_1_0 = message.version() == 10;
-      head_only = message.method() == beast::http::verb::head;
-      Request request;
-      request.method = std::string(message.method_string());
-      request.target = std::string(message.target());
-      for (const auto& field : message) request.headers.add(field.name_string(), field.value());
-      request.body = std::move(message.body().bytes);
-      request.body_too_large = message.body().too_large;
-      response = co_await answer(std::move(request));
-    }
-    const std::string head = head_of(response, keep_alive, http_1_0);
-    const bool bodiless = head_only || response.status == 204;
-    const std::array<net::const_buffer, 2> pieces{
-        net::buffer(head), net::buffer(response.body.data(), bodiless ? 0 : response.body.size())};
-    co_await net::async_write(socket, pieces, net::use_awaitable);
-    if (!keep_alive) {
-      boost::system::error_code ignored;
-      socket.shutdown(tcp::socket::shutdown_send, ignored);
+    Incoming incoming = co_await receive(connection, parser);
+    if (incoming.gone) co_return;
+    if (incoming.refused) {
+      co_await send(connection, *incoming.refused, false, false, false);
+      co_await end(connection);
       co_return;
     }
+    auto& message = parser.get();
+    const bool keep_alive = message.keep_alive();
+    const bool http_1_0 = message.version() == 10;
+    const bool head_only = message.method() == beast::http::verb::head;
+    Request request;
+    request.method = std::string(message.method_string());
+    request.target = std::string(message.target());
+    request.headers.reserve(static_cast<std::size_t>(std::distance(message.begin(), message.end())));
+    for (const auto& field : message) request.headers.add(field.name_string(), field.value());
+    request.body = std::move(message.body().bytes);
+    request.body_bytes = message.body().received;
+    request.body_too_large = message.body().too_large;
+    const Response response = co_await answer(std::move(request));
+    const bool taken = co_await send(connection, response, keep_alive, http_1_0, head_only);
+    if (!taken || !keep_alive) {
+      boost::system::error_code ignored;
+      connection->socket.shutdown(tcp::socket::shutdown_send, ignored);
+      co_return;
+    }
+  }
+}
+
+/// Reads one request, of which a part or all may be in the buffer already.
+net::awaitable<Server::State::Incoming> Server::State::receive(std::shared_ptr<Connection> connection, Parser& parser) {
+  tcp::socket& socket = connection->socket;
+  beast::flat_buffer& buffer = connection->buffer;
+  Incoming incoming;
+  beast::error_code error;
+  if (buffer.size() == 0 && (options.idle_timeout || options.request_timeout)) {
+    // The first byte has a time of its own; without limits nothing is read on its own.
+    if (options.idle_timeout) set_limit(connection, *options.idle_timeout);
+    const std::size_t size =
+        co_await socket.async_read_some(buffer.prepare(4096), net::redirect_error(net::use_awaitable, error));
+    buffer.commit(size);
+    lift(*connection);
+    incoming.gone = static_cast<bool>(error);
+    if (incoming.gone) co_return incoming;
+  }
+  if (options.request_timeout) set_limit(connection, *options.request_timeout);
+
+  // What lies in the buffer, the rest of what a client sent at once, is served without waiting for the socket.
+  while (buffer.size() > 0 && !parser.is_header_done()) {
+    const std::size_t used = parser.put(buffer.data(), error);
+    buffer.consume(used);
+    if (error || used == 0) break;
+  }
+  if (error == beast::http::error::need_more) error = {};
+  if (!error && !parser.is_header_done()) {
+    co_await beast::http::async_read_header(socket, buffer, parser, net::redirect_error(net::use_awaitable, error));
+  }
+  if (!error && !parser.is_done()) {
+    const auto length = parser.content_length();
+    const bool expects = beast::iequals(parser.get()[beast::http::field::expect], "100-continue");
+    if (expects && length && *length > options.body_max_bytes) {
+      // It waits for leave to send, and nothing of it was sent.
+      error = beast::http::error::body_limit;
+    } else if (expects && parser.get().version() >= 11 && buffer.size() == 0) {
+      static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+      co_await net::async_write(socket, net::buffer(kContinue), net::redirect_error(net::use_awaitable, error));
+    }
+  }
+  // A body that came with its headers needs no further turn of the event loop.
+  parser.eager(true);
+  if (!error && !parser.is_done() && buffer.size() > 0) {
+    buffer.consume(parser.put(buffer.data(), error));
+    if (error == beast::http::error::need_more) error = {};
+  }
+  if (!error && !parser.is_done()) {
+    co_await beast::http::async_read(socket, buffer, parser, net::redirect_error(net::use_awaitable, error));
+  }
+  const bool late = options.request_timeout && connection->limit.over;
+  if (options.request_timeout) lift(*connection);
+  if (error && late) {
+    incoming.refused = refusal(408, "the request did not come to its end in time");
+  } else if (is_refusal(error)) {
+    incoming.refused = refusal_of(error);
+  } else {
+    incoming.gone = static_cast<bool>(error);
+  }
+  co_return incoming;
+}
+
+Response Server::State::refusal(int status, std::string_view sentence) const {
+  return options.refusal ? options.refusal(status, sentence) : plain(status, sentence);
+}
+
+Response Server::State::refusal_of(const beast::error_code& error) const {
+  if (error == beast::http::error::header_limit) {
+    return refusal(
+        431, "the request line and headers are larger than " + std::to_string(options.header_max_bytes) + " bytes");
+  }
+  if (error == beast::http::error::body_limit) {
+    return refusal(413, "the body is larger than " + std::to_string(options.body_max_bytes) + " bytes");
+  }
+  return refusal(400, "this is not a request that HTTP/1.1 knows: " + error.message());
+}
+
+/// False: it was not taken in time.
+net::awaitable<bool> Server::State::send(std::shared_ptr<Connection> connection, const Response& response,
+                                         bool keep_alive, bool http_1_0, bool head_only) {
+  const std::string head = head_of(response, keep_alive, http_1_0);
+  const bool bodiless = head_only || response.status == 204 || response.status == 304;
+  const std::array<net::const_buffer, 2> pieces{net::buffer(head),
+                                                net::buffer(response.body.data(), bodiless ? 0 : response.body.size())};
+  if (options.write_timeout) set_limit(connection, *options.write_timeout);
+  beast::error_code error;
+  co_await net::async_write(connection->socket, pieces, net::redirect_error(net::use_awaitable, error));
+  if (options.write_timeout) lift(*connection);
+  co_return !error;
+}
+
+/// Closes after a refusal. What the client has sent meanwhile is read first, for a while and up to a bound: closing on
+/// unread bytes resets the connection, and the client may lose the answer.
+net::awaitable<void> Server::State::end(std::shared_ptr<Connection> connection) {
+  static constexpr std::size_t kLingerMaxBytes = 1U << 20U;
+  static constexpr Duration kLinger = std::chrono::seconds(2);
+  beast::error_code error;
+  connection->socket.shutdown(tcp::socket::shutdown_send, error);
+  set_limit(connection, kLinger);
+  std::size_t dropped = 0;
+  connection->buffer.clear();
+  while (!error && dropped < kLingerMaxBytes) {
+    dropped += co_await connection->socket.async_read_some(connection->buffer.prepare(16384),
+                                                           net::redirect_error(net::use_awaitable, error));
   }
 }
 
@@ -284,7 +423,7 @@ net::awaitable<Response> Server::State::answer(Request request) {
   } catch (const std::exception&) {
     // Answered below; a handler that wants its failure known logs it itself.
   }
-  co_return plain(500, "the server failed to answer");
+  co_return refusal(500, "the server failed to answer");
 }
 
 }  // namespace weir::http

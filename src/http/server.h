@@ -27,8 +27,8 @@ struct ServerOptions {
   std::optional<Duration> idle_timeout;     ///< for the first byte of a request to come; none: wait for ever
   std::optional<Duration> request_timeout;  ///< from a request's first byte to its last, else 408; none: wait for ever
   std::optional<Duration> write_timeout;    ///< for an answer to be taken; none: wait for ever
-  std::size_t connections_max = 1024;       ///< a further one is closed at once
-  /// What an answer says that the server gives itself (400, 408, 413, 431, 500); plain text when none is given.
+  std::size_t connections_max = 1024;       ///< a further one is answered 503 and closed
+  /// What an answer says that the server gives itself (400, 408, 413, 431, 500, 503); plain text when none is given.
   std::function<Response(int status, std::string_view sentence)> refusal;
 };
 
@@ -36,8 +36,9 @@ struct ServerOptions {
 /// and is cancelled by close(). What it throws is answered 500.
 using Handler = std::function<net::awaitable<Response>(Request)>;
 
-/// A small HTTP/1.1 server for the Runtime API and the admin address: keep-alive, pipelined requests in order, one
-/// write per answer, TCP_NODELAY. One executor, whose context runs in one thread.
+/// A small HTTP/1.1 server for the gateway, the Runtime API and the admin address: keep-alive, pipelined requests in
+/// order, one write per answer, TCP_NODELAY. A body that is announced by "Expect: 100-continue" and larger than the
+/// limit is refused with 413 before it is sent. One executor, whose context runs in one thread.
 class Server {
  public:
   /// Listens on "HOST:PORT"; port 0 takes a free one. address.in_use and address.invalid name the address.

@@ -1,3 +1,5 @@
+#include "http/server.h"
+
 #include <chrono>
 #include <memory>
 #include <stdexcept>
@@ -13,7 +15,6 @@
 
 #include "http/address.h"
 #include "http/client.h"
-#include "http/server.h"
 
 using namespace weir;
 using namespace std::chrono_literals;
