@@ -12,6 +12,7 @@
 #include <catch2/catch.hpp>
 
 #include "fault_vfs.h"
+#include "store/database_thread.h"
 #include "store/store.h"
 #include "support/run_coroutine.h"
 #include "support/temporary_folder.h"
@@ -390,4 +391,81 @@ TEST_CASE("the disk is full: store.full, nothing lost, and it goes on when there
     CHECK(content_of(*open(folder.path())) == with_room);
   }
   CHECK(room > 10 * 3000);
+}
+
+namespace {
+
+constexpr std::string_view kRows = "CREATE TABLE rows (id INTEGER PRIMARY KEY, content TEXT NOT NULL)";
+
+DatabaseThread::Job inserts(std::int64_t id, std::size_t bytes) {
+  return [=](Database& database) -> Result<void> {
+    auto statement = Statement::prepare(database, "INSERT INTO rows VALUES (?, ?)");
+    if (!statement) return std::move(statement.error());
+    const std::string content(bytes, 'x');
+    if (auto done = statement->bind(id).bind(content).step(); !done) return std::move(done.error());
+    return {};
+  };
+}
+
+std::set<std::int64_t> rows_of(const std::string& path) {
+  std::set<std::int64_t> rows;
+  auto database = Database::open(path, Database::Synchronous::kFull, kRows).value();
+  auto statement = Statement::prepare(database, "SELECT id FROM rows").value();
+  while (statement.step().value()) rows.insert(statement.integer(0));
+  return rows;
+}
+
+}  // namespace
+
+TEST_CASE("where there is room for some, they are kept: only what is too large is refused") {
+  const TemporaryFolder folder;
+  FaultVfs vfs;
+  DatabaseThread thread(Database::open(folder / "rows.sqlite", Database::Synchronous::kFull, kRows).value());
+  REQUIRE(thread.perform_and_wait(inserts(100, 10)).has_value());
+  net::io_context context;
+  std::vector<std::future<Result<void>>> answers;
+  for (std::int64_t id = 0; id < 8; ++id) {
+    answers.push_back(net::co_spawn(context, thread.perform(inserts(id, id == 3 ? 500'000 : 10)), net::use_future));
+  }
+  vfs.limit_space(vfs.space_used() + 100'000);
+  context.run();
+  for (std::int64_t id = 0; id < 8; ++id) {
+    const auto answer = answers[static_cast<std::size_t>(id)].get();
+    INFO("row " << id);
+    CHECK(answer.has_value() == (id != 3));
+    if (id == 3) CHECK(answer.error().code() == ErrorCode::kStoreFull);
+  }
+}
+
+TEST_CASE("the log is written back between transactions, whatever fails then") {
+  const auto call = GENERATE(FaultVfs::Call::kWrite, FaultVfs::Call::kSync);
+  const bool then_power_loss = GENERATE(false, true);
+  DatabaseThread::Limits limits;
+  limits.log_pages = 8;
+  constexpr std::int64_t kCount = 30;
+  int n = 0;
+  for (bool failed = true; failed;) {
+    ++n;
+    INFO((call == FaultVfs::Call::kSync ? "sync " : "write ") << n << " fails");
+    const TemporaryFolder folder;
+    const std::string path = folder / "state/rows.sqlite";
+    std::filesystem::create_directory(folder / "state");
+    FaultVfs vfs;
+    std::set<std::int64_t> kept;
+    std::uintmax_t log = 0;
+    {
+      DatabaseThread thread(Database::open(path, Database::Synchronous::kFull, kRows).value(), limits);
+      vfs.fail_once(call, n);
+      for (std::int64_t id = 0; id < kCount; ++id) {
+        if (thread.perform_and_wait(inserts(id, 5000))) kept.insert(id);
+      }
+      failed = vfs.has_failed();
+      log = std::filesystem::file_size(path + "-wal");
+      if (then_power_loss) vfs.after_power_loss(folder / "state", folder / "after", nullptr);
+    }
+    CHECK(kept.size() >= kCount - 1);
+    CHECK(rows_of(then_power_loss ? folder / "after/rows.sqlite" : path) == kept);
+    CHECK(log < 40 * 4120);  // 30 rows of two or more pages each wrote more than a hundred
+  }
+  CHECK(n > 40);
 }
