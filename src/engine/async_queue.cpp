@@ -156,7 +156,8 @@ void AsyncQueue::on_ended(Moment now, EventRef ref, bool kept) {
   AsyncFigures& figures = functions_[touched].figures;
   WEIR_ASSERT(endings_asked_ > 0);
   --endings_asked_;
-  if (probe_ == ref.slot) probe_.reset();
+  const bool probed = probe_ == ref.slot;
+  if (probed) probe_.reset();
   if (kept) {
     ++(event.condition == AsyncCondition::kSuccess ? figures.succeeded : figures.dropped);
     --figures.ending;
@@ -165,8 +166,8 @@ void AsyncQueue::on_ended(Moment now, EventRef ref, bool kept) {
     probe_.reset();
   } else {
     ++figures.store_failures;
-    // Many may be refused at once, before the first of them could be tried again: that is one failure.
-    if (!store_failing() || store_due_ <= now.instant) store_due_ = now.instant + backoff(++store_failures_in_row_);
+    // Many may be refused that were asked for together: that is one failure. From then on the probe's answer counts.
+    if (!store_failing() || probed) store_due_ = now.instant + backoff(++store_failures_in_row_);
     if (state_ == State::kRunning) endings_.push_back(ref.slot);
   }
   advance(now, touched);

@@ -1,0 +1,71 @@
+#include <cstdlib>
+#include <iostream>
+#include <string>
+
+#include <catch2/catch.hpp>
+
+#include "async_world.h"
+
+namespace {
+
+std::uint64_t number_from_environment(const char* name, std::uint64_t fallback) {
+  const char* text = std::getenv(name);
+  return text == nullptr || *text == '\0' ? fallback : std::stoull(text);
+}
+
+}  // namespace
+
+/// WEIR_SIM_SEED=n runs that world alone; WEIR_SIM_RUNS=n runs the worlds 1 to n.
+TEST_CASE("events of the asynchronous queue reach their end through faults, stops and crashes", "[simulation][async]") {
+  const std::uint64_t one = number_from_environment("WEIR_SIM_SEED", 0);
+  const std::uint64_t first = one > 0 ? one : 1;
+  const std::uint64_t last = one > 0 ? one : number_from_environment("WEIR_SIM_RUNS", 20'000);
+  weir::simulation::AsyncMet met;
+  for (std::uint64_t seed = first; seed <= last; ++seed) {
+    weir::simulation::AsyncWorld world(seed, met);
+    while (world.step()) {
+    }
+    if (!world.broken_promise().empty()) {
+      FAIL("replay: WEIR_SIM_SEED=" << seed << "\n" << world.broken_promise() << "\n" << world.summary());
+    }
+  }
+
+  // A world that never meets a fault proves nothing about it.
+  if (last - first < 1000) return;
+  CHECK(met.events > 10 * met.worlds);
+  CHECK(met.invocations > met.events);
+  CHECK(met.refused_at_the_door > met.worlds / 10);
+  CHECK(met.succeeded > met.worlds);
+  CHECK(met.exhausted > met.worlds);
+  CHECK(met.too_old > met.worlds);
+  CHECK(met.too_old_untried > met.worlds / 10);
+  CHECK(met.too_old_ahead > met.worlds / 10);
+  CHECK(met.zero_reserved > met.worlds / 10);
+  CHECK(met.failed > met.worlds);
+  CHECK(met.throttled_by_ledger > met.worlds);
+  CHECK(met.throttled > met.worlds);
+  CHECK(met.system_errors > met.worlds);
+  CHECK(met.gone > met.worlds / 4);
+  CHECK(met.cancelled > met.worlds / 10);
+  CHECK(met.never_answered > met.worlds / 20);
+  CHECK(met.pauses > met.worlds);
+  CHECK(met.careful > met.worlds);
+  CHECK(met.full_windows > met.worlds);
+  CHECK(met.full_endings > met.worlds);
+  CHECK(met.refused > met.worlds);
+  CHECK(met.lies > met.worlds / 10);
+  CHECK(met.probes > met.worlds / 4);
+  CHECK(met.remember_lost > met.worlds / 4);
+  CHECK(met.crashes > met.worlds / 4);
+  CHECK(met.crashes_between_actions > met.worlds / 20);
+  CHECK(met.stored_untold > met.worlds / 50);
+  CHECK(met.ran_after_a_crash > met.worlds / 10);
+  CHECK(met.stops > met.worlds / 4);
+  CHECK(met.given_up > met.worlds / 20);
+  CHECK(met.restored > met.worlds);
+  CHECK(met.restored_tried > met.worlds / 4);
+  CHECK(met.wall_jumps > met.worlds / 10);
+  CHECK(met.reconfigured > met.worlds / 4);
+  std::cout << met.worlds << " asynchronous worlds, " << met.events << " events, " << met.steps << " steps, "
+            << met.invocations << " invocations, " << met.crashes << " crashes: every promise kept\n";
+}
