@@ -65,8 +65,8 @@ net::awaitable<T> completed_by(Start start) {
 /// with what it returned. `work` must not throw.
 template <typename T>
 net::awaitable<T> offload(net::any_io_executor blocking, std::function<T()> work) {
-  auto start = [blocking, work = std::move(work)](Completion<T> done) {
-    net::post(blocking, [done = std::move(done), work]() mutable { done.post(work()); });
+  auto start = [blocking, work = std::move(work)](Completion<T> done) mutable {
+    net::post(blocking, [done = std::move(done), work = std::move(work)]() mutable { done.post(work()); });
   };
   co_return co_await completed_by<T>(std::move(start));
 }

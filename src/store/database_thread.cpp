@@ -178,7 +178,6 @@ void DatabaseThread::commit(Group group) {
     const bool urgent =
         std::any_of(group.begin(), group.end(), [](const Waiting& each) { return each.urgency == Urgency::kNow; });
     committed = database_.set_synchronous(urgent ? synchronous_ : Database::Synchronous::kNormal);
-    if (committed && in_doubt_) committed = end_doubt();
   }
   if (committed) committed = commit_in_parts(group);
   if (committed) return;
@@ -207,7 +206,8 @@ Result<void> DatabaseThread::commit_in_parts(Group group) {
 
 Result<void> DatabaseThread::try_commit(Group group, bool savepoints, bool& a_job_failed) {
   a_job_failed = false;
-  Result<void> outcome = database_.run(database_.reads_only() ? "BEGIN" : "BEGIN IMMEDIATE");
+  Result<void> outcome = in_doubt_ ? end_doubt() : Result<void>();
+  if (outcome) outcome = database_.run(database_.reads_only() ? "BEGIN" : "BEGIN IMMEDIATE");
   if (!outcome) return outcome;
   for (Waiting& each : group) {
     Result<void> done = savepoints ? database_.run("SAVEPOINT job") : Result<void>();
