@@ -11,6 +11,7 @@ using namespace std::chrono_literals;
 using weir::BrokenBelief;
 using weir::Duration;
 using weir::engine::BatchLimits;
+using weir::engine::Kept;
 using weir::engine::RetryLimits;
 using weir::engine::ShardSettings;
 using weir::test::ShardDriver;
