@@ -168,6 +168,7 @@ net::awaitable<Outcome> Bridge::invoke(Invocation call) {
 }
 
 net::awaitable<Result<std::string>> Bridge::accept(NewEvent event) {
+  if (stop_requests_ > 0) co_return Error(ErrorCode::kCancelled, "weir stops");
   co_return co_await queue_.accept(std::move(event), std::nullopt);
 }
 

@@ -19,6 +19,8 @@
 #include "cli/endpoints.h"
 #include "cli/progress.h"
 #include "gateway/admin.h"
+#include "gateway/bridge_functions.h"
+#include "gateway/lambda_api.h"
 #include "http/server.h"
 #include "observe/log_sink.h"
 #include "runtime/task_scope.h"
@@ -61,7 +63,18 @@ class Daemon {
     auto admin = http::Server::listen(context_.get_executor(), config_.admin, gateway::admin_handler(bridge), {});
     if (!admin) return complain(admin.error().during("opening the admin address"));
     log_.info("admin.listening", {{"address", (*admin)->address()}});
-    auto served = net::co_spawn(context_, serve(bridge, **admin), net::use_future);
+    const auto functions = gateway::functions_of(bridge);
+    std::unique_ptr<http::Server> gateway;
+    if (!config_.listen.empty()) {
+      gateway::GatewayDeps deps{*functions, config_.access_keys, log_, clock_};
+      auto listening =
+          http::Server::listen(context_.get_executor(), config_.listen, gateway::gateway_handler(std::move(deps)),
+                               gateway::gateway_options(config_));
+      if (!listening) return complain(listening.error().during("opening the gateway's address (listen)"));
+      gateway = std::move(*listening);
+      log_.info("gateway.listening", {{"address", gateway->address()}});
+    }
+    auto served = net::co_spawn(context_, serve(bridge, **admin, gateway.get()), net::use_future);
     context_.run();
     served.get();
     return status_;
@@ -87,7 +100,8 @@ class Daemon {
     return LogLevel::kError;
   }
 
-  net::awaitable<void> serve(bridge::Bridge& bridge, http::Server& admin) {
+  /// `gateway`: null when there is none.
+  net::awaitable<void> serve(bridge::Bridge& bridge, http::Server& admin, http::Server* gateway) {
     runtime::TaskScope helpers(context_.get_executor());
     helpers.spawn(obey_signals(bridge));
     if (display_ != Display::kNone) helpers.spawn(show(bridge));
@@ -96,6 +110,7 @@ class Daemon {
     if (!ran) status_ = complain(ran.error());
     helpers.cancel();
     co_await helpers.join();
+    if (gateway != nullptr) co_await gateway->close();
     co_await admin.close();
   }
 

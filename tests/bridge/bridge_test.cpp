@@ -5,132 +5,15 @@
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 
-#include "bridge/fakes.h"
+#include "bridge/world.h"
 #include "gateway/admin.h"
-#include "runtime/task_scope.h"
-#include "store/database.h"
 #include "support/print.h"
-#include "support/run_coroutine.h"
-#include "support/temporary_folder.h"
 
 using namespace weir;
 using namespace weir::bridge;
-using weir::test::FakeEndpoint;
+using weir::test::EventNames;
 using weir::test::FakeStream;
-using weir::test::TemporaryFolder;
-
-namespace {
-
-/// The names of the events that were logged.
-class EventNames final : public Log {
- public:
-  void write(LogLevel, std::string_view event, std::span<const LogField>) override { names.emplace_back(event); }
-  std::size_t count(std::string_view name) const {
-    return static_cast<std::size_t>(std::count(names.begin(), names.end(), name));
-  }
-  std::vector<std::string> names;
-};
-
-/// A bridge over streams in memory and one function. A test says what it is, runs it until something is true, and
-/// looks.
-class World {
- public:
-  World() {
-    config::FunctionConfig settings;
-    settings.name = "f";
-    config_.functions.emplace("f", settings);
-    config_.shutdown_grace = std::chrono::seconds(20);
-  }
-
-  FakeStream& stream(const std::string& name, std::map<std::string, int> shards) {
-    auto made = std::make_shared<FakeStream>();
-    made->shards = std::move(shards);
-    config::SourceEntry entry;
-    entry.name = name;
-    entry.connector = &test::kFake;
-    entry.function = "f";
-    entry.settings = made;
-    config_.sources.push_back(std::move(entry));
-    return *made;
-  }
-
-  /// Opens the state folder and the bridge, as a start of the program does.
-  void start() {
-    store_ = std::move(*store::StateFolder::open(folder_ / "state"));
-    auto endpoint = std::make_unique<FakeEndpoint>(context_.get_executor());
-    function = endpoint.get();
-    Endpoints endpoints;
-    endpoints.emplace("f", std::move(endpoint));
-    bridge_ = std::make_unique<Bridge>(context_.get_executor(), context_.get_executor(), config_, *store_,
-                                       std::move(endpoints), log, clock_);
-  }
-
-  /// Runs until `enough`, then `then` (a stop, if not told otherwise) and on to the end.
-  void run_until(std::function<bool()> enough, std::function<void()> then = nullptr) {
-    test::run(context_, watched(std::move(enough), std::move(then)));
-  }
-  void stop() {
-    bridge_.reset();
-    store_.reset();
-  }
-
-  SourceStatus source(const std::string& name) const {
-    for (SourceStatus& each : bridge_->status().sources) {
-      if (each.name == name) return each;
-    }
-    throw std::runtime_error("no source " + name);
-  }
-  std::string checkpoints() {
-    std::string text;
-    for (const store::StoredCheckpoint& each : store_->list_checkpoints().value()) {
-      text += (text.empty() ? "" : " ") + each.shard.text() + "@" + each.upto.text();
-    }
-    return text;
-  }
-
-  /// As a hand that knows SQLite and not weir.
-  void damage_checkpoint(const std::string& source, const std::string& shard) {
-    auto file = store::Database::open(folder_ / "state/checkpoints.sqlite", store::Database::Synchronous::kNormal, "");
-    const std::string row = "VALUES ('" + source + "', '" + shard + "', 'rubbish', 0)";
-    if (!file->execute("INSERT INTO checkpoints (source, shard, upto, saved_at_ms) " + row))
-      throw std::runtime_error(row);
-  }
-
-  Bridge& bridge() { return *bridge_; }
-  store::StateFolder& store() { return *store_; }
-  config::Config& config() { return config_; }
-  net::io_context& context() { return context_; }
-  FakeEndpoint* function = nullptr;
-  EventNames log;
-
- private:
-  net::awaitable<void> watched(std::function<bool()> enough, std::function<void()> then) {
-    runtime::TaskScope scope(context_.get_executor());
-    scope.spawn(bridge_->run());
-    // A turn of the executor at a time: what is waited for is decided by events, not by the clock. The bound only ends
-    // a hang.
-    const Instant patience = clock_.now().instant + std::chrono::seconds(60);
-    while (!enough()) {
-      if (clock_.now().instant > patience) throw std::runtime_error("it did not come to that in a minute");
-      co_await net::post(net::use_awaitable);
-    }
-    if (then) {
-      then();
-    } else {
-      bridge_->request_stop();
-    }
-    co_await scope.join();
-  }
-
-  TemporaryFolder folder_;
-  config::Config config_;
-  SystemClock clock_;
-  net::io_context context_;
-  std::unique_ptr<store::StateFolder> store_;
-  std::unique_ptr<Bridge> bridge_;
-};
-
-}  // namespace
+using weir::test::World;
 
 TEST_CASE("records become invocations, and checkpoints follow them") {
   World world;

@@ -139,6 +139,69 @@ inline std::unique_ptr<PollSource> make_fake(std::shared_ptr<const SourceConfig>
 inline const ConnectorEntry kFake{"fake",  Delivery::kPoll, "A stream in memory.", nullptr, &make_fake, nullptr,
                                   nullptr, nullptr};
 
+/// A push source that announces what a test tells it to; outlives the sources which are made of it.
+struct FakeAnnouncer final : SourceConfig {
+  std::vector<std::string> at_start;  ///< payloads that each life announces first, with a note of the same key
+  std::vector<std::string> accepted;  ///< request ids
+  std::vector<std::string> refused;
+  std::map<std::string, std::string> notes_seen;
+  int lives = 0;
+  std::deque<Error> failures;  ///< each life fails with the next one, after it announced
+};
+
+class FakePush final : public PushSource {
+ public:
+  FakePush(std::shared_ptr<FakeAnnouncer> config, SourceContext context)
+      : config_(std::move(config)), never_(context.executor, net::steady_timer::time_point::max()) {}
+
+  net::awaitable<Result<void>> run(EventSink& sink) override {
+    ++config_->lives;
+    auto notes = co_await sink.notes();
+    if (!notes) co_return std::move(notes.error());
+    config_->notes_seen = std::move(*notes);
+    for (const std::string& payload : config_->at_start) {
+      SourceNote note;
+      note.key = payload;
+      note.value = "seen";
+      if (config_->notes_seen.contains(payload)) continue;
+      auto accepted = co_await sink.accept(payload, std::move(note));
+      if (!accepted) co_return std::move(accepted.error());
+      config_->accepted.push_back(*accepted);
+    }
+    if (!config_->failures.empty()) {
+      Error failure = config_->failures.front();
+      config_->failures.pop_front();
+      co_return failure;
+    }
+    boost::system::error_code woken;
+    co_await never_.async_wait(net::redirect_error(net::use_awaitable, woken));
+    co_return Result<void>();
+  }
+
+  net::awaitable<WebhookResponse> receive(EventSink& sink, WebhookRequest request) override {
+    auto accepted = co_await sink.accept(std::move(request.body), std::nullopt);
+    if (!accepted) {
+      config_->refused.push_back(accepted.error().describe());
+      co_return WebhookResponse(500, "{}");
+    }
+    config_->accepted.push_back(*accepted);
+    co_return WebhookResponse(200, "{}");
+  }
+
+ private:
+  std::shared_ptr<FakeAnnouncer> config_;
+  net::steady_timer never_;
+};
+
+inline std::unique_ptr<PushSource> make_fake_push(std::shared_ptr<const SourceConfig> config, SourceContext context) {
+  return std::make_unique<FakePush>(
+      std::const_pointer_cast<FakeAnnouncer>(std::static_pointer_cast<const FakeAnnouncer>(std::move(config))),
+      std::move(context));
+}
+
+inline const ConnectorEntry kFakePush{"announce", Delivery::kPush, "Events in memory.", nullptr, nullptr, nullptr,
+                                      nullptr,    nullptr,         &make_fake_push};
+
 /// A function that answers as it was told to, success by default.
 class FakeEndpoint final : public LambdaEndpoint {
  public:
@@ -151,6 +214,7 @@ class FakeEndpoint final : public LambdaEndpoint {
 
   net::awaitable<Outcome> invoke(Invocation call, Instant) override {
     calls.push_back(call.payload);
+    request_ids.push_back(call.request_id);
     if (on_call) on_call(calls.size());
     if (hang_) {
       hang_ = false;
@@ -174,6 +238,7 @@ class FakeEndpoint final : public LambdaEndpoint {
   }
 
   std::vector<std::string> calls;  ///< the events, in order
+  std::vector<std::string> request_ids;
   std::function<void(std::size_t)> on_call;
   int called_off = 0;
   bool closed = false;
