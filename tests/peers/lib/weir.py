@@ -35,17 +35,18 @@ def kafka_source(broker, topic, group, function_name="sink", **more):
 
 
 class Weir:
-    """One bridge with its own folder, configuration and admin port. `functions`, `sources`: as in the configuration."""
+    """One bridge with its own folder, configuration, admin port and gateway port. `functions`, `sources`: as in the configuration."""
 
     def __init__(self, folder, functions, sources, **settings):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log = self.folder / "weir.log"
         self.config = self.folder / "weir.yaml"
-        (self.port,) = processes.free_ports(1)
+        self.port, self.gateway_port = processes.free_ports(2)
+        self.gateway = f"http://127.0.0.1:{self.gateway_port}"
         # JSON is YAML, and Python writes it.
         self.config.write_text(json.dumps({"state": str(self.folder / "state"), "admin": f"127.0.0.1:{self.port}",
-                                           **settings, "functions": functions, "sources": sources}, indent=2))
+                                           "listen": f"127.0.0.1:{self.gateway_port}", **settings, "functions": functions, "sources": sources}, indent=2))
         self.process = None
 
     def start(self, ready=True):
