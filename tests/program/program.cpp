@@ -48,7 +48,7 @@ Ending ending_of(int status) {
 }
 
 std::vector<std::string> run_command(const std::string& config, const std::vector<std::string>& more) {
-  std::vector<std::string> command{WEIR, "run", config};
+  std::vector<std::string> command{WEIR, "run", config, WEIR_TESTS_LISTEN};
   command.insert(command.end(), more.begin(), more.end());
   return command;
 }
@@ -212,6 +212,13 @@ std::string Bridge::admin() {
     admin_ = listening.front().at("address").get<std::string>();
   }
   return admin_;
+}
+
+std::string Bridge::gateway() {
+  static_cast<void>(admin());
+  const auto listening = log("gateway.listening");
+  REQUIRE(listening.size() == 1);
+  return listening.front().at("address").get<std::string>();
 }
 
 nlohmann::json Bridge::get(const std::string& path) {

@@ -79,15 +79,17 @@ Finished run_weir(std::vector<std::string> arguments, Process::Options options =
 /// Waits until `condition` holds; fails the test with `sentence` when it does not in time.
 void wait_until(std::string_view sentence, const std::function<bool()>& condition, std::chrono::seconds patience = 20s);
 
-/// `weir run`, on an admin port of its own choice.
+/// `weir run`, on ports of its own choice.
 class Bridge {
  public:
-  /// `config`: a file that says `admin: ${ADMIN}`.
+  /// `config`: a file that says `admin: ${ADMIN}`, and nothing of `listen`.
   explicit Bridge(const std::string& config, std::vector<std::string> more = {}, Process::Options options = {});
 
   Process& process() { return process_; }
   /// "127.0.0.1:PORT", once it listens.
   std::string admin();
+  /// The same of the gateway.
+  std::string gateway();
   /// What a path of the admin address answers, as JSON.
   nlohmann::json get(const std::string& path);
   nlohmann::json status() { return get("/status"); }

@@ -1,6 +1,8 @@
 // The function of the program's tests: it writes down what it was given, so that a test can tell loss from order.
 //
-//   SEEN=path       appends "SHARD SEQUENCE DATA" for each record, and is on the disk before it answers
+//   SEEN=path       appends "SHARD SEQUENCE DATA" for each record, "s3 KEY -" for an object's event and "async ID -"
+//   for
+//                   an event {"id": ID}, and is on the disk before it answers
 //   SLEEP_MS=n      takes n milliseconds over each invocation
 //   MODE=rubbish    talks nonsense to the Runtime API instead of answering, and ends
 //   MODE=no-json    answers with what is no JSON
@@ -51,7 +53,12 @@ std::string rows_of(const json& event) {
   std::string rows;
   const json stream = event.value("Records", json::array());
   const json kafka = event.value("records", json::object());
+  if (event.contains("id")) rows += "async " + std::to_string(event["id"].get<long>()) + " -\n";
   for (const json& record : stream) {
+    if (record.contains("s3")) {
+      rows += "s3 " + record["s3"].at("object").at("key").get<std::string>() + " -\n";
+      continue;
+    }
     const std::string id = record.at("eventID");  // SHARD:SEQUENCE
     rows += id.substr(0, id.find(':')) + " " + record.at("kinesis").at("sequenceNumber").get<std::string>() + " " +
             decoded(record.at("kinesis").at("data").get<std::string>()) + "\n";
