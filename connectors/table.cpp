@@ -5,6 +5,7 @@
 
 #include "connectors/file/connector.h"
 #include "connectors/kafka/connector.h"
+#include "connectors/s3/connector.h"
 
 namespace weir {
 namespace {
@@ -15,6 +16,9 @@ constexpr std::array kConnectors{
                    &file::read_config, &file::make_source, &file::sample_event, nullptr, nullptr},
     ConnectorEntry{"kafka", Delivery::kPoll, "A topic of a Kafka cluster, self-managed or MSK.", &kafka::read_config,
                    &kafka::make_source, &kafka::sample_event, &kafka::list_checkpoints, &kafka::move_checkpoint},
+    ConnectorEntry{"s3", Delivery::kPush,
+                   "A bucket's notifications by webhook, or a folder that stands in for a bucket.", &s3::read_config,
+                   nullptr, &s3::sample_event, nullptr, nullptr, &s3::make_source},
 };
 static_assert(std::ranges::is_sorted(kConnectors, {}, &ConnectorEntry::type));
 static_assert(std::ranges::adjacent_find(kConnectors, {}, &ConnectorEntry::type) == kConnectors.end());

@@ -1,0 +1,90 @@
+#include "connectors/s3/config.h"
+
+#include <algorithm>
+
+namespace weir::s3 {
+namespace {
+
+constexpr std::string_view kDefaultEvents = "s3:ObjectCreated:*";
+constexpr std::size_t kFilterBytes = 1024;  // of AWS's, and of a key
+
+std::string read_filter_value(ConfigNode& filter, std::string_view key, std::string_view about) {
+  const std::string text = filter.text(key, {.about = about, .fallback = "", .max_length = kFilterBytes}).value_or("");
+  auto value = decode_key(text);
+  if (!value) {
+    filter.mistake(key, "has a % that begins no escape of two hexadecimal digits; a percent sign itself is %25");
+    return text;
+  }
+  return std::move(*value);
+}
+
+/// MinIO's rule: one word goes behind `Bearer`, two are the header.
+std::string read_authorization(ConfigNode& node) {
+  const auto token = node.text(
+      "auth_token", {.about = "What a notification must bring in its header Authorization, as MinIO's setting of that "
+                              "name has it: one word is a Bearer token, two words are the header as it is. Without it "
+                              "nothing is asked for.",
+                     .secret = true});
+  if (!token) return "";
+  const bool edges = !token->empty() && token->front() != ' ' && token->back() != ' ';
+  const auto spaces = std::count(token->begin(), token->end(), ' ');
+  const bool printable = std::all_of(token->begin(), token->end(), [](char c) { return c >= ' ' && c <= '~'; });
+  if (!edges || spaces > 1 || !printable) {
+    node.mistake("auth_token", token->empty() ? "is empty; leave it out to ask for no token"
+                                              : "is one word (a Bearer token), or two with one space between them");
+    return "";
+  }
+  return spaces == 1 ? *token : "Bearer " + *token;
+}
+
+}  // namespace
+
+std::unique_ptr<SourceConfig> read_config(ConfigNode& node) {
+  auto config = std::make_unique<S3Config>();
+  config->bucket = node.required_text(
+      "bucket", {.about = "The bucket's name. Notifications about another one are not delivered.", .max_length = 63});
+  if (const auto wrong = bucket_name_mistake(config->bucket); wrong && !config->bucket.empty())
+    node.mistake("bucket", std::string(*wrong));
+  auto events =
+      node.texts("events", {.about = "The events that are delivered, each by its name or all of a family, as in "
+                                     "`s3:ObjectRemoved:*`. `s3:ObjectCreated:*` when not given.",
+                            .one_of = event_names()});
+  if (node.has("events") && events.empty()) node.mistake("events", "names no event, so nothing would be delivered");
+  if (events.empty()) events.emplace_back(kDefaultEvents);
+  std::string prefix;
+  std::string suffix;
+  node.section("filter", "Which keys are delivered; both have to fit.", [&](ConfigNode& filter) {
+    prefix = read_filter_value(filter, "prefix",
+                               "What the key begins with. A plus sign is a space and percent signs are escapes, as "
+                               "AWS has it: a plus sign itself is %2B.");
+    suffix = read_filter_value(filter, "suffix", "What the key ends with, written in the same way.");
+    filter.refuse_other_keys();
+  });
+  config->rules = EventRules(std::move(events), std::move(prefix), std::move(suffix));
+  if (const auto folder = node.text("folder", {.about = "A folder that stands in for the bucket: its files are the "
+                                                        "objects. Relative to the configuration file's folder."})) {
+    if (folder->empty()) node.mistake("folder", "is empty; leave it out to have only the webhook");
+    config->folder = node.resolve_path(*folder);
+  }
+  config->authorization = read_authorization(node);
+  config->region = node.text("region", {.about = "`awsRegion` of events whose sender names no region.",
+                                        .fallback = "us-east-1",
+                                        .max_length = 64})
+                       .value_or("");
+  if (config->region.empty() ||
+      config->region.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != std::string::npos)
+    node.mistake("region", "is no region's name; it consists of lower-case letters, digits and hyphens");
+  config->configuration =
+      node.text("configuration_id",
+                {.about = "`configurationId` of events; the source's name when not given.", .max_length = 255})
+          .value_or("");
+  const auto start =
+      node.text("starting_position", {.about = "Whether what is in the folder at the very first start is delivered "
+                                               "(TRIM_HORIZON) or only what comes later (LATEST).",
+                                      .fallback = "TRIM_HORIZON",
+                                      .one_of = {"TRIM_HORIZON", "LATEST"}});
+  config->starting_position = start == "LATEST" ? StartingPosition::kLatest : StartingPosition::kTrimHorizon;
+  return config;
+}
+
+}  // namespace weir::s3

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "weir/base/error.h"
+
+#include "connectors/s3/object_event.h"
+
+namespace weir::s3 {
+
+/// What the body of a notification says.
+struct Notification {
+  bool test = false;  ///< Amazon's s3:TestEvent, which says only that notifications will come
+  std::vector<ObjectEvent> events;
+};
+
+/// Reads a body as Amazon, MinIO or another S3-compatible server sends it. Names become Amazon's; members that only the
+/// sender knows are dropped. `now`: for an event that does not say when it was. Error: event.refused, what is wrong
+/// with the body. Never throws.
+Result<Notification> read_notification(std::string_view body, WallTime now);
+
+}  // namespace weir::s3

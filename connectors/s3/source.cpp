@@ -1,0 +1,120 @@
+#include "connectors/s3/source.h"
+
+#include <algorithm>
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <openssl/crypto.h>
+
+#include "connectors/s3/connector.h"
+#include "connectors/s3/notification.h"
+
+namespace weir::s3 {
+namespace {
+
+constexpr int kOk = 200;
+constexpr int kBadRequest = 400;
+constexpr int kForbidden = 403;
+constexpr int kMethodNotAllowed = 405;
+constexpr int kContentTooLarge = 413;
+constexpr int kServiceUnavailable = 503;
+
+WebhookResponse answer(int status, std::string_view message) {
+  std::string body;
+  JsonWriter(body).begin_object().member("message", message).end_object();
+  return WebhookResponse(status, std::move(body));
+}
+
+/// Takes as long for a wrong token as for a right one of that length.
+bool same_secret(std::string_view given, std::string_view expected) {
+  return given.size() == expected.size() && CRYPTO_memcmp(given.data(), expected.data(), expected.size()) == 0;
+}
+
+}  // namespace
+
+S3Source::S3Source(std::shared_ptr<const S3Config> config, SourceContext context, FolderTuning tuning)
+    : config_(std::move(config)), context_(std::move(context)), tuning_(tuning) {}
+
+net::awaitable<Result<void>> S3Source::run(EventSink& sink) {
+  if (config_->folder.empty()) {
+    net::steady_timer for_ever(context_.executor, net::steady_timer::time_point::max());
+    boost::system::error_code woken;
+    co_await for_ever.async_wait(net::redirect_error(net::use_awaitable, woken));
+    co_return Result<void>();
+  }
+  FolderWatch folder(*config_, context_, sink, tuning_);
+  co_return co_await folder.run();
+}
+
+net::awaitable<WebhookResponse> S3Source::receive(EventSink& sink, WebhookRequest request) {
+  const bool probe = request.method == "GET" || request.method == "HEAD";
+  if (request.method != "POST" && !probe) co_return answer(kMethodNotAllowed, "notifications are sent with POST");
+  if (!config_->authorization.empty() &&
+      !same_secret(request.header("authorization").value_or(""), config_->authorization))
+    co_return answer(kForbidden, "the header Authorization is missing or not the one of auth_token");
+  if (probe) co_return answer(kOk, "this source takes S3 notifications with POST");
+
+  auto notification = read_notification(request.body, context_.clock.now().wall);
+  if (!notification) co_return answer(kBadRequest, notification.error().message());
+  if (notification->test) co_return answer(kOk, "the test event was understood; there is nothing to deliver in it");
+
+  std::size_t accepted = 0;
+  std::size_t other_buckets = 0;
+  for (ObjectEvent& event : notification->events) {
+    if (event.bucket != config_->bucket) {
+      ++other_buckets;
+      log_other_bucket(event.bucket);
+      continue;
+    }
+    if (!config_->rules.wants(event.name) || !config_->rules.wants_key(event.key)) continue;
+    if (event.region.empty()) event.region = config_->region;
+    auto taken = co_await sink.accept(lambda_event(event, config_->configuration_id()), std::nullopt);
+    if (taken) {
+      ++accepted;
+    } else if (taken.error().code() == ErrorCode::kEventRefused) {
+      co_return answer(kContentTooLarge, taken.error().message());
+    } else {
+      // The sender tries again, with all of them: at least once.
+      co_return answer(kServiceUnavailable, taken.error().message());
+    }
+  }
+  std::string message = "accepted " + std::to_string(accepted) + " of " + std::to_string(notification->events.size()) +
+                        (notification->events.size() == 1 ? " event" : " events");
+  if (other_buckets > 0) message += "; this source is for bucket " + config_->bucket;
+  co_return answer(kOk, message);
+}
+
+void S3Source::log_other_bucket(const std::string& bucket) {
+  constexpr std::size_t kNamesMax = 16;  // of those that are told apart; whoever sends more has been told of enough
+  if (other_buckets_.size() >= kNamesMax || !other_buckets_.insert(bucket).second) return;
+  context_.log.warn("notification.left_out",
+                    {{"source", context_.name}, {"bucket", bucket}, {"reason", "this source is for another bucket"}});
+}
+
+std::unique_ptr<PushSource> make_source(std::shared_ptr<const SourceConfig> config, SourceContext context) {
+  return std::make_unique<S3Source>(std::static_pointer_cast<const S3Config>(std::move(config)), std::move(context),
+                                    FolderTuning());
+}
+
+std::string sample_event() {
+  // Source: Lambda developer guide, with-s3, the example event.
+  ObjectEvent event;
+  event.name = "s3:ObjectCreated:Put";
+  event.time = from_epoch_milliseconds(1'567'539'447'192);
+  event.region = "us-east-2";
+  event.principal = "AWS:AIDAINPONIXQXHT3IKHL2";
+  event.source_ip = "205.255.255.255";
+  event.request_id = "D82B88E5F771F645";
+  event.host_id = "vlR7PnpV2Ce81l0PRw6jlUpck7Jo5ZsQjryTjKlc5aLWGVHPZLj5NeC6qMa0emYBDXOo6QBU0Wo=";
+  event.bucket = "lambda-artifacts-deafc19498e3f2df";
+  event.bucket_owner = "A3I5XTEXAMAI3E";
+  event.key = "b21b84d653bb07b05b1e6b33684dc11b";
+  event.size = 1'305'107;
+  event.etag = "b21b84d653bb07b05b1e6b33684dc11b";
+  event.sequencer = "0C0F6F405D6ED209E1";
+  return lambda_event(event, "828aa6fc-f7b5-4305-8584-487c791949c1");
+}
+
+}  // namespace weir::s3

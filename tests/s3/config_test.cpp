@@ -1,0 +1,120 @@
+#include "connectors/s3/config.h"
+
+#include <array>
+#include <fstream>
+
+#include <catch2/catch.hpp>
+
+#include "config/config.h"
+#include "connectors/s3/connector.h"
+#include "support/temporary_folder.h"
+
+using namespace weir;
+using s3::S3Config;
+using s3::StartingPosition;
+
+namespace {
+
+constexpr std::array kTable{ConnectorEntry{"s3", Delivery::kPush, "A bucket.", &s3::read_config, nullptr,
+                                           &s3::sample_event, nullptr, nullptr, &s3::make_source}};
+
+/// Reads a configuration whose one source has these settings, as the inside of a YAML flow mapping.
+struct Reading {
+  explicit Reading(const std::string& settings) {
+    const std::string file = folder.write(
+        "weir.yaml", "functions: {f: {command: run}}\nsources: {up: {type: s3, function: f, " + settings + "}}\n");
+    report = config::read_config(std::vector<std::string>{file}, kTable, [](std::string_view) { return std::nullopt; });
+  }
+  const S3Config& right() const {
+    INFO(mistakes());
+    REQUIRE(report.mistakes.empty());
+    return dynamic_cast<const S3Config&>(*report.config.sources.at(0).settings);
+  }
+  /// "path: sentence", a line each, without "sources.up.".
+  std::string mistakes() const {
+    std::string lines;
+    for (const config::Mistake& mistake : report.mistakes) {
+      std::string path = mistake.path;
+      if (path.starts_with("sources.up.")) path.erase(0, 11);
+      lines += path + ": " + mistake.sentence + "\n";
+    }
+    return lines;
+  }
+
+  test::TemporaryFolder folder;
+  config::ConfigReport report;
+};
+
+}  // namespace
+
+TEST_CASE("only the bucket has to be said") {
+  const Reading reading("bucket: uploads");
+  const S3Config& config = reading.right();
+  CHECK(config.bucket == "uploads");
+  CHECK(config.rules.wants("s3:ObjectCreated:Put"));
+  CHECK_FALSE(config.rules.wants("s3:ObjectRemoved:Delete"));
+  CHECK(config.rules.wants_key("anything"));
+  CHECK(config.folder.empty());
+  CHECK(config.authorization.empty());
+  CHECK(config.region == "us-east-1");
+  CHECK(config.configuration_id() == "up");
+  CHECK(config.starting_position == StartingPosition::kTrimHorizon);
+}
+
+TEST_CASE("what is said of a bucket") {
+  const Reading reading(
+      "bucket: uploads, events: ['s3:ObjectRemoved:*', 's3:ObjectTagging:Put'], filter: {prefix: 'in+2024/', suffix: "
+      "'%2Bx.jpg'}, folder: drop, auth_token: secret, region: eu-west-1, configuration_id: images, starting_position: "
+      "LATEST");
+  const S3Config& config = reading.right();
+  CHECK(config.rules.wants("s3:ObjectRemoved:DeleteMarkerCreated"));
+  CHECK_FALSE(config.rules.wants("s3:ObjectCreated:Put"));
+  CHECK(config.rules.wants_key("in 2024/a+x.jpg"));
+  CHECK_FALSE(config.rules.wants_key("in+2024/a+x.jpg"));
+  CHECK(config.folder == reading.folder / "drop");
+  CHECK(config.authorization == "Bearer secret");
+  CHECK(config.region == "eu-west-1");
+  CHECK(config.configuration_id() == "images");
+  CHECK(config.starting_position == StartingPosition::kLatest);
+}
+
+TEST_CASE("a token of two words is the header as it is") {
+  CHECK(Reading("bucket: uploads, auth_token: Basic dXNlcg==").right().authorization == "Basic dXNlcg==");
+}
+
+TEST_CASE("what is wrong about a bucket is said with its place") {
+  struct Row {
+    std::string settings, mistake;
+  };
+  const auto row = GENERATE(values<Row>({
+      {"region: eu-west-1", "bucket: "},
+      {"bucket: Uploads", "bucket: a bucket's name consists of lower-case letters, digits, dots and hyphens"},
+      {"bucket: ab", "bucket: a bucket's name has 3 to 63 characters"},
+      {"bucket: abc, events: []", "events: "},
+      {"bucket: abc, events: ['ObjectCreated:*']", "events"},
+      {"bucket: abc, events: ['s3:ObjectCreated:PutTagging']", "events"},
+      {"bucket: abc, filter: {prefix: '100%'}", "filter.prefix: has a % that begins no escape"},
+      {"bucket: abc, filter: {sufix: a}", "filter.sufix: unknown key"},
+      {"bucket: abc, folder: ''", "folder: is empty"},
+      {"bucket: abc, auth_token: ''", "auth_token: is empty"},
+      {"bucket: abc, auth_token: 'a b c'", "auth_token: is one word"},
+      {"bucket: abc, auth_token: ' a'", "auth_token: is one word"},
+      {"bucket: abc, region: EU", "region: is no region's name"},
+      {"bucket: abc, starting_position: AT_TIMESTAMP", "starting_position: "},
+      {"bucket: abc, batch_size: 1", "batch_size: unknown key"},
+  }));
+  const Reading reading(row.settings);
+  INFO(row.settings);
+  CHECK_THAT(reading.mistakes(), Catch::StartsWith(row.mistake));
+}
+
+TEST_CASE("limits of lengths hold on both sides") {
+  CHECK(Reading("bucket: abc, filter: {prefix: " + std::string(1024, 'a') + "}").report.mistakes.empty());
+  CHECK_FALSE(Reading("bucket: abc, filter: {prefix: " + std::string(1025, 'a') + "}").report.mistakes.empty());
+  CHECK(Reading("bucket: abc, configuration_id: " + std::string(255, 'a')).report.mistakes.empty());
+  CHECK_FALSE(Reading("bucket: abc, configuration_id: " + std::string(256, 'a')).report.mistakes.empty());
+}
+
+TEST_CASE("a token is in no message") {
+  CHECK_THAT(Reading("bucket: abc, auth_token: 'swordfish one two'").mistakes(), !Catch::Contains("swordfish"));
+}

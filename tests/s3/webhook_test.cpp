@@ -1,0 +1,145 @@
+#include <boost/asio/io_context.hpp>
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "connectors/s3/source.h"
+#include "s3/fake_sink.h"
+#include "support/fake_clock.h"
+#include "support/run_coroutine.h"
+
+using namespace weir;
+using nlohmann::json;
+
+namespace {
+
+/// Remembers what was logged, by name.
+class Notebook final : public Log {
+ public:
+  void write(LogLevel, std::string_view event, std::span<const LogField>) override { events.emplace_back(event); }
+  std::vector<std::string> events;
+};
+
+struct Webhook {
+  explicit Webhook(std::vector<std::string> events = {"s3:ObjectCreated:*"}, std::string prefix = "",
+                   std::string authorization = "") {
+    auto config = std::make_shared<s3::S3Config>();
+    config->name = "up";
+    config->bucket = "photos";
+    config->region = "eu-west-1";
+    config->rules = s3::EventRules(std::move(events), std::move(prefix), "");
+    config->authorization = std::move(authorization);
+    source = std::make_unique<s3::S3Source>(
+        config, SourceContext{"up", context.get_executor(), context.get_executor(), log, clock}, s3::FolderTuning());
+  }
+
+  WebhookResponse ask(std::string method, std::string body, std::string authorization = "") {
+    WebhookRequest request;
+    request.method = std::move(method);
+    request.body = std::move(body);
+    if (!authorization.empty()) request.headers.emplace_back("authorization", std::move(authorization));
+    auto response = test::run(context, source->receive(sink, std::move(request)));
+    CHECK(json::parse(response.body).at("message").is_string());
+    CHECK(response.content_type == "application/json");
+    return response;
+  }
+  WebhookResponse post(std::string body) { return ask("POST", std::move(body)); }
+
+  net::io_context context;
+  test::FakeClock clock;
+  Notebook log;
+  test::FakeSink sink;
+  std::unique_ptr<s3::S3Source> source;
+};
+
+std::string record(std::string_view event, std::string_view bucket, std::string_view key) {
+  return R"({"eventName":")" + std::string(event) + R"(","s3":{"bucket":{"name":")" + std::string(bucket) +
+         R"("},"object":{"key":")" + std::string(key) + R"(","size":1}}})";
+}
+std::string notification(std::string_view event, std::string_view key, std::string_view bucket = "photos") {
+  return R"({"Records":[)" + record(event, bucket, key) + "]}";
+}
+
+}  // namespace
+
+TEST_CASE("a notification is accepted, in the region that was configured") {
+  Webhook hook;
+  const auto response = hook.post(notification("s3:ObjectCreated:Put", "a.txt"));
+  CHECK(response.status == 200);
+  CHECK(response.body == R"({"message":"accepted 1 of 1 event"})");
+  CHECK(hook.sink.told() == "Put a.txt");
+  CHECK(hook.sink.record(0).at("awsRegion") == "eu-west-1");
+  CHECK(hook.sink.record(0).at("s3").at("configurationId") == "up");
+}
+
+TEST_CASE("a notification of several records is one invocation each") {
+  Webhook hook;
+  CHECK(hook.post(R"({"Records":[)" + record("ObjectCreated:Put", "photos", "a") + "," +
+                  record("ObjectCreated:Copy", "photos", "b") + "]}")
+            .status == 200);
+  CHECK(hook.sink.told() == "Put a, Copy b");
+}
+
+TEST_CASE("what is not asked for is answered well and not delivered") {
+  Webhook hook({"s3:ObjectCreated:Put"}, "in/");
+  CHECK(hook.post(notification("s3:ObjectCreated:Copy", "in/a")).body == R"({"message":"accepted 0 of 1 event"})");
+  CHECK(hook.post(notification("s3:ObjectCreated:Put", "out/a")).status == 200);
+  CHECK(hook.sink.payloads.empty());
+  CHECK(hook.post(notification("s3:ObjectCreated:Put", "in%2Fa")).status == 200);
+  CHECK(hook.sink.told() == "Put in/a");
+}
+
+TEST_CASE("another bucket's events are not delivered, not repeated by their sender, and told of once") {
+  Webhook hook;
+  for (int i = 0; i < 3; ++i) {
+    const auto response = hook.post(notification("s3:ObjectCreated:Put", "a", "films"));
+    CHECK(response.status == 200);
+    CHECK_THAT(response.body, Catch::Contains("this source is for bucket photos"));
+  }
+  CHECK(hook.sink.payloads.empty());
+  CHECK(hook.log.events == std::vector<std::string>{"notification.left_out"});
+}
+
+TEST_CASE("Amazon's test event is answered well and not delivered") {
+  Webhook hook;
+  CHECK(hook.post(R"({"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"photos"})").status == 200);
+  CHECK(hook.sink.payloads.empty());
+}
+
+TEST_CASE("who does not know the token is refused") {
+  Webhook hook({"s3:ObjectCreated:*"}, "", "Bearer secret");
+  const std::string body = notification("s3:ObjectCreated:Put", "a");
+  for (const std::string given : {"", "secret", "Bearer secre", "Bearer secrets", "bearer secret", "Basic secret"}) {
+    INFO(given);
+    const auto response = hook.ask("POST", body, given);
+    CHECK(response.status == 403);
+    CHECK_THAT(response.body, !Catch::Contains("secret"));
+  }
+  CHECK(hook.ask("HEAD", "").status == 403);
+  CHECK(hook.sink.payloads.empty());
+  CHECK(hook.ask("POST", body, "Bearer secret").status == 200);
+  CHECK(hook.ask("HEAD", "", "Bearer secret").status == 200);
+}
+
+TEST_CASE("what cannot be a notification") {
+  Webhook hook;
+  CHECK(hook.post("{").status == 400);
+  CHECK(hook.post(R"({"Records":[]})").status == 400);
+  CHECK(hook.ask("PUT", notification("s3:ObjectCreated:Put", "a")).status == 405);
+  CHECK(hook.ask("DELETE", "").status == 405);
+  CHECK(hook.ask("GET", "").status == 200);
+  CHECK(hook.sink.payloads.empty());
+}
+
+TEST_CASE("what the store refuses is not acknowledged, so that the sender repeats it") {
+  Webhook hook;
+  const std::string body = notification("s3:ObjectCreated:Put", "a");
+  hook.sink.refuse_next(1, ErrorCode::kStoreFull);
+  CHECK(hook.post(body).status == 503);
+  hook.sink.refuse_next(1, ErrorCode::kStoreFailed);
+  CHECK(hook.post(body).status == 503);
+  hook.sink.refuse_next(1, ErrorCode::kEventRefused);
+  CHECK(hook.post(body).status == 413);
+  CHECK(hook.sink.payloads.empty());
+  CHECK(hook.post(body).status == 200);
+  CHECK(hook.sink.told() == "Put a");
+}
