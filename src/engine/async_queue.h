@@ -192,6 +192,7 @@ class AsyncQueue {
     AsyncCondition condition{};  ///< of its end
     bool has_response = false;
   };
+  static_assert(sizeof(Event) <= 40, "a million of them wait in 75 MB, with their entries in two heaps");
 
   /// Events by slot. In chunks: a queue that grows does not move, and gives a burst's memory back when it is empty.
   class Slab {
