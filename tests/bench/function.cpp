@@ -1,11 +1,16 @@
 // The function of the latency benchmarks: notes when its handler was entered, and answers.
 //
-//   NOTES=FILE  where it appends a line a record: Unix nanoseconds of the entry, a space, the record's data (base64)
+//   NOTES=FILE    where it appends a line a record: Unix nanoseconds of the entry, a space, the record's data (base64);
+//   of an
+//                 object's event: the object's key
+//   ANSWER=BYTES  how long its answer is; 2 when not given
+//   SLEEP_MS=N    how long it takes over each invocation
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "functions/runtime/runtime_client.h"
 
@@ -34,6 +39,11 @@ int main() {
     std::perror(path);
     return 1;
   }
+  const char* answer_bytes = std::getenv("ANSWER");
+  const std::string answer =
+      answer_bytes == nullptr ? "{}" : "\"" + std::string(std::stoul(answer_bytes) - 2, 'x') + "\"";
+  const char* sleep = std::getenv("SLEEP_MS");
+  const long sleep_ms = sleep == nullptr ? 0 : std::stol(sleep);
   return weir::functions::run([&](const std::string& event, const weir::functions::Context&) {
     const long long entered = wall_nanoseconds();
     if (notes != nullptr) {
@@ -42,8 +52,10 @@ int main() {
       };
       each_behind(event, "\"value\":\"", note);  // Kafka
       each_behind(event, "\"data\":\"", note);   // Kinesis, which is what a file looks like
+      each_behind(event, "\"key\":\"", note);    // S3
       std::fflush(notes);
     }
-    return std::string("{}");
+    if (sleep_ms > 0) std::this_thread::sleep_for(std::chrono::milliseconds(sleep_ms));
+    return answer;
   });
 }
