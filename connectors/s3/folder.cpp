@@ -300,6 +300,7 @@ net::awaitable<void> FolderWatch::scan() {
       ++scan_number_;
       const bool quietly = !scanned_before_ && config_.starting_position == StartingPosition::kLatest;
       co_await walk("", quietly);
+      if (failure_) co_return;
       co_await check_vanished("");
       if (!scanned_before_) {
         std::vector<SourceNote> done{{std::string(kScannedNote), "1"}};
