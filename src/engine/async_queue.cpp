@@ -9,6 +9,8 @@ namespace {
 /// While the window grows carefully, at least so many successes come before it is tried whether more is admitted: with
 /// one execution reserved, one call in ten is a throttled one and not every second.
 constexpr std::size_t kSuccessesPerTrial = 10;
+/// Runs that differ by less are as fast as each other: what a scheduler does to them.
+constexpr Duration kRunSlack = std::chrono::milliseconds(2);
 
 }  // namespace
 
@@ -101,6 +103,7 @@ void AsyncQueue::on_outcome(Moment now, EventRef ref, const Outcome& outcome) {
 
   struct Verdict {
     AsyncQueue& queue;
+    const Outcome& outcome;
     Event& event;
     Function& function;
     Slot slot;
@@ -108,7 +111,7 @@ void AsyncQueue::on_outcome(Moment now, EventRef ref, const Outcome& outcome) {
 
     void operator()(const Succeeded&) {
       ran(200, true);
-      queue.succeeded(now, function);
+      queue.succeeded(now, function, outcome);
       queue.end(slot, AsyncCondition::kSuccess);
     }
     void operator()(const FunctionFailed&) {
@@ -146,7 +149,7 @@ void AsyncQueue::on_outcome(Moment now, EventRef ref, const Outcome& outcome) {
       queue.delay(now, slot);
     }
   };
-  std::visit(Verdict{*this, event, function, ref.slot, now}, outcome.what);
+  std::visit(Verdict{*this, outcome, event, function, ref.slot, now}, outcome.what);
   advance(now, touched);
 }
 
@@ -215,9 +218,7 @@ AsyncQueue::Event& AsyncQueue::in_state(EventRef event, EventState state) {
 
 AsyncQueue::Slot AsyncQueue::add(const QueuedEvent& event) {
   WEIR_ASSERT(event.function < functions_.size());
-  WEIR_ASSERT(event.id > last_id_);
   WEIR_ASSERT(event.attempts >= 0 && event.attempts < UINT8_MAX);
-  last_id_ = event.id;
   const Slot slot = events_.add();
   Event& added = events_[slot];
   added.id = event.id;
@@ -288,12 +289,28 @@ void AsyncQueue::admitted(Function& function) {
   function.window = std::max(function.window, limits_.window_min);
 }
 
-void AsyncQueue::succeeded(Moment now, Function& function) {
+void AsyncQueue::succeeded(Moment now, Function& function, const Outcome& outcome) {
+  if (slower(function, outcome)) {
+    function.successes = 0;
+    return;
+  }
   const bool careful = now.instant < function.careful_until;
   const std::size_t needed = careful ? std::max(function.window, kSuccessesPerTrial) : 1;
   if (++function.successes < needed) return;
   function.successes = 0;
   function.window = std::min(function.window + 1, limits_.window_max);
+}
+
+/// Whether runs take much longer than they did at their best: then more of them at once would only share the machine,
+/// each with a process of its own. A function that waits for others takes as long as ever, and gets all it is allowed.
+bool AsyncQueue::slower(Function& function, const Outcome& outcome) {
+  if (!outcome.duration || outcome.init_duration) return false;
+  const Duration took = *outcome.duration;
+  function.run_recent += (took - function.run_recent) / 8;
+  // The best is forgotten slowly: a function may become slower for good.
+  if (function.run_best != Duration::max()) function.run_best += function.run_best / 1024 + Duration(1);
+  function.run_best = std::min(function.run_best, took);
+  return function.run_recent > 2 * function.run_best + kRunSlack;
 }
 
 /// The event is over. It is told to the store as soon as that can be.

@@ -28,8 +28,9 @@ struct AsyncSettings {
 /// What bounds the queue and sets its pace.
 struct AsyncLimits {
   std::size_t max_events = 4'000'000;  ///< waiting and in flight; full() beyond, and the caller is refused
-  /// What one function may have in flight: it begins with `window_min`, grows with every success, and shrinks to what
-  /// is admitted when a call is throttled, so that a blocked function costs a call now and then.
+  /// What one function may have in flight: it begins with `window_min`, grows with every success unless runs become
+  /// slower for it, and shrinks to what is admitted when a call is throttled, so that a blocked function costs a call
+  /// now and then.
   std::size_t window_min = 16;
   std::size_t window_max = 10'000;
   /// After a throttle it grows by one per window's worth of successes only, for this long; then by every one again.
@@ -148,9 +149,9 @@ class AsyncQueue {
 
   /// Whether no further event can be taken; the caller is refused before the event is stored.
   bool full() const { return events() >= limits_.max_events; }
-  /// A new event, which is on disk. Ids grow, over accepted and restored ones.
+  /// A new event, which is on disk. No two events have the same id.
   void on_accepted(Moment now, const QueuedEvent& event);
-  /// An event that the store kept from an earlier life; told in order of id. A due time further away than the longest
+  /// An event that the store kept from an earlier life; told in any order. A due time further away than the longest
   /// wait between retries is the wall clock's mistake, and is brought forward to that.
   void on_restored(Moment now, const QueuedEvent& event);
   void on_outcome(Moment now, EventRef event, const Outcome& outcome);
@@ -221,7 +222,9 @@ class AsyncQueue {
     std::size_t window = 0;
     std::size_t successes = 0;  ///< since the window last changed, while it grows carefully
     Instant careful_until = Instant::min();
-    int delays = 0;  ///< throttles and system errors in a row with nothing else in flight
+    Duration run_best = Duration::max();  ///< how long a run takes when it has the machine for itself
+    Duration run_recent{0};               ///< how long runs take now, smoothed
+    int delays = 0;                       ///< throttles and system errors in a row with nothing else in flight
     Instant paused_until = Instant::min();
     std::uint32_t wake_place = kNone;
     std::uint32_t expiry_place = kNone;
@@ -256,7 +259,8 @@ class AsyncQueue {
   void fail(Moment now, Slot slot);
   void delay(Moment now, Slot slot);
   void admitted(Function& function);
-  void succeeded(Moment now, Function& function);
+  void succeeded(Moment now, Function& function, const Outcome& outcome);
+  bool slower(Function& function, const Outcome& outcome);
   void end(Slot slot, AsyncCondition condition);
   void ask_end(Slot slot);
   void invoke(Moment now, Slot slot);
@@ -277,7 +281,6 @@ class AsyncQueue {
   std::deque<Function> functions_;
   IndexedHeap<Instant> by_wake_;     ///< functions by when one of their events may be begun
   IndexedHeap<WallTime> by_expiry_;  ///< functions by when one of their waiting events is too old
-  std::uint64_t last_id_ = 0;
   std::size_t in_flight_ = 0;
   std::size_t endings_asked_ = 0;
   std::deque<Slot> endings_;  ///< to be asked for

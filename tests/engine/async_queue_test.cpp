@@ -268,6 +268,33 @@ TEST_CASE("a function's window") {
     CHECK(drive.fails(4) == "remember 4 x1 60s, invoke 8");  // an error neither opens nor closes it
     CHECK(drive.figures().in_flight == 4);
   }
+  SECTION("does not grow while runs take more than twice as long as at their best: they share the machine") {
+    AsyncLimits limits;
+    limits.window_min = 1;
+    QueueDriver drive({}, limits);
+    drive.accepts_many(100);
+    std::uint64_t id = 0;
+    for (int i = 0; i < 4; ++i) drive.succeeds_after(10ms, ++id);
+    CHECK(drive.figures().in_flight == 5);
+    for (int i = 0; i < 30; ++i) drive.succeeds_after(30ms, ++id);
+    const auto settled = drive.figures().in_flight;
+    CHECK(settled < 16);  // the mean has to notice first
+    for (int i = 0; i < 10; ++i) drive.succeeds_after(30ms, ++id);
+    CHECK(drive.figures().in_flight == settled);
+    for (int i = 0; i < 30; ++i) drive.succeeds_after(10ms, ++id);
+    CHECK(drive.figures().in_flight > settled);
+  }
+  SECTION("grows where runs are as long as ever, or nobody knows how long they take") {
+    AsyncLimits limits;
+    limits.window_min = 1;
+    QueueDriver drive({}, limits);
+    drive.accepts_many(100);
+    std::uint64_t id = 0;
+    for (int i = 0; i < 20; ++i) drive.succeeds_after(1s + i * 10ms, ++id);
+    CHECK(drive.figures().in_flight == 21);
+    for (int i = 0; i < 5; ++i) drive.succeeds(++id);
+    CHECK(drive.figures().in_flight == 26);
+  }
   SECTION("shrinks to what is still in flight when a call is throttled") {
     QueueDriver drive;
     drive.accepts_many(100);
@@ -489,11 +516,13 @@ TEST_CASE("what an earlier life left") {
     CHECK(drive.restores(6h, 1) == "end 1 EventAgeExceeded x1 429");
     CHECK(drive.restores(6h - 1ns, 1) == "invoke 2#2");
   }
-  SECTION("ids grow") {
+  SECTION("those of a dead letter that was sent again may come behind newer ones") {
     QueueDriver drive;
     drive.restores(10s);
-    CHECK_THROWS_AS(drive.queue().on_accepted(drive.now(), {.id = 1, .accepted = drive.now().wall}), BrokenBelief);
-    CHECK_THROWS_AS(drive.queue().on_restored(drive.now(), {.id = 1, .accepted = drive.now().wall}), BrokenBelief);
+    drive.queue().on_accepted(drive.now(), {.id = 9, .accepted = drive.now().wall});
+    drive.queue().on_accepted(drive.now(), {.id = 5, .accepted = drive.now().wall});
+    CHECK(drive.figures().received == 2);
+    CHECK(drive.queue().events() == 3);
   }
 }
 

@@ -39,6 +39,12 @@ class QueueDriver {
   }
 
   std::string succeeds(std::uint64_t id) { return tell(id, Outcome(Succeeded{"null"})); }
+  /// The same after a run that took so long.
+  std::string succeeds_after(Duration took, std::uint64_t id) {
+    Outcome outcome(Succeeded{"null"});
+    outcome.duration = took;
+    return tell(id, outcome);
+  }
   std::string fails(std::uint64_t id) { return tell(id, Outcome(FunctionFailed{"Unhandled", "{}"})); }
   std::string throttled(std::uint64_t id) { return tell(id, Outcome(Throttled{})); }
   std::string answers(std::uint64_t id, int status) { return tell(id, Outcome(ServiceFailed{.status = status})); }
