@@ -97,6 +97,14 @@ TEST_CASE("the function is told what Lambda tells it") {
     CHECK(std::regex_match(context["trace_id"].get<std::string>(),
                            std::regex("Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0")));
   }
+  SECTION("in the trace of its caller, where there is one") {
+    Invocation invocation;
+    invocation.request_id = "3f0f6f1c-0000-4000-8000-000000000002";
+    invocation.trace_header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+    invocation.payload = R"({"do":"context"})";
+    const json context = json::parse(text_of(world.wait(world.begin(std::move(invocation)))));
+    CHECK(context["trace_id"] == "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1");
+  }
   SECTION("in variables") {
     const auto variable = [&](const std::string& name) {
       return json::parse(text_of(world.invoke(json{{"do", "env"}, {"name", name}}.dump()))).get<std::string>();
