@@ -11,10 +11,12 @@
 
 #include "lambda/remote/exchange_failure.h"
 #include "lambda/remote/invoke_request.h"
+#include "remote/outcome_line.h"
 
 using namespace weir;
 using namespace weir::remote;
 using namespace std::chrono_literals;
+using test::line;
 
 namespace {
 
@@ -31,20 +33,6 @@ http::Response response(int status, std::string body, const Fields& headers = {}
 Outcome read(http::Response answer, Dialect dialect = Dialect::kCompatible) {
   const AnswerContext context{"http://rie:8080", "6f1c-id", dialect};
   return read_invoke_answer(std::move(answer), context);
-}
-
-/// An outcome in one line: "success 1", "function_error Type {...}", "throttle Reason", "service_error 404 Type text".
-std::string line(const Outcome& outcome) {
-  struct Writer {
-    std::string operator()(const Succeeded& what) const { return " " + what.payload; }
-    std::string operator()(const FunctionFailed& what) const { return " " + what.error_type + " " + what.payload; }
-    std::string operator()(const Throttled& what) const { return " " + std::string(text(what.reason)); }
-    std::string operator()(const ServiceFailed& what) const {
-      return " " + std::to_string(what.status) + " " + what.type + " " + what.message;
-    }
-    std::string operator()(const Cancelled&) const { return ""; }
-  };
-  return std::string(kind(outcome)) + std::visit(Writer{}, outcome.what);
 }
 
 const Fields kLambda{{"x-amzn-RequestId", "0a1b-aws"}, {"Content-Type", "application/json"}};
