@@ -26,6 +26,7 @@ void add_validate(CLI::App& app, Work& chosen);
 void add_invoke(CLI::App& app, Work& chosen);
 void add_status(CLI::App& app, Work& chosen);
 void add_checkpoint(CLI::App& app, Work& chosen);
+void add_deadletter(CLI::App& app, Work& chosen);
 void add_event(CLI::App& app, Work& chosen);
 
 /// Reads the configuration; prints every mistake on stderr when there are some. `consequence`: "nothing was started".

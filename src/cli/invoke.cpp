@@ -18,6 +18,9 @@
 #include "bridge/invoker.h"
 #include "cli/command.h"
 #include "cli/endpoints.h"
+#include "http/client.h"
+#include "http/sigv4.h"
+#include "http/uri.h"
 #include "observe/log_sink.h"
 
 namespace weir::cli {
@@ -29,6 +32,7 @@ struct Options {
   std::string event;
   std::string qualifier;
   bool log = false;
+  bool async = false;
 };
 
 /// A folder of this call's own, gone with it.
@@ -108,18 +112,57 @@ int report(const Outcome& outcome, bool log) {
   return complain("the call was called off", kNotDelivered);
 }
 
+/// Hands the event to a running bridge, as any client of its gateway would.
+int send(const Options& options, const config::Config& config, const std::string& event) {
+  if (config.listen.empty()) return complain("invoke: the configuration has no gateway (listen is empty)", kBadCall);
+  std::string target = "/2015-03-31/functions/" + http::percent_encode(options.function) + "/invocations";
+  if (!options.qualifier.empty()) target += "?Qualifier=" + http::percent_encode(options.qualifier);
+  http::Headers headers;
+  headers.add("X-Amz-Invocation-Type", "Event");
+  if (!config.access_keys.empty()) {
+    http::Credentials credentials;
+    credentials.access_key_id = config.access_keys.begin()->first;
+    credentials.secret_access_key = config.access_keys.begin()->second;
+    http::SigningScope scope;
+    scope.region = "us-east-1";
+    scope.service = "lambda";
+    scope.at = SystemClock().now().wall;
+    http::sign("POST", config.listen, target, event, credentials, scope, headers);
+  }
+  auto answer = http::request("POST", "http://" + config.listen + target, event, std::chrono::seconds(60), headers);
+  if (!answer)
+    return complain(std::move(answer.error()).during("handing the event to the bridge at " + config.listen),
+                    kNotDelivered);
+  if (answer->status == 202) {
+    std::cout << answer->headers.get("x-amzn-RequestId").value_or("") << "\n";
+    return kDone;
+  }
+  const auto said = nlohmann::json::parse(answer->body, nullptr, false);
+  std::string message = "the answer was " + std::to_string(answer->status);
+  for (const char* name : {"message", "Message"}) {
+    if (said.is_object() && said.contains(name) && said[name].is_string()) message = said[name].get<std::string>();
+  }
+  const std::string type(answer->headers.get("x-amzn-ErrorType").value_or("no weir listens at " + config.listen));
+  const bool caller = answer->status >= 400 && answer->status < 500 && answer->status != 429;
+  return complain(type + ": " + message, caller ? kBadCall : kNotDelivered);
+}
+
 int invoke(const Options& options) {
   const auto config = load_config(options.files, "nothing was invoked");
   if (!config) return kBadCall;
-  const bool latest = options.qualifier.empty() || options.qualifier == "$LATEST";
   const auto function = config->functions.find(options.function);
-  if (function == config->functions.end() || !latest) {
+  // What weir runs itself has no versions; what is elsewhere knows its own.
+  const bool own =
+      function != config->functions.end() && std::holds_alternative<config::CommandFunction>(function->second.target);
+  const bool latest = options.qualifier.empty() || options.qualifier == "$LATEST";
+  if (function == config->functions.end() || (own && !latest)) {
     return complain("ResourceNotFoundException: Function not found: " + bridge::function_arn(options.function) + ":" +
-                        (latest ? "$LATEST" : options.qualifier),
+                        (options.qualifier.empty() ? "$LATEST" : options.qualifier),
                     kBadCall);
   }
   auto event = read_event(options.event);
   if (!event) return kBadCall;
+  if (options.async) return send(options, *config, *event);
   const TemporaryFolder folder;
   if (!folder.made()) return complain("no temporary folder can be made at " + folder.path(), kNotDelivered);
   net::io_context context(1);
@@ -155,7 +198,9 @@ void add_invoke(CLI::App& app, Work& chosen) {
       ->capture_default_str();
   command->add_option("--event", options->event, "A file with the event, or - for standard input; {} when not given.");
   command->add_option("--qualifier", options->qualifier,
-                      "$LATEST, the only version there is of a function that weir runs itself.");
+                      "A version or alias; of a function that weir runs itself there is only $LATEST.");
+  command->add_flag("--async", options->async,
+                    "Hands the event to the running bridge's queue (its gateway, `listen`) and prints the request id.");
   command->add_flag("--log", options->log, "Prints the last 4 KB of the function's log on stderr.");
   command->footer(
       "Example: weir event kafka | weir invoke hello --event - --log\n"

@@ -24,6 +24,7 @@ int main(int argc, char** argv) {
   weir::cli::add_event(app, work);
   weir::cli::add_status(app, work);
   weir::cli::add_checkpoint(app, work);
+  weir::cli::add_deadletter(app, work);
   try {
     app.parse(argc, argv);
   } catch (const CLI::RequiredError& error) {

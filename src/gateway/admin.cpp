@@ -1,10 +1,14 @@
 #include "gateway/admin.h"
 
+#include <charconv>
+
 #include <nlohmann/json.hpp>
 
 #include "weir/base/json_writer.h"
 
+#include "gateway/dead_letters_json.h"
 #include "gateway/status_json.h"
+#include "http/uri.h"
 
 namespace weir::gateway {
 namespace {
@@ -47,6 +51,97 @@ net::awaitable<http::Response> move_checkpoint(bridge::Bridge& bridge, std::stri
   co_return http::Response(200, kJson, "{}\n");
 }
 
+constexpr std::size_t kListed = 100;
+constexpr std::size_t kListedMax = 1000;
+
+template <typename Number>
+std::optional<Number> number(std::string_view digits) {
+  Number out = 0;
+  const auto end = std::from_chars(digits.data(), digits.data() + digits.size(), out);
+  if (digits.empty() || end.ec != std::errc() || end.ptr != digits.data() + digits.size()) return std::nullopt;
+  return out;
+}
+
+net::awaitable<http::Response> list_dead_letters(bridge::Bridge& bridge, std::string query) {
+  const auto fields = http::parse_query(query, http::Plus::kSpace);
+  if (!fields) co_return bad_request("the query has a percent sign out of place");
+  store::DeadLetterFilter which;
+  std::size_t limit = kListed;
+  for (const auto& [name, value] : *fields) {
+    if (name == "function") {
+      which.function = value;
+    } else if (name == "source") {
+      which.source = value;
+    } else if (name == "limit") {
+      const auto asked = number<std::size_t>(value);
+      if (!asked || *asked == 0 || *asked > kListedMax) co_return bad_request("limit is 1 to 1000");
+      limit = *asked;
+    } else {
+      co_return bad_request("there is function, source and limit, no " + name);
+    }
+  }
+  auto letters = co_await bridge.dead_letters(which, limit, false);
+  if (!letters) co_return error_response(500, letters.error());
+  // One whole letter at a time: each may be some megabytes.
+  std::vector<DeadLetterRow> rows;
+  for (const store::DeadLetter& letter : *letters) {
+    store::DeadLetterFilter one;
+    one.ids = {letter.id};
+    auto whole = co_await bridge.dead_letters(one, 1, true);
+    if (!whole) co_return error_response(500, whole.error());
+    if (!whole->empty()) rows.push_back(dead_letter_row(whole->front()));  // it may have been redriven meanwhile
+  }
+  co_return http::Response(200, kJson, dead_letters_json(rows) + "\n");
+}
+
+/// `which`: "ID" or "ID/payload".
+net::awaitable<http::Response> show_dead_letter(bridge::Bridge& bridge, std::string which) {
+  constexpr std::string_view kPayload = "/payload";
+  const bool payload = which.ends_with(kPayload);
+  const auto id =
+      number<std::uint64_t>(std::string_view(which).substr(0, which.size() - (payload ? kPayload.size() : 0)));
+  if (!id) co_return http::Response(404, kText, "there is no such dead letter\n");
+  store::DeadLetterFilter one;
+  one.ids = {*id};
+  auto letters = co_await bridge.dead_letters(one, 1, true);
+  if (!letters) co_return error_response(500, letters.error());
+  if (letters->empty()) co_return http::Response(404, kText, "there is no such dead letter\n");
+  store::DeadLetter& letter = letters->front();
+  if (payload) co_return http::Response(200, kJson, std::move(letter.payload));
+  co_return http::Response(200, kJson, dead_letter_json(letter) + "\n");
+}
+
+net::awaitable<http::Response> redrive(bridge::Bridge& bridge, std::string body) {
+  const auto order = nlohmann::json::parse(body, nullptr, false);
+  if (!order.is_object()) co_return bad_request("the body is not a JSON object");
+  store::DeadLetterFilter which;
+  bool all = false;
+  for (const auto& [name, value] : order.items()) {
+    if (name == "all" && value.is_boolean()) {
+      all = value.get<bool>();
+    } else if (name == "function" && value.is_string()) {
+      which.function = value.get<std::string>();
+    } else if (name == "source" && value.is_string()) {
+      which.source = value.get<std::string>();
+    } else if (name == "ids" && value.is_array() && !value.empty()) {
+      for (const auto& id : value) {
+        if (!id.is_number_unsigned()) co_return bad_request("ids are numbers");
+        which.ids.push_back(id.get<std::uint64_t>());
+      }
+    } else {
+      co_return bad_request("there is ids, all, function and source; not this " + name);
+    }
+  }
+  // Nobody means everything by saying nothing.
+  if (!all && which.ids.empty() && which.function.empty() && which.source.empty())
+    co_return bad_request("which ones: ids, all, function or source");
+  const auto redriven = co_await bridge.redrive(which);
+  if (!redriven) co_return error_response(500, redriven.error());
+  std::string said;
+  JsonWriter(said).begin_object().member("redriven", static_cast<std::uint64_t>(*redriven)).end_object();
+  co_return http::Response(200, kJson, said + "\n");
+}
+
 net::awaitable<http::Response> answer(bridge::Bridge& bridge, http::Request request) {
   const std::string path(request.path());
   // A page in somebody's browser may send a POST to any address; browsers say so, commands do not.
@@ -54,6 +149,8 @@ net::awaitable<http::Response> answer(bridge::Bridge& bridge, http::Request requ
     co_return http::Response(403, kText, "this address takes no orders from web pages\n");
   if (path == "/checkpoints" && request.method == "POST")
     co_return co_await move_checkpoint(bridge, std::move(request.body));
+  if (path == "/deadletters/redrive" && request.method == "POST")
+    co_return co_await redrive(bridge, std::move(request.body));
   if (request.method != "GET" && request.method != "HEAD")
     co_return http::Response(405, kText, "only GET is answered here\n");
   if (path == "/healthz") co_return http::Response(200, kText, "ok\n");
@@ -69,7 +166,10 @@ net::awaitable<http::Response> answer(bridge::Bridge& bridge, http::Request requ
     if (!rows) co_return error_response(500, rows.error());
     co_return http::Response(200, kJson, checkpoints_json(*rows) + "\n");
   }
-  co_return http::Response(404, kText, "there is /healthz, /readyz, /status, /metrics and /checkpoints\n");
+  if (path == "/deadletters") co_return co_await list_dead_letters(bridge, std::string(request.query()));
+  if (path.starts_with("/deadletters/")) co_return co_await show_dead_letter(bridge, path.substr(13));
+  co_return http::Response(404, kText,
+                           "there is /healthz, /readyz, /status, /metrics, /checkpoints and /deadletters\n");
 }
 
 }  // namespace
