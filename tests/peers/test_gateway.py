@@ -151,3 +151,42 @@ class Gateway(PeerTest):
         self.running.terminate()
         done = weir.command("invoke", "node", "--async", "--config", self.running.config, "--event", "-", stdin='{}')
         self.assertEqual(done.returncode, 3, done.stdout)
+
+    def test_what_was_given_up_on_is_shown_and_sent_again(self):
+        (port,) = processes.free_ports(1)
+        function = {**weir.function("node", self.mark), "maximum_retry_attempts": 0}
+        self.running = weir.Weir(self.folder / "bridge", {"node": function}, {}, listen=f"127.0.0.1:{port}").start()
+        self._bridges.append(self.running)
+
+        def deadletter(*arguments, status=0):
+            done = weir.command("deadletter", *arguments, "--config", self.running.config)
+            self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+            return done.stdout if status == 0 else done.stderr
+
+        def letters():
+            return json.loads(deadletter("list", "--json"))
+
+        def lose(count):
+            for _ in range(count):
+                weir.command("invoke", "node", "--async", "--config", self.running.config, "--event", "-", stdin='{"do": "throw"}')
+        lose(2)
+        processes.wait_until(lambda: f"two dead letters: {letters()}", lambda: len(letters()) == 2, 20)
+        first, second = letters()
+        self.assertEqual((first["function"], first["condition"], first["bytes"]), ("node", "RetriesExhausted", 15))
+        self.assertRegex(first["request_id"], f"^{UUID}$")
+        self.assertIn(first["request_id"], deadletter("list"))
+        whole = json.loads(deadletter("show", first["id"]))
+        self.assertEqual((whole["payload"], whole["record"]["requestContext"]["requestId"]), ({"do": "throw"}, first["request_id"]))
+        self.assertEqual(deadletter("show", first["id"], "--payload"), '{"do": "throw"}\n')
+        self.assertIn("no such dead letter", deadletter("show", 999, status=1))
+        self.assertEqual(json.loads(deadletter("list", "--json", "--function", "nobody")), [])
+        self.assertIn("by their ids, or say --all", deadletter("redrive", status=2))
+        self.assertEqual(deadletter("redrive", first["id"]), "1 dead letter is sent again\n")
+        # It fails again, with a new request id.
+        processes.wait_until(lambda: f"two again: {letters()}", lambda: len(letters()) == 2 and letters()[0]["id"] == second["id"], 20)
+        self.assertNotEqual(letters()[1]["request_id"], first["request_id"])
+        self.running.terminate()
+        self.assertEqual(len(letters()), 2)
+        self.assertEqual(deadletter("show", second["id"], "--payload"), '{"do": "throw"}\n')
+        self.assertEqual(deadletter("redrive", "--all", "--function", "node"), "2 dead letters are sent again when the bridge runs\n")
+        self.assertEqual(letters(), [])
