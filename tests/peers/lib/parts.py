@@ -3,6 +3,7 @@
 import functools
 import os
 import pathlib
+import platform
 import shutil
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
@@ -84,12 +85,16 @@ def minio():
 
 
 def rie():
-    """AWS's Runtime Interface Emulator, where somebody installed it: tests/peers/install has nowhere to get it from."""
-    path = shutil.which("aws-lambda-rie")
-    if path is None:
-        raise Missing("there is no aws-lambda-rie here, and the Go module proxy does not serve it; build it from "
-                      "github.com/aws/aws-lambda-runtime-interface-emulator and put it on the PATH")
-    return path
+    """AWS's Runtime Interface Emulator."""
+    return _part(f"rie-sam-{versions()['AWS_SAM_CLI']}-{platform.machine()}", "aws-lambda-rie")
+
+
+def sign_tool():
+    """The program of tests/remote that signs what it is told: $WEIR_SIGN_TOOL, else the one built beside weir."""
+    path = pathlib.Path(os.environ.get("WEIR_SIGN_TOOL") or pathlib.Path(weir()).parent / "tests/remote/weir_test_sign_tool")
+    if not os.access(path, os.X_OK):
+        raise Missing(f"{path} is not there; run scripts/build all")
+    return str(path)
 
 
 def weir():
