@@ -1,7 +1,6 @@
 #include "bridge/event_record.h"
 
-#include <nlohmann/json.hpp>
-
+#include "weir/base/json_check.h"
 #include "weir/base/json_writer.h"
 
 namespace weir::bridge {
@@ -10,7 +9,7 @@ namespace {
 /// The payloads are in the record as JSON, not as strings; what a function answered that is no JSON can only be one.
 void write_payload(JsonWriter& out, std::string_view name, std::string_view payload) {
   out.key(name);
-  if (nlohmann::json::accept(payload)) {
+  if (is_json(payload)) {
     out.raw(payload);
   } else {
     out.value(payload);

@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "weir/base/json_check.h"
 #include "weir/base/random.h"
 
 #include "bridge/invoker.h"
@@ -77,9 +78,11 @@ std::optional<std::string> read_event(const std::string& from) {
         kBadCall);
     return std::nullopt;
   }
-  if (!nlohmann::json::accept(event)) {
-    complain("InvalidRequestContentException: Could not parse request body into json: " + from + " is not JSON",
-             kBadCall);
+  if (!is_json(event)) {
+    complain(
+        "InvalidRequestContentException: Could not parse request body into json: Could not parse payload into json: " +
+            json_complaint(event),
+        kBadCall);
     return std::nullopt;
   }
   return event;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <csignal>
 #include <iostream>
 #include <memory>
@@ -12,6 +13,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "bridge/bridge.h"
@@ -49,6 +51,7 @@ class Daemon {
         log_(STDERR_FILENO, log_format(options), log_level(options.log_level), clock_) {}
 
   int run() {
+    raise_descriptor_limit();
     auto store = store::StateFolder::open(config_.state);
     if (!store) return complain(store.error().during("opening the state folder"));
     bridge::Endpoints endpoints;
@@ -81,6 +84,15 @@ class Daemon {
   }
 
  private:
+  /// As many descriptors as this process may have: the usual soft limit of 1024 is meant for programs that use
+  /// select().
+  static void raise_descriptor_limit() {
+    struct rlimit limit {};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 65'536);
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+
   static observe::LogFormat log_format(const Options& options) {
     if (options.log_format.empty())
       return ::isatty(STDERR_FILENO) != 0 ? observe::LogFormat::kText : observe::LogFormat::kJson;

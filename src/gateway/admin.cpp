@@ -52,7 +52,7 @@ net::awaitable<http::Response> move_checkpoint(bridge::Bridge& bridge, std::stri
 }
 
 constexpr std::size_t kListed = 100;
-constexpr std::size_t kListedMax = 1000;
+constexpr std::size_t kListedMax = 1'000'000;
 
 template <typename Number>
 std::optional<Number> number(std::string_view digits) {
@@ -74,7 +74,7 @@ net::awaitable<http::Response> list_dead_letters(bridge::Bridge& bridge, std::st
       which.source = value;
     } else if (name == "limit") {
       const auto asked = number<std::size_t>(value);
-      if (!asked || *asked == 0 || *asked > kListedMax) co_return bad_request("limit is 1 to 1000");
+      if (!asked || *asked == 0 || *asked > kListedMax) co_return bad_request("limit is 1 to 1000000");
       limit = *asked;
     } else {
       co_return bad_request("there is function, source and limit, no " + name);

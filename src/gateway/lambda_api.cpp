@@ -418,7 +418,6 @@ class Gateway {
     event.payload = std::move(request.body);
     const Result<std::string> accepted = co_await deps_.functions.accept(std::move(event));
     if (!accepted) co_return refuse(refused_event(accepted.error()), request_id);
-    deps_.log.debug("event.accepted", {{"function", call.function}, {"request_id", *accepted}});
     Response response;
     response.status = 202;
     response.headers.add("x-amzn-RequestId", *accepted);

@@ -269,6 +269,8 @@ net::awaitable<void> Server::State::serve(std::shared_ptr<Connection> connection
     co_await talk(connection);
   } catch (const boost::system::system_error&) {
     // The client went away or close() called it off; either way there is nobody to tell.
+  } catch (const std::exception&) {
+    // Beast throws at a header value that its own fields cannot hold. Only this connection is to end for it.
   }
   lift(*connection);
   --connections;
