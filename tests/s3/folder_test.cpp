@@ -573,7 +573,7 @@ TEST_CASE("many files at the first start: nothing is lost, and the engine's thre
   tuning.patience_min = 1ms;
   World world(tuning);
   constexpr int kFolders = 10;
-  constexpr int kEach = 500;
+  constexpr int kEach = 200;
   for (int f = 0; f < kFolders; ++f) {
     fs::create_directory(world.path(std::to_string(f)));
     for (int i = 0; i < kEach; ++i) world.write(std::to_string(f) + "/" + std::to_string(i), "x");
