@@ -339,16 +339,7 @@ net::awaitable<Result<void>> EventQueue::conclude(engine::EndEvent order) {
   const WallTime now = deps_.clock.now().wall;
   std::string record = event_record(order, *stored, deps_.invoker.arn(target.name),
                                     answer == answers_.end() ? nullptr : &answer->second, now);
-  if (!success) {
-    const std::string status = order.status_code ? std::to_string(*order.status_code) : "none";
-    deps_.log.warn("event.dropped", {{"request_id", stored->request_id},
-                                     {"function", target.name},
-                                     {"source", stored->source},
-                                     {"condition", text(order.condition)},
-                                     {"attempts", order.approximate_invoke_count},
-                                     {"status", status},
-                                     {"destination", destination.empty() ? "dead letters" : destination}});
-  }
+  if (!success) note_end(target, *stored, order);
   if (!destination.empty()) {
     const Result<void> delivered = co_await destinations_.deliver(destination, record);
     if (delivered) {
@@ -376,12 +367,13 @@ net::awaitable<Result<void>> EventQueue::conclude(engine::EndEvent order) {
 
 // ---- What is told ----
 
-/// One line when a function's events begin to fail, in a new way, or work again; an event that will be tried again has
-/// a line of its own at debug level, and one that is over at warn level (event.dropped).
+/// One line when a function's events begin to fail, in a new way, or work again; each attempt has one at debug level,
+/// so that an event's way from its 202 to its end can be followed by its request id.
 void EventQueue::note(Function& function, const std::string& request_id, const engine::InvokeEvent& order,
                       const Outcome& outcome) {
   if (std::holds_alternative<Cancelled>(outcome.what)) return;
   const bool fine = std::holds_alternative<Succeeded>(outcome.what);
+  if (fine) function.dropping.reset();
   std::string why;
   if (const auto* failed = std::get_if<FunctionFailed>(&outcome.what)) why = failed->error_type;
   if (const auto* throttled = std::get_if<Throttled>(&outcome.what)) why = text(throttled->reason);
@@ -407,6 +399,22 @@ void EventQueue::note(Function& function, const std::string& request_id, const e
   }
   function.trouble = now;
   function.trouble_count = 1;
+}
+
+/// One line when events of a function begin to be given up on, or for another reason; each has a line at debug level,
+/// and a dead letter or a record at its destination.
+void EventQueue::note_end(Function& function, const store::StoredEvent& event, const engine::EndEvent& order) {
+  const LogLevel level = function.dropping == order.condition ? LogLevel::kDebug : LogLevel::kWarn;
+  function.dropping = order.condition;
+  const std::string& destination = function.config.on_failure;
+  const std::array<LogField, 7> fields{LogField("request_id", event.request_id),
+                                       LogField("function", function.name),
+                                       LogField("source", event.source),
+                                       LogField("condition", text(order.condition)),
+                                       LogField("attempts", order.approximate_invoke_count),
+                                       LogField("status", order.status_code.value_or(0)),
+                                       LogField("destination", destination.empty() ? "dead letters" : destination)};
+  deps_.log.write(level, "event.dropped", fields);
 }
 
 void EventQueue::note_store(const Result<void>& kept) {

@@ -90,6 +90,7 @@ class EventQueue {
     std::uint64_t destination_failures = 0;
     std::string trouble;  ///< the kind of the last outcome, unless it was a success; logged when it changes
     std::uint64_t trouble_count = 0;
+    std::optional<engine::AsyncCondition> dropping;  ///< why the last event was given up on, until a success
   };
 
   Function& function(const std::string& name);
@@ -130,6 +131,7 @@ class EventQueue {
   net::awaitable<Result<store::StoredEvent>> event(std::uint64_t id);
   void note(Function& function, const std::string& request_id, const engine::InvokeEvent& order,
             const Outcome& outcome);
+  void note_end(Function& function, const store::StoredEvent& event, const engine::EndEvent& order);
   void note_store(const Result<void>& kept);
   void park(const BrokenBelief& broken);
 
