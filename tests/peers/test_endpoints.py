@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import random
+import socket
 import subprocess
 import threading
 import time
@@ -33,7 +34,6 @@ class Rie:
         processes.wait_until("the emulator listens", self._listens, 10)
 
     def _listens(self):
-        import socket
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
@@ -183,7 +183,7 @@ class Signatures(PeerTest):
 
 
 class Surroundings(http.server.BaseHTTPRequestHandler):
-    """Instance metadata, container metadata and Lambda on one port; credentials that last two seconds."""
+    """Instance metadata, container metadata and Lambda on one port; credentials for an hour, others each time."""
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *ignored):
@@ -200,7 +200,7 @@ class Surroundings(http.server.BaseHTTPRequestHandler):
 
     def keys(self):
         self.server.given += 1
-        end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + self.server.lifetime))
+        end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
         return json.dumps({"Code": "Success", "AccessKeyId": f"ASIA{self.server.given}", "SecretAccessKey": "hush",
                            "Token": "hush-token", "Expiration": end})
 
@@ -226,9 +226,9 @@ class Surroundings(http.server.BaseHTTPRequestHandler):
 class Credentials(PeerTest):
     ARN = "arn:aws:lambda:eu-west-1:123456789012:function:billing:live"
 
-    def surroundings(self, lifetime=3600):
+    def surroundings(self):
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Surroundings)
-        server.given, server.calls, server.lifetime = 0, [], lifetime
+        server.given, server.calls = 0, []
         threading.Thread(target=server.serve_forever, daemon=True).start()
         self.addCleanup(server.server_close)
         self.addCleanup(server.shutdown)
