@@ -41,6 +41,7 @@ Result<std::unique_ptr<LambdaEndpoint>> make_endpoint(net::any_io_executor execu
       settings.urls = url->urls;
       settings.function_name = url->function_name;
       settings.requests_per_url = url->requests_per_url;
+      settings.timeout = url->timeout;
       return remote::make_http_endpoint(executor, std::move(settings), log, clock);
     }
     if (const auto* arn = std::get_if<config::ArnFunction>(&function.target)) {

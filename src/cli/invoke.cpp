@@ -109,8 +109,7 @@ int report(const Outcome& outcome, bool log) {
                     kNotDelivered);
   }
   if (const auto* service = std::get_if<ServiceFailed>(&outcome.what)) {
-    return complain((service->status == 404 ? "ResourceNotFoundException: " : "ServiceException: ") + service->message,
-                    service->status == 404 ? kBadCall : kNotDelivered);
+    return complain(service->type + ": " + service->message, service->status == 404 ? kBadCall : kNotDelivered);
   }
   return complain("the call was called off", kNotDelivered);
 }

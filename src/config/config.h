@@ -28,9 +28,10 @@ struct CommandFunction {
 
 /// A function behind servers that speak the Invoke API.
 struct UrlFunction {
-  std::vector<std::string> urls;  ///< at least one
-  std::string function_name;      ///< what it is called there
-  int requests_per_url = 1;       ///< at a time
+  std::vector<std::string> urls;                 ///< at least one
+  std::string function_name;                     ///< what it is called there
+  int requests_per_url = 1;                      ///< at a time
+  Duration timeout = std::chrono::seconds(900);  ///< for one answer
 };
 
 /// A function of real Lambda.

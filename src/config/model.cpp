@@ -143,8 +143,12 @@ CommandFunction read_command_function(ModelNode& node) {
   function.handler = *node.text(
       "handler", {.about = "What the runtime calls, for example `index.handler`; the function finds it in _HANDLER.",
                   .fallback = ""});
-  function.timeout =
-      *node.seconds("timeout", {.about = "Seconds that one invocation may take.", .min = 1, .max = 900, .fallback = 3});
+  function.timeout = *node.seconds(
+      "timeout", {.about = "Seconds that one invocation may take; with `url`: that its answer may take, 900 when not "
+                           "given.",
+                  .min = 1,
+                  .max = 900,
+                  .fallback = 3});
   function.memory_size = static_cast<int>(
       *node.integer("memory_size", {.about = "Megabytes of memory.", .min = 128, .max = 10'240, .fallback = 128}));
   function.ephemeral_storage = static_cast<int>(
@@ -289,9 +293,9 @@ FunctionConfig read_function(const std::string& name, ModelNode& node, Draft& dr
   } else if (given > 1) {
     node.mistake(node.has("arn") ? "arn" : "url", "a function has one of `command`, `url` and `arn`");
   } else {
-    constexpr std::array<std::pair<std::string_view, std::string_view>, 11> kOwners{{{"directory", "command"},
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 10> kOwners{{{"directory", "command"},
                                                                                      {"handler", "command"},
-                                                                                     {"timeout", "command"},
+
                                                                                      {"memory_size", "command"},
                                                                                      {"ephemeral_storage", "command"},
                                                                                      {"environment", "command"},
@@ -304,7 +308,9 @@ FunctionConfig read_function(const std::string& name, ModelNode& node, Draft& dr
       if (node.has(key) && !node.has(owner)) node.mistake(key, "goes with `" + std::string(owner) + "` only");
     }
   }
+  if (node.has("timeout") && node.has("arn")) node.mistake("timeout", "is set at the function itself, not here");
   if (node.has("url")) {
+    if (node.has("timeout")) url.timeout = command.timeout;
     if (url.urls.empty()) node.mistake("url", "must not be empty");
     function.target = std::move(url);
   } else if (node.has("arn")) {

@@ -68,6 +68,7 @@ functions:
   many:
     url: [http://127.0.0.1:9001, "https://[::1]:9002/behind"]
     requests_per_url: 4
+    timeout: 7
     maximum_retry_attempts: 0
     maximum_event_age_in_seconds: 60
     on_failure: file:lost.jsonl
@@ -89,6 +90,8 @@ functions:
   CHECK(std::get<UrlFunction>(many.target).urls.size() == 2);
   CHECK(std::get<UrlFunction>(many.target).function_name == "many");
   CHECK(std::get<UrlFunction>(many.target).requests_per_url == 4);
+  CHECK(std::get<UrlFunction>(many.target).timeout == std::chrono::seconds(7));
+  CHECK(audit.timeout == std::chrono::seconds(900));
   CHECK(many.async.maximum_retry_attempts == 0);
   CHECK(many.async.maximum_event_age == std::chrono::seconds(60));
   // Paths are relative to the file, whatever folder weir is started in.

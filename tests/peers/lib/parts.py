@@ -74,11 +74,6 @@ def python_with_boto():
     return _part(_boto(), "venv/bin/python")
 
 
-def moto_server():
-    """moto's server program: SQS, SNS, Kinesis, DynamoDB Streams, EventBridge, Logs, S3 as foreign endpoints."""
-    return _part(_boto(), "venv/bin/moto_server")
-
-
 def minio():
     """MinIO's server program."""
     return _part(f"minio-{versions()['MINIO']}-go-{versions()['GO']}", "bin/minio")
