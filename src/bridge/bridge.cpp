@@ -35,7 +35,7 @@ Bridge::Bridge(net::any_io_executor executor, net::any_io_executor blocking, con
       started_(clock.now().wall),
       endpoints_(std::move(endpoints)),
       invoker_(config.concurrency),
-      queue_(EventQueue::Deps{executor_, blocking_, invoker_, store, store, log, clock}, config, seed_from_system()),
+      queue_(EventQueue::Deps{executor_, blocking_, invoker_, store, log, clock}, config, seed_from_system()),
       stop_(executor_, net::steady_timer::time_point::max()),
       call_ended_(executor_, net::steady_timer::time_point::max()) {
   for (const auto& [name, function] : config.functions) {

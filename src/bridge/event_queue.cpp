@@ -14,8 +14,13 @@
 namespace weir::bridge {
 namespace {
 
-/// Payloads that are kept in memory between the 202 and the first attempt; beyond it they are read from the store.
-constexpr std::size_t kPayloadBytes = 32U << 20U;
+/// What events may hold in memory between their 202 and their first attempt.
+constexpr std::size_t kBytesAtHand = 32U << 20U;
+
+std::size_t memory_bytes(const store::StoredEvent& event) {
+  constexpr std::size_t kBesides = 512;  // the strings beside the payload, and their node
+  return event.payload.size() + kBesides;
+}
 
 net::steady_timer::time_point timer_time(Instant instant) {
   return net::steady_timer::time_point(instant.time_since_epoch());
@@ -141,9 +146,7 @@ net::awaitable<Result<std::string>> EventQueue::accept(NewEvent event, std::opti
   stored.payload = std::move(event.payload);
   stored.accepted = deps_.clock.now().wall;
   const std::string request_id = stored.request_id;
-  const bool keeps = bytes_at_hand_ + stored.payload.size() <= kPayloadBytes;
-  store::StoredEvent kept_here;
-  if (keeps) kept_here = stored;
+  store::StoredEvent kept_here = stored;
   const WallTime accepted = stored.accepted;
   auto appended = co_await deps_.events.append(std::move(stored), std::move(note));
   if (!appended) {
@@ -151,11 +154,8 @@ net::awaitable<Result<std::string>> EventQueue::accept(NewEvent event, std::opti
     co_return std::move(appended.error()).during("keeping an event of " + target.name);
   }
   note_store(Result<void>());
-  if (keeps) {
-    kept_here.id = *appended;
-    bytes_at_hand_ += kept_here.payload.size();
-    at_hand_.emplace(*appended, std::move(kept_here));
-  }
+  kept_here.id = *appended;
+  keep_at_hand(std::move(kept_here));
   deps_.log.debug("event.accepted", {{"request_id", request_id}, {"function", target.name}});
   engine::QueuedEvent queued;
   queued.id = *appended;
@@ -176,7 +176,7 @@ net::awaitable<Result<void>> EventQueue::accept_record(std::string function, std
 
 net::awaitable<Result<std::size_t>> EventQueue::redrive(store::DeadLetterFilter which) {
   if (stopping_ || !restored_) co_return Error(ErrorCode::kCancelled, "weir is not running");
-  auto again = co_await deps_.dead_letters.redrive(std::move(which), deps_.clock.now().wall);
+  auto again = co_await deps_.events.redrive(std::move(which), deps_.clock.now().wall);
   if (!again) co_return std::move(again.error()).during("sending dead letters again");
   for (const store::WaitingEvent& each : *again) {
     engine::QueuedEvent queued;
@@ -297,10 +297,21 @@ net::awaitable<Outcome> EventQueue::invoke(engine::InvokeEvent order) {
   co_return outcome;
 }
 
+void EventQueue::keep_at_hand(store::StoredEvent event) {
+  const std::uint64_t id = event.id;
+  bytes_at_hand_ += memory_bytes(event);
+  at_hand_.emplace(id, std::move(event));
+  while (bytes_at_hand_ > kBytesAtHand) {
+    const auto oldest = at_hand_.begin();
+    bytes_at_hand_ -= memory_bytes(oldest->second);
+    at_hand_.erase(oldest);
+  }
+}
+
 /// The event with its payload: what is at hand goes with it.
 net::awaitable<Result<store::StoredEvent>> EventQueue::event(std::uint64_t id) {
   if (auto found = at_hand_.extract(id)) {
-    bytes_at_hand_ -= found.mapped().payload.size();
+    bytes_at_hand_ -= memory_bytes(found.mapped());
     co_return std::move(found.mapped());
   }
   co_return co_await deps_.events.load(id);

@@ -54,7 +54,6 @@ class EventQueue {
     net::any_io_executor blocking;  ///< a pool's
     Invoker& invoker;
     store::EventStore& events;
-    store::DeadLetters& dead_letters;
     Log& log;
     const Clock& clock;
   };
@@ -128,6 +127,7 @@ class EventQueue {
   net::awaitable<void> remember(engine::RememberRetry order);
   net::awaitable<void> end(engine::EndEvent order);
   net::awaitable<Result<void>> conclude(engine::EndEvent order);
+  void keep_at_hand(store::StoredEvent event);
   net::awaitable<Result<store::StoredEvent>> event(std::uint64_t id);
   void note(Function& function, const std::string& request_id, const engine::InvokeEvent& order,
             const Outcome& outcome);
@@ -141,8 +141,9 @@ class EventQueue {
   Destinations destinations_;
   std::vector<std::unique_ptr<Function>> functions_;  ///< by the engine's number
   std::map<std::string, Function*, std::less<>> by_name_;
-  /// Events whose payload is at hand, as long as kPayloadBytes has room; the others are read when their time comes.
-  std::unordered_map<std::uint64_t, store::StoredEvent> at_hand_;
+  /// Events whose payload is at hand, the newest within kBytesAtHand; the others are read when their time comes. So
+  /// events that wait long do not take the room of those that are invoked at once.
+  std::map<std::uint64_t, store::StoredEvent> at_hand_;
   std::size_t bytes_at_hand_ = 0;
   std::unordered_map<std::uint64_t, Outcome> answers_;  ///< of the last attempt, for the record; until the event ends
   std::unordered_set<std::uint64_t> delivered_;         ///< the destination has the record, the store not yet the end

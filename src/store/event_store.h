@@ -89,6 +89,13 @@ class EventStore {
   /// All events that wait, in order of id, in pieces, so that a million of them need no second copy.
   virtual net::awaitable<Result<void>> each_waiting(std::function<void(std::vector<WaitingEvent>)> take) = 0;
 
+  /// Turns dead letters back into events that wait, with new request ids, accepted at `now`, each in one transaction
+  /// with the end of its dead letter. Returns the events without payloads.
+  virtual net::awaitable<Result<std::vector<WaitingEvent>>> redrive(DeadLetterFilter which, WallTime now) = 0;
+  /// Without payloads and records unless `whole`; newest last, at most `limit`.
+  virtual net::awaitable<Result<std::vector<DeadLetter>>> list(DeadLetterFilter which, std::size_t limit,
+                                                               bool whole) = 0;
+
   virtual net::awaitable<Result<void>> remember(std::vector<StoredNote> notes) = 0;
   virtual net::awaitable<Result<std::map<std::string, std::string>>> notes(std::string source) = 0;
 };
@@ -99,12 +106,6 @@ class DeadLetters {
   virtual ~DeadLetters() = default;
   /// On disk, fsynced, when it returns.
   virtual net::awaitable<Result<void>> keep(DeadLetter letter) = 0;
-  /// Turns dead letters back into events that wait, with new request ids, accepted at `now`, each in one transaction
-  /// with the end of its dead letter. Returns the events without payloads.
-  virtual net::awaitable<Result<std::vector<WaitingEvent>>> redrive(DeadLetterFilter which, WallTime now) = 0;
-  /// Without payloads and records unless `whole`; newest last, at most `limit`.
-  virtual net::awaitable<Result<std::vector<DeadLetter>>> list(DeadLetterFilter which, std::size_t limit,
-                                                               bool whole) = 0;
 };
 
 }  // namespace weir::store

@@ -153,8 +153,8 @@ class Mapping final : public ShardListener {
     source_ = kafka::make_source(
         config, {.name = "bench", .executor = context_.get_executor(), .log = null_log(), .clock = clock_});
     must(invoker_.add("count", endpoint_, std::nullopt).has_value(), "the invoker refused the function");
-    deps_ = std::make_unique<bridge::ShardDeps>(
-        bridge::ShardDeps{context_.get_executor(), *source_, invoker_, store_, store_, null_log(), clock_, "count"});
+    deps_ = std::make_unique<bridge::ShardDeps>(bridge::ShardDeps{
+        context_.get_executor(), *source_, invoker_, store_, store_, null_log(), clock_, destinations_, "count", ""});
   }
 
   void shard_opened(ShardId shard) override {
@@ -203,6 +203,7 @@ class Mapping final : public ShardListener {
   NoStore store_;
   bridge::Invoker invoker_{1000};
   std::unique_ptr<PollSource> source_;
+  bridge::Destinations destinations_{context_.get_executor(), nullptr};  ///< never asked for
   std::unique_ptr<bridge::ShardDeps> deps_;
   std::vector<std::unique_ptr<bridge::ShardRunner>> runners_;
   int running_ = 0;
