@@ -39,8 +39,10 @@ struct ClientRequest {
 /// uses no proxy, asks for no compression. libcurl's multi interface on the executor's reactor. While nothing is under
 /// way it keeps the io_context from nothing.
 ///
-/// A request that was sent on a kept connection, and whose connection ends before a byte of the answer has come, is
-/// sent once more on a fresh one (libcurl does so): the server most likely had closed it for being idle.
+/// A request is sent once. Only when a kept connection ends before a byte of the answer has come is it sent once more,
+/// on a fresh connection, and only if no byte of it was sent before or its method may be repeated (GET, HEAD, OPTIONS,
+/// PUT, DELETE: at least once). A POST that a server may have taken is http.failed: the caller knows whether it may be
+/// repeated. So that this is rare, a kept connection is looked at before it is used, and used again only within 4 s.
 class Client {
  public:
   explicit Client(net::any_io_executor executor);

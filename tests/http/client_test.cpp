@@ -97,6 +97,49 @@ class CountingServer {
   TaskScope scope_;
 };
 
+/// Answers once eight connections are there; closes on a request for "/dies" when it has read it all.
+class DyingServer {
+ public:
+  explicit DyingServer(const net::any_io_executor& executor) : listener(executor), scope_(executor), all_(executor) {
+    all_.expires_at(net::steady_timer::time_point::max());
+    scope_.spawn(accept());
+  }
+  net::awaitable<void> close() {
+    scope_.cancel();
+    co_await scope_.join();
+  }
+
+  RawListener listener;
+  int connections = 0;
+  int died = 0;
+
+ private:
+  net::awaitable<void> accept() {
+    for (;;) {
+      Raw raw = co_await listener.accept();
+      if (++connections == 8) all_.cancel();
+      scope_.spawn(serve(std::move(raw)));
+    }
+  }
+  net::awaitable<void> serve(Raw raw) {
+    for (;;) {
+      const std::string head = co_await raw.receive("\r\n\r\n");
+      if (head.empty()) co_return;
+      if (head.find("/dies") != std::string::npos) {
+        if (head.find("Content-Length: 2") != std::string::npos) co_await raw.receive("{}");
+        ++died;
+        co_return;
+      }
+      boost::system::error_code woken;
+      if (connections < 8) co_await all_.async_wait(net::redirect_error(net::use_awaitable, woken));
+      co_await raw.send(kOk);
+    }
+  }
+
+  TaskScope scope_;
+  net::steady_timer all_;  ///< never expires
+};
+
 net::awaitable<void> ask(Client& client, std::string url, int& answered) {
   const auto got = co_await client.send(get(url));
   if (got && got->status == 200 && got->body == "ok") ++answered;
@@ -277,6 +320,44 @@ TEST_CASE("a kept connection that the server has closed meanwhile does no harm")
   test::run(io, work());
   CHECK(answered == 20);
   CHECK(server.connections == 20);
+}
+
+TEST_CASE("a request whose kept connection ends under it is sent again only if that does no harm") {
+  struct Row {
+    std::string_view method, body;
+    int times;
+  };
+  const auto row = GENERATE(values<Row>(
+      {{"POST", "{}", 1}, {"POST", "", 1}, {"PATCH", "{}", 1}, {"GET", "", 2}, {"DELETE", "", 2}, {"PUT", "{}", 2}}));
+  INFO(row.method << " " << row.body);
+  net::io_context io{1};
+  DyingServer server(io.get_executor());
+  Client client(io.get_executor());
+  std::optional<Result<Response>> got;
+  const auto work = [&]() -> net::awaitable<void> {
+    // More kept connections than libcurl would try.
+    int answered = 0;
+    TaskScope scope(io.get_executor());
+    for (int i = 0; i < 8; ++i) scope.spawn(ask(client, server.listener.url("/"), answered));
+    co_await scope.join();
+    CHECK(answered == 8);
+    CHECK(server.connections == 8);
+    ClientRequest request = get(server.listener.url("/dies"));
+    request.method = row.method;
+    request.body = row.body;
+    got = co_await client.send(std::move(request));
+    co_await server.close();
+  };
+  test::run(io, work());
+  CHECK(server.died == row.times);
+  REQUIRE(got.has_value());
+  REQUIRE_FALSE(got->has_value());
+  CHECK(got->error().code() == ErrorCode::kHttpFailed);
+  if (row.times == 1) {
+    CHECK(got->error().message() ==
+          "the connection ended before an answer began, and the server may have taken the request");
+    CHECK(server.connections <= 9);
+  }
 }
 
 TEST_CASE("the time for an answer ends") {

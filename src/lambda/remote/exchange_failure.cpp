@@ -11,7 +11,7 @@
 namespace weir::remote {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, ExchangeFailure>, 17> kWords{{
+constexpr std::array<std::pair<std::string_view, ExchangeFailure>, 18> kWords{{
     {"Failed to connect to ", ExchangeFailure::kUnreachable},
     {"Couldn't connect to server", ExchangeFailure::kUnreachable},
     {"Could not connect to server", ExchangeFailure::kUnreachable},
@@ -23,6 +23,7 @@ constexpr std::array<std::pair<std::string_view, ExchangeFailure>, 17> kWords{{
     {"Timeout was reached", ExchangeFailure::kTimedOut},
     {"transfer closed with ", ExchangeFailure::kCutOff},
     {"the connection ended within the answer's headers", ExchangeFailure::kCutOff},
+    {"the connection ended before an answer began", ExchangeFailure::kCutOff},
     {"Empty reply from server", ExchangeFailure::kCutOff},
     {"Recv failure", ExchangeFailure::kCutOff},
     {"Send failure", ExchangeFailure::kCutOff},
