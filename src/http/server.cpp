@@ -4,6 +4,7 @@
 #include <chrono>
 #include <iterator>
 #include <memory>
+#include <set>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -114,9 +115,13 @@ struct Limit {
 struct Connection {
   explicit Connection(tcp::socket accepted) : socket(std::move(accepted)), limit(socket.get_executor()) {}
 
+  /// Whether it waits for a request of which no byte was read.
+  bool is_quiet() const { return reading != nullptr && buffer.size() == 0 && !reading->got_some(); }
+
   tcp::socket socket;
   Limit limit;
   beast::flat_buffer buffer;
+  const Parser* reading = nullptr;  ///< of the request that is read or waited for; null while one is answered
 };
 
 void lift(Connection& connection) {
@@ -124,18 +129,27 @@ void lift(Connection& connection) {
   connection.limit.timer.cancel();
 }
 
-void set_limit(const std::shared_ptr<Connection>& connection, Duration duration) {
+void wait_for_limit(const std::shared_ptr<Connection>& connection, Duration duration) {
+  static constexpr Duration kAgain = std::chrono::milliseconds(20);
   Limit& limit = connection->limit;
-  limit.over = false;
   limit.timer.expires_after(duration);
   limit.timer.async_wait(
-      [kept = std::weak_ptr(connection), turn = ++limit.turn](const boost::system::error_code& called_off) {
+      [kept = std::weak_ptr(connection), turn = limit.turn](const boost::system::error_code& called_off) {
         const auto late = called_off ? nullptr : kept.lock();
         if (!late || late->limit.turn != turn) return;
         late->limit.over = true;
         boost::system::error_code ignored;
         late->socket.cancel(ignored);
+        // An operation that had succeeded already, and is only waiting for its turn, is not called off, and what is
+        // made of many goes on with another: so again, until the limit is lifted.
+        wait_for_limit(late, kAgain);
       });
+}
+
+void set_limit(const std::shared_ptr<Connection>& connection, Duration duration) {
+  connection->limit.over = false;
+  ++connection->limit.turn;
+  wait_for_limit(connection, duration);
 }
 
 /// Whether an error is Beast's opinion of a request, for which there is an answer; for the rest nobody would read it.
@@ -156,7 +170,12 @@ Error listen_error(const std::string& address, const boost::system::error_code& 
 
 struct Server::State {
   State(net::any_io_executor where, Handler answer, ServerOptions settings)
-      : executor(where), acceptor(where), handler(std::move(answer)), options(std::move(settings)), scope(where) {}
+      : executor(where),
+        acceptor(where),
+        handler(std::move(answer)),
+        options(std::move(settings)),
+        emptied(where, net::steady_timer::time_point::max()),
+        scope(where) {}
 
   /// What one request on a connection came to before it was handed on.
   struct Incoming {
@@ -183,6 +202,9 @@ struct Server::State {
   ServerOptions options;
   std::string host;
   std::size_t connections = 0;
+  std::set<Connection*> open;  ///< of the connections, those whose coroutine has begun
+  bool draining = false;
+  net::steady_timer emptied;  ///< expires when the grace is over; cancelled when the last connection ends
   TaskScope scope;
 };
 
@@ -230,6 +252,20 @@ net::awaitable<void> Server::close() {
   co_await state_->scope.join();
 }
 
+net::awaitable<void> Server::drain(Duration grace) {
+  boost::system::error_code ignored;
+  state_->acceptor.close(ignored);
+  state_->draining = true;
+  for (Connection* connection : state_->open) {
+    if (connection->is_quiet()) connection->socket.cancel(ignored);
+  }
+  state_->emptied.expires_after(grace);
+  if (state_->connections > 0) {
+    co_await state_->emptied.async_wait(net::redirect_error(net::use_awaitable, ignored));
+  }
+  co_await close();
+}
+
 net::awaitable<void> Server::State::accept() {
   net::steady_timer pause(executor);
   for (;;) {
@@ -265,6 +301,7 @@ void Server::State::turn_away(tcp::socket& socket) const {
 
 /// The connection is shared with its timer's handler, which may be on its way when the connection ends.
 net::awaitable<void> Server::State::serve(std::shared_ptr<Connection> connection) {
+  open.insert(connection.get());
   try {
     co_await talk(connection);
   } catch (const boost::system::system_error&) {
@@ -273,17 +310,20 @@ net::awaitable<void> Server::State::serve(std::shared_ptr<Connection> connection
     // Beast throws at a header value that its own fields cannot hold. Only this connection is to end for it.
   }
   lift(*connection);
-  --connections;
+  open.erase(connection.get());
+  if (--connections == 0) emptied.cancel();
 }
 
 net::awaitable<void> Server::State::talk(std::shared_ptr<Connection> connection) {
   connection->buffer.reserve(4096);
-  for (;;) {
+  while (!draining) {
     Parser parser;
     parser.header_limit(static_cast<std::uint32_t>(options.header_max_bytes));
     parser.body_limit(options.body_max_bytes + options.drop_max_bytes);
     parser.get().body().max_bytes = options.body_max_bytes;
+    connection->reading = &parser;
     Incoming incoming = co_await receive(connection, parser);
+    connection->reading = nullptr;
     if (incoming.gone) co_return;
     if (incoming.refused) {
       co_await send(connection, *incoming.refused, false, false, false);
@@ -291,7 +331,7 @@ net::awaitable<void> Server::State::talk(std::shared_ptr<Connection> connection)
       co_return;
     }
     auto& message = parser.get();
-    const bool keep_alive = message.keep_alive();
+    bool keep_alive = message.keep_alive();
     const bool http_1_0 = message.version() == 10;
     const bool head_only = message.method() == beast::http::verb::head;
     Request request;
@@ -303,9 +343,15 @@ net::awaitable<void> Server::State::talk(std::shared_ptr<Connection> connection)
     request.body_bytes = message.body().received;
     request.body_too_large = message.body().too_large;
     const Response response = co_await answer(std::move(request));
+    keep_alive = keep_alive && !draining;
     const bool taken = co_await send(connection, response, keep_alive, http_1_0, head_only);
+    boost::system::error_code ignored;
+    if (taken && draining && (connection->buffer.size() > 0 || connection->socket.available(ignored) > 0)) {
+      // The next request is here already. It is not answered, but it is not to cost the client this answer.
+      co_await end(connection);
+      co_return;
+    }
     if (!taken || !keep_alive) {
-      boost::system::error_code ignored;
       connection->socket.shutdown(tcp::socket::shutdown_send, ignored);
       co_return;
     }

@@ -33,7 +33,9 @@ struct ServerOptions {
 };
 
 /// Answers a request. Runs on the server's executor, one call per connection at a time; may wait as long as it likes,
-/// and is cancelled by close(). What it throws is answered 500.
+/// and is cancelled by close(). What it throws is answered 500. A client that hangs up meanwhile does not end it, for
+/// the connection is looked at again only when the answer is written: until then it counts as one of `connections_max`
+/// and keeps its descriptor. So a handler's time should have a limit, which is then the limit of that too.
 using Handler = std::function<net::awaitable<Response>(Request)>;
 
 /// A small HTTP/1.1 server for the gateway, the Runtime API and the admin address: keep-alive, pipelined requests in
@@ -52,6 +54,11 @@ class Server {
   std::uint16_t port() const;
   /// "127.0.0.1:4581", with the port that was taken.
   std::string address() const;
+
+  /// Answers what was begun, then close(). From now on nobody is accepted and no further request is read; a quiet
+  /// connection is closed at once. A request of which a byte was read is read to its end, handled and answered with
+  /// "Connection: close", all within `grace`; what is not done then is cancelled.
+  net::awaitable<void> drain(Duration grace);
 
   /// Closes the listening socket and every connection, cancels the handlers and waits for them.
   net::awaitable<void> close();

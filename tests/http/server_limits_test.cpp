@@ -217,6 +217,30 @@ TEST_CASE("each wait has its own end") {
   }
 }
 
+TEST_CASE("a limit that ends while bytes are on their way is kept all the same") {
+  ServerOptions options;
+  options.request_timeout = 10ms;
+  World world(options);
+  const std::string told = [&] {
+    std::string all;
+    world.run([&](Raw& raw) -> net::awaitable<void> {
+      co_await raw.send("G");
+      for (int turn = 0; turn < 20; ++turn) co_await net::post(world.executor(), net::use_awaitable);
+      // More than the server reads at a time, and the time is over before it reads: the limit's end comes between two
+      // reads, of which the second has succeeded already.
+      const std::string more = "ET / HTTP/1.1\r\nX: " + std::string(10'000, 'x');
+      boost::system::error_code error;
+      net::write(raw.socket(), net::buffer(more), error);
+      const auto over = std::chrono::steady_clock::now() + 15ms;
+      while (std::chrono::steady_clock::now() < over) {
+      }
+      all = co_await raw.receive_all();
+    });
+    return all;
+  }();
+  CHECK(told.find("HTTP/1.1 408 ") == 0);
+}
+
 TEST_CASE("one connection too many is told so") {
   ServerOptions options;
   options.connections_max = 1;
