@@ -13,12 +13,13 @@ struct CodeRow {
 
 constexpr std::array kCodes{
     CodeRow{ErrorCode::kConfigInvalid, "config.invalid", false},
-    CodeRow{ErrorCode::kStoreLocked, "store.locked", false},
+    CodeRow{ErrorCode::kStoreLocked, "store.locked", true},
     CodeRow{ErrorCode::kStoreReadOnly, "store.read_only", false},
     CodeRow{ErrorCode::kStoreCorrupt, "store.corrupt", false},
     CodeRow{ErrorCode::kStoreFull, "store.full", true},
     CodeRow{ErrorCode::kStoreVersion, "store.version", false},
     CodeRow{ErrorCode::kStoreFailed, "store.failed", true},
+    CodeRow{ErrorCode::kStoreNotFound, "store.not_found", false},
     CodeRow{ErrorCode::kSourceUnreachable, "source.unreachable", true},
     CodeRow{ErrorCode::kSourceNotFound, "source.not_found", true},
     CodeRow{ErrorCode::kSourceRefused, "source.refused", true},

@@ -10,16 +10,10 @@
 namespace weir::bridge {
 namespace {
 
-/// The unqualified ARN of a function of real Lambda; "" of others.
+/// The ARN of a function of real Lambda; "" of others.
 std::string arn_of(const config::FunctionConfig& function) {
   const auto* target = std::get_if<config::ArnFunction>(&function.target);
-  if (target == nullptr) return "";
-  // arn:PARTITION:lambda:REGION:ACCOUNT:function:NAME[:QUALIFIER]
-  std::size_t end = 0;
-  for (int colons = 0; end < target->arn.size(); ++end) {
-    if (target->arn[end] == ':' && ++colons == 7) break;
-  }
-  return target->arn.substr(0, end);
+  return target == nullptr ? "" : target->arn;
 }
 
 }  // namespace
@@ -120,7 +114,7 @@ BridgeStatus Bridge::status() const {
   BridgeStatus status;
   const auto& ledger = invoker_.ledger();
   status.started = started_;
-  status.ready = ready_ && stop_requests_ == 0;
+  status.ready = ready_ && stop_requests_ == 0 && !queue_.parked();
   status.stopping = stop_requests_ > 0;
   status.concurrency = ledger.account();
   status.executing = ledger.executing();
@@ -155,20 +149,13 @@ bool Bridge::knows(const std::string& function, const std::string& qualifier) co
 
 net::awaitable<Outcome> Bridge::invoke(Invocation call) {
   if (stop_requests_ > 0) co_return Outcome(Cancelled{});
-  struct Call {
-    Bridge& bridge;
-    ~Call() {
-      --bridge.calls_;
-      bridge.call_ended_.cancel();
-    }
-  };
-  ++calls_;
-  const Call counted{*this};
+  const Call counted(*this);
   co_return co_await invoker_.invoke(std::move(call), Instant::max());
 }
 
 net::awaitable<Result<std::string>> Bridge::accept(NewEvent event) {
   if (stop_requests_ > 0) co_return Error(ErrorCode::kCancelled, "weir stops");
+  const Call counted(*this);
   co_return co_await queue_.accept(std::move(event), std::nullopt);
 }
 

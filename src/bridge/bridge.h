@@ -96,6 +96,20 @@ class Bridge {
   net::awaitable<Result<std::vector<CheckpointRow>>> checkpoints();
 
  private:
+  /// A request under way: it is answered before run() ends, as long as there is patience.
+  class Call {
+   public:
+    explicit Call(Bridge& bridge) : bridge_(bridge) { ++bridge_.calls_; }
+    ~Call() {
+      --bridge_.calls_;
+      bridge_.call_ended_.cancel();
+    }
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+
+   private:
+    Bridge& bridge_;
+  };
   net::awaitable<void> end_within(Duration grace);
   net::awaitable<void> calls_ended();
 
@@ -112,7 +126,7 @@ class Bridge {
   std::vector<std::unique_ptr<Supervisor>> supervisors_;
   net::steady_timer stop_;
   net::steady_timer call_ended_;
-  int calls_ = 0;  ///< synchronous invocations under way
+  int calls_ = 0;  ///< requests under way
   int stop_requests_ = 0;
   bool out_of_patience_ = false;
   bool ready_ = false;

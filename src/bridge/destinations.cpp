@@ -1,5 +1,6 @@
 #include "bridge/destinations.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <mutex>
@@ -13,6 +14,26 @@
 namespace weir::bridge {
 namespace {
 
+/// The last byte of a file that is not empty; '\n' where nobody knows.
+char last_byte(const std::string& path, off_t size) {
+  char last = '\n';
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return last;
+  if (::pread(file, &last, 1, size - 1) != 1) last = '\n';
+  ::close(file);
+  return last;
+}
+
+/// So that power loss does not take a file that was just made.
+void keep_name(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  const int folder =
+      ::open(slash == std::string::npos ? "." : path.substr(0, slash + 1).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return;
+  ::fsync(folder);
+  ::close(folder);
+}
+
 /// Appends a whole line and waits until the disk has it; what was written of a line that did not fit is taken back.
 Result<void> append_line(const std::string& path, std::string line) {
   // Taking back must not meet another line that was appended behind.
@@ -22,10 +43,17 @@ Result<void> append_line(const std::string& path, std::string line) {
   // O_NONBLOCK: a pipe that nobody reads is refused, not waited for.
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0644);
   if (file < 0) return failed();
+  // A payload may be spread over lines, which JSON knows between its tokens only: as blanks they mean the same.
+  std::replace_if(
+      line.begin(), line.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
   line += '\n';
   struct stat before {};
   Result<void> result;
-  if (::fstat(file, &before) != 0) result = failed();
+  if (::fstat(file, &before) != 0) {
+    result = failed();
+  } else if (S_ISREG(before.st_mode) && before.st_size > 0 && last_byte(path, before.st_size) != '\n') {
+    line.insert(line.begin(), '\n');  // power was lost in the middle of the line before
+  }
   for (std::string_view rest = line; result && !rest.empty();) {
     const ssize_t written = ::write(file, rest.data(), rest.size());
     if (written >= 0) {
@@ -38,14 +66,17 @@ Result<void> append_line(const std::string& path, std::string line) {
       }
     }
   }
+  // What is no file (EINVAL) has nothing to be synced.
   if (result && ::fdatasync(file) != 0 && errno != EINVAL && errno != EROFS) result = failed();
   ::close(file);
+  if (result && before.st_size == 0) keep_name(path);
   return result;
 }
 
 }  // namespace
 
-net::awaitable<Result<void>> Destinations::deliver(std::string destination, std::string record) {
+net::awaitable<Result<void>> Destinations::deliver(std::string destination, std::string record,
+                                                   std::string trace_header) {
   const std::size_t colon = destination.find(':');
   const std::string_view kind = std::string_view(destination).substr(0, colon);
   std::string where = destination.substr(colon + 1);
@@ -55,7 +86,7 @@ net::awaitable<Result<void>> Destinations::deliver(std::string destination, std:
     delivered = co_await runtime::offload(blocking_, std::move(append));
   } else {
     WEIR_ASSERT(kind == "lambda");
-    delivered = co_await invoke_(std::move(where), std::move(record));
+    delivered = co_await invoke_(std::move(where), std::move(record), std::move(trace_header));
   }
   if (!delivered) co_return std::move(delivered.error()).during("delivering a record to " + destination);
   co_return delivered;

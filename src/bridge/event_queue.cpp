@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <utility>
 
 #include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
@@ -16,6 +18,31 @@ namespace {
 
 /// What events may hold in memory between their 202 and their first attempt.
 constexpr std::size_t kBytesAtHand = 32U << 20U;
+
+/// Endings that may have their event in memory at a time: the event, its record and the dead letter are up to 3 MB.
+constexpr int kWholeMax = 32;
+/// Redriven events that the engine is told of in one turn.
+constexpr std::size_t kRedrivenAtOnce = 1000;
+/// How often an event that is over may be unreadable before it is a dead letter without its payload.
+constexpr int kUnreadableMax = 3;
+/// Functions that may be invoked in a row by destinations.
+constexpr int kMostPasses = 16;
+
+/// The trace header of the next function in a row, with its passes counted on; nothing when there were too many.
+std::optional<std::string> pass_on(std::string_view trace_header) {
+  constexpr std::string_view kLineage = "Lineage=1:weir:";
+  std::string next(trace_header);
+  int passes = 0;
+  if (const std::size_t at = next.find(kLineage); at != std::string::npos) {
+    const std::size_t end = std::min(next.find(';', at), next.size());
+    const std::string digits = next.substr(at + kLineage.size(), end - at - kLineage.size());
+    std::from_chars(digits.data(), digits.data() + digits.size(), passes);
+    next.erase(at, end - at + 1);
+    if (next.ends_with(';')) next.pop_back();
+  }
+  if (++passes > kMostPasses) return std::nullopt;
+  return next + (next.empty() ? "" : ";") + std::string(kLineage) + std::to_string(passes);
+}
 
 std::size_t memory_bytes(const store::StoredEvent& event) {
   constexpr std::size_t kBesides = 512;  // the strings beside the payload, and their node
@@ -41,8 +68,8 @@ EventQueue::EventQueue(Deps deps, const config::Config& config, std::uint64_t se
       random_(seed),
       engine_(engine::AsyncLimits(), random_.next()),
       destinations_(deps_.blocking,
-                    [this](std::string target, std::string record) {
-                      return accept_record(std::move(target), std::move(record));
+                    [this](std::string target, std::string record, std::string trace_header) {
+                      return accept_record(std::move(target), std::move(record), std::move(trace_header));
                     }),
       ticker_(deps_.executor),
       drained_signal_(deps_.executor, net::steady_timer::time_point::max()),
@@ -128,6 +155,11 @@ void EventQueue::cancel() {
 
 net::awaitable<Result<std::string>> EventQueue::accept(NewEvent event, std::optional<store::StoredNote> note) {
   if (stopping_) co_return Error(ErrorCode::kCancelled, "weir stops");
+  co_return co_await keep(std::move(event), std::move(note));
+}
+
+/// While weir drains too: what is in flight may have a record for another function, which the next life invokes.
+net::awaitable<Result<std::string>> EventQueue::keep(NewEvent event, std::optional<store::StoredNote> note) {
   if (!restored_) co_return Error(ErrorCode::kCancelled, "weir has not begun");
   if (parked_) co_return Error(ErrorCode::kInternal, "the queue is parked");
   if (engine_.full()) co_return Error(ErrorCode::kStoreFull, "too many events wait");
@@ -165,12 +197,22 @@ net::awaitable<Result<std::string>> EventQueue::accept(NewEvent event, std::opti
   co_return request_id;
 }
 
-net::awaitable<Result<void>> EventQueue::accept_record(std::string function, std::string record) {
+/// A chain of functions that hand on to each other, and so round in a circle, ends as in Lambda after about 16 passes.
+/// The passes are counted in the trace, where Lambda has its lineage too.
+net::awaitable<Result<void>> EventQueue::accept_record(std::string function, std::string record,
+                                                       std::string trace_header) {
+  const std::optional<std::string> next = pass_on(trace_header);
+  if (!next) {
+    co_return Error(ErrorCode::kEventRefused, "RecursiveInvocation: " + std::to_string(kMostPasses) +
+                                                  " functions in a row were invoked by each "
+                                                  "other's destinations");
+  }
   NewEvent event;
+  event.trace_header = *next;
   event.function = std::move(function);
   event.payload = std::move(record);
-  auto accepted = co_await accept(std::move(event), std::nullopt);
-  if (!accepted) co_return std::move(accepted.error());
+  auto kept = co_await keep(std::move(event), std::nullopt);
+  if (!kept) co_return std::move(kept.error());
   co_return Result<void>();
 }
 
@@ -178,7 +220,10 @@ net::awaitable<Result<std::size_t>> EventQueue::redrive(store::DeadLetterFilter 
   if (stopping_ || !restored_) co_return Error(ErrorCode::kCancelled, "weir is not running");
   auto again = co_await deps_.events.redrive(std::move(which), deps_.clock.now().wall);
   if (!again) co_return std::move(again.error()).during("sending dead letters again");
+  std::size_t told = 0;
   for (const store::WaitingEvent& each : *again) {
+    // A million of them is no reason to let everything else wait.
+    if (++told % kRedrivenAtOnce == 0) co_await net::post(net::use_awaitable);
     engine::QueuedEvent queued;
     queued.id = each.id;
     queued.function = function(each.function).id;
@@ -240,6 +285,7 @@ void EventQueue::perform(const engine::InvokeEvent& order) {
 }
 
 void EventQueue::perform(const engine::RememberRetry& order) {
+  answers_.erase(order.event.id);  // the next attempt has its own
   writes_.spawn(remember(order));
 }
 
@@ -256,6 +302,7 @@ void EventQueue::perform(const engine::AsyncDrained&) {
 
 net::awaitable<void> EventQueue::attempt(engine::InvokeEvent order, Answer answer) {
   Outcome outcome;
+  const Instant began = deps_.clock.now().instant;
   try {
     outcome = co_await invoke(order);
   } catch (const boost::system::system_error& error) {
@@ -265,18 +312,18 @@ net::awaitable<void> EventQueue::attempt(engine::InvokeEvent order, Answer answe
   } catch (const std::exception& error) {
     outcome = Outcome(ServiceFailed{500, error.what()});
   }
-  answer.is(std::move(outcome));
+  answer.is(std::move(outcome), deps_.clock.now().instant - began);
 }
 
 /// Tells the engine, and keeps what the record of the event's end may need.
-void EventQueue::answered(const engine::InvokeEvent& order, Outcome outcome) {
+void EventQueue::answered(const engine::InvokeEvent& order, Outcome outcome, std::optional<Duration> took) {
   const bool failed = std::holds_alternative<FunctionFailed>(outcome.what);
   const bool succeeded = std::holds_alternative<Succeeded>(outcome.what);
   const bool needed = failed || (succeeded && !functions_[order.function]->config.on_success.empty());
   answers_.erase(order.event.id);
   const Outcome* told = &outcome;
   if (needed) told = &answers_.emplace(order.event.id, std::move(outcome)).first->second;
-  tell([&](Moment now) { engine_.on_outcome(now, order.event, *told); });
+  tell([&](Moment now) { engine_.on_outcome(now, order.event, *told, took); });
 }
 
 net::awaitable<Outcome> EventQueue::invoke(engine::InvokeEvent order) {
@@ -339,26 +386,59 @@ net::awaitable<void> EventQueue::end(engine::EndEvent order) {
 
 /// Tells the destination, then lets the store forget; what no destination took is a dead letter.
 net::awaitable<Result<void>> EventQueue::conclude(engine::EndEvent order) {
+  const config::AsyncConfig& config = functions_[order.function]->config;
+  const bool success = order.condition == engine::AsyncCondition::kSuccess;
+  const std::string& destination = success ? config.on_success : config.on_failure;
+  if ((success && destination.empty()) || delivered_.contains(order.event.id)) {
+    co_return co_await deps_.events.settle(order.event.id);
+  }
+  while (whole_ >= kWholeMax) {
+    net::steady_timer turn(deps_.executor, net::steady_timer::time_point::max());
+    whole_waiting_.push_back(&turn);
+    boost::system::error_code woken;
+    co_await turn.async_wait(net::redirect_error(net::use_awaitable, woken));
+  }
+  struct Turn {
+    EventQueue& queue;
+    ~Turn() {
+      --queue.whole_;
+      if (queue.whole_waiting_.empty()) return;
+      queue.whole_waiting_.front()->cancel();
+      queue.whole_waiting_.pop_front();
+    }
+  };
+  ++whole_;
+  const Turn turn{*this};
+  co_return co_await conclude_whole(order, destination);
+}
+
+net::awaitable<Result<void>> EventQueue::conclude_whole(engine::EndEvent order, const std::string& destination) {
   Function& target = *functions_[order.function];
   const std::uint64_t id = order.event.id;
   const bool success = order.condition == engine::AsyncCondition::kSuccess;
-  const std::string& destination = success ? target.config.on_success : target.config.on_failure;
-  if ((success && destination.empty()) || delivered_.contains(id)) co_return co_await deps_.events.settle(id);
   auto stored = co_await event(id);
-  if (!stored) co_return std::move(stored.error());
+  if (!stored) {
+    // Forgotten already, by an ending whose answer was lost: there is nothing left to tell.
+    if (stored.error().code() == ErrorCode::kStoreNotFound) co_return Result<void>();
+    if (++unreadable_[id] < kUnreadableMax) co_return std::move(stored.error());
+    co_return co_await bury_unreadable(order, stored.error());
+  }
+  unreadable_.erase(id);
   const auto answer = answers_.find(id);
   const WallTime now = deps_.clock.now().wall;
-  std::string record = event_record(order, *stored, deps_.invoker.arn(target.name),
+  std::string record = event_record(order, *stored, deps_.invoker.qualified_arn(target.name, stored->qualifier),
                                     answer == answers_.end() ? nullptr : &answer->second, now);
   if (!success) note_end(target, *stored, order);
   if (!destination.empty()) {
-    const Result<void> delivered = co_await destinations_.deliver(destination, record);
+    const Result<void> delivered = co_await destinations_.deliver(destination, record, stored->trace_header);
     if (delivered) {
       delivered_.insert(id);
       co_return co_await deps_.events.settle(id);
     }
-    ++target.destination_failures;
     const Error error = delivered.error();
+    // The queue in front of the destination's function cannot take it now: the ending is asked for again.
+    if (error.code() != ErrorCode::kEventRefused && error.code() != ErrorCode::kDestinationFailed) co_return error;
+    ++target.destination_failures;
     deps_.log.error("destination.refused", {{"request_id", stored->request_id},
                                             {"function", target.name},
                                             {"code", text(error.code())},
@@ -374,6 +454,25 @@ net::awaitable<Result<void>> EventQueue::conclude(engine::EndEvent order) {
   letter.payload = std::move(stored->payload);
   letter.at = now;
   co_return co_await deps_.events.bury(id, std::move(letter));
+}
+
+/// An event whose row is damaged must not hold up all others for ever. What is known of it is kept.
+net::awaitable<Result<void>> EventQueue::bury_unreadable(engine::EndEvent order, const Error& error) {
+  Function& target = *functions_[order.function];
+  deps_.log.error("event.unreadable", {{"event", order.event.id},
+                                       {"function", target.name},
+                                       {"code", text(error.code())},
+                                       {"message", error.describe()}});
+  store::StoredEvent lost;
+  lost.function = target.name;
+  lost.payload = "null";
+  store::DeadLetter letter;
+  letter.function = target.name;
+  letter.at = deps_.clock.now().wall;
+  letter.record = event_record(order, lost, deps_.invoker.qualified_arn(target.name, ""), nullptr, letter.at);
+  letter.payload = lost.payload;
+  unreadable_.erase(order.event.id);
+  co_return co_await deps_.events.bury(order.event.id, std::move(letter));
 }
 
 // ---- What is told ----

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -93,7 +94,8 @@ class EventQueue {
   };
 
   Function& function(const std::string& name);
-  net::awaitable<Result<void>> accept_record(std::string function, std::string record);
+  net::awaitable<Result<std::string>> keep(NewEvent event, std::optional<store::StoredNote> note);
+  net::awaitable<Result<void>> accept_record(std::string function, std::string record, std::string trace_header);
   void take(const std::vector<store::WaitingEvent>& events);
   template <typename Tell>
   void tell(Tell tell);
@@ -109,24 +111,33 @@ class EventQueue {
    public:
     Answer(EventQueue& queue, engine::InvokeEvent order) : queue_(&queue), order_(order) {}
     Answer(Answer&& other) noexcept
-        : queue_(std::exchange(other.queue_, nullptr)), order_(other.order_), outcome_(std::move(other.outcome_)) {}
+        : queue_(std::exchange(other.queue_, nullptr)),
+          order_(other.order_),
+          outcome_(std::move(other.outcome_)),
+          took_(other.took_) {}
     Answer& operator=(Answer&&) = delete;
     ~Answer() {
-      if (queue_ != nullptr) queue_->answered(order_, std::move(outcome_));
+      if (queue_ != nullptr) queue_->answered(order_, std::move(outcome_), took_);
     }
-    void is(Outcome outcome) { outcome_ = std::move(outcome); }
+    void is(Outcome outcome, Duration took) {
+      outcome_ = std::move(outcome);
+      took_ = took;
+    }
 
    private:
     EventQueue* queue_;
     engine::InvokeEvent order_;
     Outcome outcome_;
+    std::optional<Duration> took_;
   };
-  void answered(const engine::InvokeEvent& order, Outcome outcome);
+  void answered(const engine::InvokeEvent& order, Outcome outcome, std::optional<Duration> took);
   net::awaitable<void> attempt(engine::InvokeEvent order, Answer answer);
   net::awaitable<Outcome> invoke(engine::InvokeEvent order);
   net::awaitable<void> remember(engine::RememberRetry order);
   net::awaitable<void> end(engine::EndEvent order);
   net::awaitable<Result<void>> conclude(engine::EndEvent order);
+  net::awaitable<Result<void>> conclude_whole(engine::EndEvent order, const std::string& destination);
+  net::awaitable<Result<void>> bury_unreadable(engine::EndEvent order, const Error& error);
   void keep_at_hand(store::StoredEvent event);
   net::awaitable<Result<store::StoredEvent>> event(std::uint64_t id);
   void note(Function& function, const std::string& request_id, const engine::InvokeEvent& order,
@@ -147,6 +158,9 @@ class EventQueue {
   std::size_t bytes_at_hand_ = 0;
   std::unordered_map<std::uint64_t, Outcome> answers_;  ///< of the last attempt, for the record; until the event ends
   std::unordered_set<std::uint64_t> delivered_;         ///< the destination has the record, the store not yet the end
+  std::unordered_map<std::uint64_t, int> unreadable_;   ///< how often an event that is over could not be read
+  int whole_ = 0;                                       ///< endings that have their event in memory
+  std::deque<net::steady_timer*> whole_waiting_;        ///< those that wait for kWholeMax to let them; on their frames
   net::steady_timer ticker_;
   std::optional<Instant> tick_at_;  ///< what the ticker waits for
   net::steady_timer drained_signal_;

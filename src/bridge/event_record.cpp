@@ -20,15 +20,13 @@ void write_payload(JsonWriter& out, std::string_view name, std::string_view payl
 
 std::string event_record(const engine::EndEvent& end, const store::StoredEvent& event, std::string_view function_arn,
                          const Outcome* outcome, WallTime now) {
-  const std::string arn =
-      std::string(function_arn) + ":" + (event.qualifier.empty() ? std::string("$LATEST") : event.qualifier);
   const auto* failed = outcome != nullptr ? std::get_if<FunctionFailed>(&outcome->what) : nullptr;
   const auto* succeeded = outcome != nullptr ? std::get_if<Succeeded>(&outcome->what) : nullptr;
   std::string record;
   record.reserve(event.payload.size() + 1024);
   JsonWriter out(record);
   out.begin_object().member("version", "1.0").member("timestamp", iso_milliseconds(now));
-  out.key("requestContext").begin_object().member("requestId", event.request_id).member("functionArn", arn);
+  out.key("requestContext").begin_object().member("requestId", event.request_id).member("functionArn", function_arn);
   out.member("condition", text(end.condition)).member("approximateInvokeCount", end.approximate_invoke_count);
   out.end_object();
   write_payload(out, "requestPayload", event.payload);

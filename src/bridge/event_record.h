@@ -11,7 +11,8 @@
 namespace weir::bridge {
 
 /// AWS's own record of how an asynchronous invocation ended, as destinations get it, JSON (reference invoke.md, section
-/// 3.4). `function_arn`: unqualified. `outcome`: of the last attempt, where `end.has_response`; else null.
+/// 3.4). `function_arn`: qualified, as the function was called. `outcome`: of the last attempt, where
+/// `end.has_response`; else null.
 std::string event_record(const engine::EndEvent& end, const store::StoredEvent& event, std::string_view function_arn,
                          const Outcome* outcome, WallTime now);
 

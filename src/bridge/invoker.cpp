@@ -30,6 +30,16 @@ Result<void> Invoker::add(const std::string& function, LambdaEndpoint& endpoint,
   Function& added = functions_[function];
   added.endpoint = &endpoint;
   added.arn = arn.empty() ? function_arn(function) : std::move(arn);
+  added.qualifier = "$LATEST";
+  // arn:PARTITION:lambda:REGION:ACCOUNT:function:NAME[:QUALIFIER]
+  std::size_t end = 0;
+  for (int colons = 0; end < added.arn.size(); ++end) {
+    if (added.arn[end] == ':' && ++colons == 7) break;
+  }
+  if (end < added.arn.size()) {
+    added.qualifier = added.arn.substr(end + 1);
+    added.arn.resize(end);
+  }
   return {};
 }
 
@@ -38,11 +48,16 @@ std::string Invoker::arn(const std::string& function) const {
   return found == functions_.end() ? function_arn(function) : found->second.arn;
 }
 
+std::string Invoker::qualified_arn(const std::string& function, const std::string& qualifier) const {
+  const auto found = functions_.find(function);
+  const std::string otherwise = found == functions_.end() ? "$LATEST" : found->second.qualifier;
+  return arn(function) + ":" + (qualifier.empty() ? otherwise : qualifier);
+}
+
 net::awaitable<Outcome> Invoker::invoke(Invocation call, Instant deadline) {
   const auto found = functions_.find(call.function);
   if (found == functions_.end()) {
-    const std::string qualifier = call.qualifier.empty() ? "$LATEST" : call.qualifier;
-    co_return Outcome(ServiceFailed{404, "Function not found: " + function_arn(call.function) + ":" + qualifier,
+    co_return Outcome(ServiceFailed{404, "Function not found: " + qualified_arn(call.function, call.qualifier),
                                     "ResourceNotFoundException"});
   }
   if (const auto refused = ledger_.acquire(call.function)) co_return Outcome(Throttled{*refused});

@@ -19,8 +19,9 @@ class Invoker {
   /// `account`: the account's concurrency.
   explicit Invoker(int account) : ledger_(account) {}
 
-  /// `endpoint` outlives the invoker's calls. `arn`: of a function of real Lambda, without its qualifier; "" for one in
-  /// weir's own region and account. Refused when the reservation leaves too little to the others.
+  /// `endpoint` outlives the invoker's calls. `arn`: of a function of real Lambda, with the qualifier that it has in
+  /// the configuration; "" for one in weir's own region and account. Refused when the reservation leaves too little to
+  /// the others.
   Result<void> add(const std::string& function, LambdaEndpoint& endpoint, std::optional<int> reserved,
                    std::string arn = "");
   bool knows(const std::string& function) const { return functions_.contains(function); }
@@ -30,6 +31,8 @@ class Invoker {
 
   /// The function's unqualified ARN; also of one that is not known.
   std::string arn(const std::string& function) const;
+  /// The same with the qualifier of a call: "" is the one of the configuration, or $LATEST.
+  std::string qualified_arn(const std::string& function, const std::string& qualifier) const;
 
   const engine::ConcurrencyLedger& ledger() const { return ledger_; }
   const engine::InvocationMeter& meter(const std::string& function) const { return functions_.at(function).meter; }
@@ -37,7 +40,8 @@ class Invoker {
  private:
   struct Function {
     LambdaEndpoint* endpoint = nullptr;
-    std::string arn;
+    std::string arn;        ///< unqualified
+    std::string qualifier;  ///< of a call without one
     engine::InvocationMeter meter;
   };
   engine::ConcurrencyLedger ledger_;

@@ -173,7 +173,7 @@ net::awaitable<ShardRunner::Message> ShardRunner::keep(engine::BatchId batch, st
   Discarded done;
   done.batch = batch;
   if (!deps_.destination_on_failure.empty()) {
-    const Result<void> delivered = co_await deps_.destinations.deliver(deps_.destination_on_failure, letter.record);
+    const Result<void> delivered = co_await deps_.destinations.deliver(deps_.destination_on_failure, letter.record, "");
     if (delivered) {
       done.kept = engine::Kept::kDestination;
       co_return Message(done);

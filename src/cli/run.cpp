@@ -63,7 +63,11 @@ class Daemon {
     }
     bridge::Bridge bridge(context_.get_executor(), blocking_.get_executor(), config_, **store, std::move(endpoints),
                           log_, clock_);
-    auto admin = http::Server::listen(context_.get_executor(), config_.admin, gateway::admin_handler(bridge), {});
+    http::ServerOptions limits;
+    limits.idle_timeout = std::chrono::minutes(1);
+    limits.request_timeout = std::chrono::seconds(30);
+    limits.write_timeout = std::chrono::seconds(30);
+    auto admin = http::Server::listen(context_.get_executor(), config_.admin, gateway::admin_handler(bridge), limits);
     if (!admin) return complain(admin.error().during("opening the admin address"));
     log_.info("admin.listening", {{"address", (*admin)->address()}});
     const auto functions = gateway::functions_of(bridge);
@@ -76,6 +80,13 @@ class Daemon {
       if (!listening) return complain(listening.error().during("opening the gateway's address (listen)"));
       gateway = std::move(*listening);
       log_.info("gateway.listening", {{"address", gateway->address()}});
+      const std::string address = gateway->address();
+      if (config_.access_keys.empty() && !address.starts_with("127.") && !address.starts_with("[::1]")) {
+        log_.warn("gateway.open", {{"address", address},
+                                   {"message",
+                                    "whoever reaches this address may invoke the functions; access_keys would "
+                                    "change that"}});
+      }
     }
     auto served = net::co_spawn(context_, serve(bridge, **admin, gateway.get()), net::use_future);
     context_.run();

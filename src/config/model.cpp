@@ -177,7 +177,8 @@ UrlFunction read_url_function(const std::string& name, ModelNode& node) {
                                   "example http://127.0.0.1:9000. Several share the function's calls."});
   for (const std::string& url : function.urls) {
     if (!is_http_url(url)) {
-      node.mistake("url", "\"" + url + "\" is no address of a server; one is http://127.0.0.1:9000");
+      // Not shown: it may hold a password or a token.
+      node.mistake("url", "is no address of a server, such as http://127.0.0.1:9000; without user, query and fragment");
     }
   }
   function.function_name =
@@ -218,7 +219,7 @@ ArnFunction read_arn_function(ModelNode& node) {
                                 "address of the region when not given.",
                        .fallback = ""});
   if (!function.endpoint_url.empty() && !is_http_url(function.endpoint_url)) {
-    node.mistake("endpoint_url", "\"" + function.endpoint_url + "\" is no address of a server");
+    node.mistake("endpoint_url", "is no address of a server; without user, query and fragment");
   }
   function.profile = *node.text(
       "profile",
@@ -388,6 +389,7 @@ void read_settings(ModelNode& root, Draft& draft) {
                     "Access key ids and their secrets, for example `AKIDLOCAL: ${WEIR_SECRET}`. When there are some, "
                     "calls of the gateway's AWS APIs have to be signed (SigV4) with one of them.");
   if (root.has("access_keys")) {
+    if (access_keys.empty()) root.mistake("access_keys", "holds no key; without the key nothing would be checked");
     for (const auto& [id, secret] : access_keys) {
       if (id.empty() || secret.empty()) root.mistake("access_keys", "neither a key id nor its secret may be empty");
     }

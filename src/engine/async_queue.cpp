@@ -93,7 +93,8 @@ void AsyncQueue::on_restored(Moment now, const QueuedEvent& event) {
   advance(now, event.function);
 }
 
-void AsyncQueue::on_outcome(Moment now, EventRef ref, const Outcome& outcome) {
+void AsyncQueue::on_outcome(Moment now, EventRef ref, const Outcome& outcome, std::optional<Duration> took) {
+  if (outcome.init_duration) took.reset();  // a cold start says nothing about the runs
   Event& event = in_state(ref, EventState::kInFlight);
   Function& function = functions_[event.function];
   const FunctionId touched = event.function;
@@ -103,7 +104,7 @@ void AsyncQueue::on_outcome(Moment now, EventRef ref, const Outcome& outcome) {
 
   struct Verdict {
     AsyncQueue& queue;
-    const Outcome& outcome;
+    std::optional<Duration> took;
     Event& event;
     Function& function;
     Slot slot;
@@ -111,7 +112,7 @@ void AsyncQueue::on_outcome(Moment now, EventRef ref, const Outcome& outcome) {
 
     void operator()(const Succeeded&) {
       ran(200, true);
-      queue.succeeded(now, function, outcome);
+      queue.succeeded(now, function, took);
       queue.end(slot, AsyncCondition::kSuccess);
     }
     void operator()(const FunctionFailed&) {
@@ -149,7 +150,7 @@ void AsyncQueue::on_outcome(Moment now, EventRef ref, const Outcome& outcome) {
       queue.delay(now, slot);
     }
   };
-  std::visit(Verdict{*this, outcome, event, function, ref.slot, now}, outcome.what);
+  std::visit(Verdict{*this, took, event, function, ref.slot, now}, outcome.what);
   advance(now, touched);
 }
 
@@ -289,8 +290,8 @@ void AsyncQueue::admitted(Function& function) {
   function.window = std::max(function.window, limits_.window_min);
 }
 
-void AsyncQueue::succeeded(Moment now, Function& function, const Outcome& outcome) {
-  if (slower(function, outcome)) {
+void AsyncQueue::succeeded(Moment now, Function& function, std::optional<Duration> took) {
+  if (slower(function, took)) {
     function.successes = 0;
     return;
   }
@@ -303,13 +304,12 @@ void AsyncQueue::succeeded(Moment now, Function& function, const Outcome& outcom
 
 /// Whether runs take much longer than they did at their best: then more of them at once would only share the machine,
 /// each with a process of its own. A function that waits for others takes as long as ever, and gets all it is allowed.
-bool AsyncQueue::slower(Function& function, const Outcome& outcome) {
-  if (!outcome.duration || outcome.init_duration) return false;
-  const Duration took = *outcome.duration;
-  function.run_recent += (took - function.run_recent) / 8;
+bool AsyncQueue::slower(Function& function, std::optional<Duration> took) {
+  if (!took) return false;
+  function.run_recent += (*took - function.run_recent) / 8;
   // The best is forgotten slowly: a function may become slower for good.
   if (function.run_best != Duration::max()) function.run_best += function.run_best / 1024 + Duration(1);
-  function.run_best = std::min(function.run_best, took);
+  function.run_best = std::min(function.run_best, *took);
   return function.run_recent > 2 * function.run_best + kRunSlack;
 }
 

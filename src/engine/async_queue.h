@@ -154,7 +154,9 @@ class AsyncQueue {
   /// An event that the store kept from an earlier life; told in any order. A due time further away than the longest
   /// wait between retries is the wall clock's mistake, and is brought forward to that.
   void on_restored(Moment now, const QueuedEvent& event);
-  void on_outcome(Moment now, EventRef event, const Outcome& outcome);
+  /// `took`: from the InvokeEvent to the outcome, waiting for a place included; where it is not known, the pace of the
+  /// function is not judged by it.
+  void on_outcome(Moment now, EventRef event, const Outcome& outcome, std::optional<Duration> took = std::nullopt);
   /// `kept`: its destinations have it (or the dead letters do), and the store has forgotten it. A refusal is tried
   /// again with backoff, and none while draining: the event stays in the store and counts as ending.
   void on_ended(Moment now, EventRef event, bool kept);
@@ -259,8 +261,8 @@ class AsyncQueue {
   void fail(Moment now, Slot slot);
   void delay(Moment now, Slot slot);
   void admitted(Function& function);
-  void succeeded(Moment now, Function& function, const Outcome& outcome);
-  bool slower(Function& function, const Outcome& outcome);
+  void succeeded(Moment now, Function& function, std::optional<Duration> took);
+  bool slower(Function& function, std::optional<Duration> took);
   void end(Slot slot, AsyncCondition condition);
   void ask_end(Slot slot);
   void invoke(Moment now, Slot slot);

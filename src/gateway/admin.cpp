@@ -142,11 +142,23 @@ net::awaitable<http::Response> redrive(bridge::Bridge& bridge, std::string body)
   co_return http::Response(200, kJson, said + "\n");
 }
 
+/// Whether a Host header is "localhost", an IPv4 address or [an IPv6 address], with or without a port.
+bool is_address_or_localhost(std::string_view host) {
+  if (host.starts_with('[')) return true;
+  host = host.substr(0, host.find(':'));
+  return host == "localhost" || (!host.empty() && host.find_first_not_of("0123456789.") == std::string_view::npos);
+}
+
 net::awaitable<http::Response> answer(bridge::Bridge& bridge, http::Request request) {
   const std::string path(request.path());
   // A page in somebody's browser may send a POST to any address; browsers say so, commands do not.
   if (request.method == "POST" && request.headers.get("Origin"))
     co_return http::Response(403, kText, "this address takes no orders from web pages\n");
+  // A page can also reach this address under a name of its own (DNS rebinding): what shows or moves data is answered to
+  // an address only.
+  if ((path.starts_with("/checkpoints") || path.starts_with("/deadletters")) &&
+      !is_address_or_localhost(request.headers.get("Host").value_or("")))
+    co_return http::Response(403, kText, "ask by the address, or localhost; not by another name\n");
   if (path == "/checkpoints" && request.method == "POST")
     co_return co_await move_checkpoint(bridge, std::move(request.body));
   if (path == "/deadletters/redrive" && request.method == "POST")

@@ -260,7 +260,7 @@ AwsError refused_event(const Error& error) {
   // Where the store is and what it is made of is not the caller's business: the log says it.
   return {500, "ServiceException",
           error.code() == ErrorCode::kCancelled
-              ? "The event was not accepted, because weir is stopping."
+              ? "The event was not accepted, because weir is starting or stopping."
               : "The event was not accepted (" + std::string(weir::text(error.code())) + ")."};
 }
 

@@ -162,6 +162,9 @@ std::string metrics_text(const bridge::BridgeStatus& status) {
                    engine::InvocationMeter::kDurationBounds, function.meter.durations(),
                    as_seconds(function.meter.duration_sum()));
   }
+  page.gauge("weir_async_parked",
+             "1 when weir broke a belief about its queue: nothing is accepted or invoked any more.", {},
+             status.queue_parked ? 1 : 0);
   for (const bridge::AsyncStatus& each : status.queue) {
     const observe::Labels labels{{"function", each.function}};
     const engine::AsyncFigures& figures = each.figures;

@@ -77,7 +77,7 @@ class EventStore {
 
   /// Returns the event's id. `note`: stored in the same transaction.
   virtual net::awaitable<Result<std::uint64_t>> append(StoredEvent event, std::optional<StoredNote> note) = 0;
-  /// The whole event; store.failed when there is none of that id.
+  /// The whole event; store.not_found when there is none of that id.
   virtual net::awaitable<Result<StoredEvent>> load(std::uint64_t id) = 0;
   virtual net::awaitable<Result<void>> remember_retry(std::uint64_t id, int attempts, WallTime due) = 0;
   /// The event is over and forgotten. It need not share anybody's fsync at once: what a crash brings back is delivered

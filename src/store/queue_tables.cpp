@@ -108,7 +108,7 @@ Result<StoredEvent> load_event(Database& database, std::uint64_t id) {
   if (!row) return std::move(row.error());
   auto found = row->bind(number(id)).step();
   if (!found) return std::move(found.error());
-  if (!*found) return Error(ErrorCode::kStoreFailed, database.path() + ": there is no event " + std::to_string(id));
+  if (!*found) return Error(ErrorCode::kStoreNotFound, database.path() + ": there is no event " + std::to_string(id));
   StoredEvent event;
   event.id = id;
   event.function = row->text(0);
@@ -130,7 +130,7 @@ Result<void> write_retry(Database& database, std::uint64_t id, int attempts, Wal
   bool found = false;
   statement->bind(number(id)).bind(attempts).bind(epoch_milliseconds(due));
   if (auto done = each_row(*statement, [&](Statement&) { found = true; }); !done) return done;
-  if (!found) return Error(ErrorCode::kStoreFailed, database.path() + ": there is no event " + std::to_string(id));
+  if (!found) return Error(ErrorCode::kStoreNotFound, database.path() + ": there is no event " + std::to_string(id));
   return {};
 }
 

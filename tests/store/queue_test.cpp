@@ -121,8 +121,8 @@ TEST_CASE("an event that is over does not come back, and its number is not given
     CHECK(run(caller.context, caller.store->settle(id)).has_value());  // asked for again after a lost answer
     const auto gone = run(caller.context, caller.store->load(id));
     REQUIRE_FALSE(gone.has_value());
-    CHECK(gone.error().code() == ErrorCode::kStoreFailed);
-    CHECK(run(caller.context, caller.store->remember_retry(id, 2, kLater)).error().code() == ErrorCode::kStoreFailed);
+    CHECK(gone.error().code() == ErrorCode::kStoreNotFound);
+    CHECK(run(caller.context, caller.store->remember_retry(id, 2, kLater)).error().code() == ErrorCode::kStoreNotFound);
   }
   Caller caller(folder);
   CHECK(caller.waiting().empty());

@@ -19,6 +19,7 @@ enum class ErrorCode {
   kStoreFull,          ///< store.full: no room left; tried again by itself
   kStoreVersion,       ///< store.version: written by a newer weir
   kStoreFailed,        ///< store.failed: any other failure of the store
+  kStoreNotFound,      ///< store.not_found: an event or dead letter that is not there (any more)
   kSourceUnreachable,  ///< source.unreachable: nobody answers there; tried again by itself
   kSourceNotFound,     ///< source.not_found: the topic or file does not exist; tried again by itself
   kSourceRefused,      ///< source.refused: authentication or authorization failed; tried again by itself

@@ -797,8 +797,9 @@ Response EmulatorEndpoint::State::invocation_response(Call& call, const engine::
   response.headers.add("Lambda-Runtime-Aws-Request-Id", call.invocation.request_id);
   response.headers.add("Lambda-Runtime-Deadline-Ms", std::to_string(epoch_milliseconds(deadline)));
   response.headers.add("Lambda-Runtime-Invoked-Function-Arn", arn(call.invocation));
-  const std::string& joined = call.invocation.trace_header;
-  response.headers.add("Lambda-Runtime-Trace-Id", joined.empty() ? trace_id() : joined);
+  std::string trace = call.invocation.trace_header;
+  if (trace.find("Root=") == std::string::npos) trace = trace_id() + (trace.empty() ? "" : ";") + trace;
+  response.headers.add("Lambda-Runtime-Trace-Id", trace);
   if (!call.invocation.client_context.empty()) {
     response.headers.add("Lambda-Runtime-Client-Context", call.invocation.client_context);
   }
