@@ -133,7 +133,8 @@ class Daemon {
     if (!ran) status_ = complain(ran.error());
     helpers.cancel();
     co_await helpers.join();
-    if (gateway != nullptr) co_await gateway->close();
+    // What was accepted or answered while weir stopped is told to its caller.
+    if (gateway != nullptr) co_await gateway->drain(std::chrono::seconds(2));
     co_await admin.close();
   }
 
