@@ -264,6 +264,63 @@ TEST_CASE("a call that waits for its turn ends at its deadline, and the next one
   CHECK(order[2] == "success 3");
 }
 
+TEST_CASE("a call without a deadline waits for its turn no longer than the endpoint's limit") {
+  World world;
+  FakeServer server(world.context, echo);
+  const auto endpoint = world.endpoint({server.url()}, 1, 200ms);
+  server.held = true;
+  std::vector<std::string> order;
+  auto work = [](World& all, LambdaEndpoint& asked, FakeServer& held,
+                 std::vector<std::string>& told) -> net::awaitable<void> {
+    std::vector<Outcome> outcomes(3);
+    runtime::TaskScope scope(all.context.get_executor());
+    scope.spawn(World::keep(asked, call("1"), Instant::max(), outcomes[0], nullptr));
+    while (held.under_way == 0) co_await net::post(net::use_awaitable);
+    // When the first ends at its limit, one of these has its place, and the other waited as long as it may.
+    scope.spawn(World::keep(asked, call("2"), Instant::max(), outcomes[1], &told));
+    scope.spawn(World::keep(asked, call("3"), Instant::max(), outcomes[2], &told));
+    co_await scope.join();
+    held.release();
+    co_await asked.close();
+  };
+  with_servers(world, work(world, *endpoint, server, order), server);
+  REQUIRE(order.size() == 2);
+  CHECK(order[0] ==
+        "service_error 504 ServiceException function hello: no server was free within 0.2 s (1 of them, 1 calls at a "
+        "time)");
+}
+
+TEST_CASE("when the call that waited longest gives up, the next one waits for a URL that comes back") {
+  World world;
+  const std::string address = test::closed_address(world.context);
+  FakeServer busy(world.context, echo);
+  const auto endpoint = world.endpoint({"http://" + address, busy.url()}, 1, 5s);
+  // The first call finds it down.
+  std::vector<std::string> order;
+  busy.held = true;
+  std::unique_ptr<FakeServer> back;
+  auto work = [](World& all, LambdaEndpoint& asked, FakeServer& held, std::unique_ptr<FakeServer>& returned,
+                 const std::string& where, std::vector<std::string>& told) -> net::awaitable<void> {
+    std::vector<Outcome> outcomes(3);
+    runtime::TaskScope scope(all.context.get_executor());
+    scope.spawn(World::keep(asked, call("1"), Instant::max(), outcomes[0], &told));
+    while (held.under_way == 0) co_await net::post(net::use_awaitable);
+    returned = std::make_unique<FakeServer>(all.context, where, echo);
+    scope.spawn(World::keep(asked, call("2"), all.clock.now().instant + 20ms, outcomes[1], &told));
+    scope.spawn(World::keep(asked, call("3"), Instant::max(), outcomes[2], &told));
+    while (told.size() < 2) co_await net::post(net::use_awaitable);
+    held.release();
+    co_await scope.join();
+    co_await asked.close();
+    co_await returned->close();
+  };
+  with_servers(world, work(world, *endpoint, busy, back, address, order), busy);
+  REQUIRE(order.size() == 3);
+  CHECK(order[0].starts_with("service_error 504 "));
+  CHECK(order[1] == "success 3");
+  CHECK(order[2] == "success 1");
+}
+
 TEST_CASE("a deadline before the endpoint's own limit ends the exchange") {
   World world;
   FakeServer server(world.context, echo);

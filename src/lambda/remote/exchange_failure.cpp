@@ -32,12 +32,6 @@ constexpr std::array<std::pair<std::string_view, ExchangeFailure>, 18> kWords{{
     {"Weird server reply", ExchangeFailure::kNotHttp},
 }};
 
-std::string seconds(Duration duration) {
-  char text[48];
-  std::snprintf(text, sizeof(text), "%g s", as_seconds(duration));
-  return text;
-}
-
 }  // namespace
 
 ExchangeFailure kind_of(const Error& error) {
@@ -45,6 +39,12 @@ ExchangeFailure kind_of(const Error& error) {
     return error.message().find(entry.first) != std::string::npos;
   });
   return found == kWords.end() ? ExchangeFailure::kOther : found->second;
+}
+
+std::string in_seconds(Duration duration) {
+  char text[48];
+  std::snprintf(text, sizeof(text), "%g s", as_seconds(duration));
+  return text;
 }
 
 Outcome no_answer(const Error& error, const std::string& url, Duration waited) {
@@ -61,7 +61,7 @@ Outcome no_answer(const Error& error, const std::string& url, Duration waited) {
       break;
     case ExchangeFailure::kTimedOut:
       failed.status = 504;
-      failed.message = url + " took the call and did not answer within " + seconds(waited);
+      failed.message = url + " took the call and did not answer within " + in_seconds(waited);
       break;
     case ExchangeFailure::kCutOff:
       failed.message = url + " closed the connection before its answer was whole" + why;

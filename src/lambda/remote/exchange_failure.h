@@ -22,6 +22,9 @@ enum class ExchangeFailure {
 /// sentence; a test asks for each through the real client, so that a change of those words is found.
 ExchangeFailure kind_of(const Error& error);
 
+/// As sentences say it: "900 s", "0.2 s".
+std::string in_seconds(Duration duration);
+
 /// What the caller of the function is told. `url`: as a person may see it. `waited`: the exchange's time limit.
 Outcome no_answer(const Error& error, const std::string& url, Duration waited);
 

@@ -23,8 +23,9 @@ namespace {
 
 /// Waits for a place at a URL; on the frame of invoke().
 struct Waiter {
-  explicit Waiter(const net::any_io_executor& executor) : woken(executor) {}
+  Waiter(const net::any_io_executor& executor, const std::vector<bool>& been) : woken(executor), tried(been) {}
   net::steady_timer woken;
+  const std::vector<bool>& tried;  ///< where it does not go; none: empty
   std::optional<std::size_t> url;
 };
 
@@ -62,7 +63,8 @@ class HttpEndpoint final : public LambdaEndpoint {
       for (const std::string& url : settings.urls) shown.push_back(http::without_secrets(url));
     }
 
-    void give_places();
+    void give_places(Instant now);
+    void wake_oldest();
     void unreachable(std::size_t url, const Error& error);
     void reached(std::size_t url);
 
@@ -83,7 +85,7 @@ class HttpEndpoint final : public LambdaEndpoint {
     Place(std::shared_ptr<State> state, std::size_t url) : state_(std::move(state)), url_(url) {}
     ~Place() {
       state_->pool.release(url_);
-      state_->give_places();
+      state_->give_places(state_->clock.now().instant);
     }
     Place(const Place&) = delete;
     Place& operator=(const Place&) = delete;
@@ -95,24 +97,33 @@ class HttpEndpoint final : public LambdaEndpoint {
 
   static net::awaitable<Outcome> invoke(std::shared_ptr<State> state, Invocation invocation, Instant deadline);
   static net::awaitable<Outcome> call(std::shared_ptr<State> state, Invocation& invocation, Instant deadline);
-  static net::awaitable<std::optional<std::size_t>> wait_for_place(std::shared_ptr<State> state, Instant deadline,
-                                                                   bool first);
+  static net::awaitable<std::optional<std::size_t>> wait_for_place(std::shared_ptr<State> state, Instant until,
+                                                                   const std::vector<bool>& tried);
   static net::awaitable<void> close(std::shared_ptr<State> state);
 
   std::shared_ptr<State> state_;  ///< shared with the calls under way
 };
 
 /// Gives places to those who wait, oldest first.
-void HttpEndpoint::State::give_places() {
-  while (!waiters.empty()) {
-    const std::optional<std::size_t> url = pool.acquire(clock.now().instant);
-    if (!url) break;
-    Waiter& waiter = *waiters.front();
-    waiters.pop_front();
-    waiter.url = *url;
-    waiter.woken.cancel();
+void HttpEndpoint::State::give_places(Instant now) {
+  for (auto next = waiters.begin(); next != waiters.end();) {
+    Waiter& waiter = **next;
+    const std::optional<std::size_t> url = pool.acquire(now, waiter.tried);
+    if (url) {
+      next = waiters.erase(next);
+      waiter.url = *url;
+      waiter.woken.cancel();
+    } else if (waiter.tried.empty()) {
+      break;  // there is no place for anybody
+    } else {
+      ++next;
+    }
   }
-  // The oldest waits for the time too; what it waits for may have changed, or it may be the oldest only now.
+  wake_oldest();
+}
+
+/// The oldest waits for the time too; what it waits for may have changed, or it may be the oldest only now.
+void HttpEndpoint::State::wake_oldest() {
   if (!waiters.empty()) waiters.front()->woken.cancel();
 }
 
@@ -125,31 +136,33 @@ void HttpEndpoint::State::unreachable(std::size_t url, const Error& error) {
 void HttpEndpoint::State::reached(std::size_t url) {
   if (!pool.on_reached(url)) return;
   log.info("endpoint.recovered", {{"function", settings.name}, {"url", shown[url]}});
-  give_places();
+  give_places(clock.now().instant);
 }
 
-/// A place, or nothing because the deadline came, the endpoint was closed or the caller called it off. `first`: before
-/// those who wait already, because the call waited its turn once.
-net::awaitable<std::optional<std::size_t>> HttpEndpoint::wait_for_place(std::shared_ptr<State> state, Instant deadline,
-                                                                        bool first) {
-  Waiter waiter(state->executor);
-  state->waiters.insert(first ? state->waiters.begin() : state->waiters.end(), &waiter);
+/// A place, or nothing because `until` came, the endpoint was closed or the caller called it off. A call that has tried
+/// a URL waited its turn once, and goes before those who wait already.
+net::awaitable<std::optional<std::size_t>> HttpEndpoint::wait_for_place(std::shared_ptr<State> state, Instant until,
+                                                                        const std::vector<bool>& tried) {
+  Waiter waiter(state->executor, tried);
+  state->waiters.insert(tried.empty() ? state->waiters.end() : state->waiters.begin(), &waiter);
   // Also when this frame is destroyed with its context.
   struct Leave {
     State& state;
     Waiter& waiter;
-    ~Leave() { std::erase(state.waiters, &waiter); }
+    ~Leave() {
+      if (std::erase(state.waiters, &waiter) > 0) state.wake_oldest();
+    }
   } leave{*state, waiter};
-  state->give_places();
-  while (!waiter.url && !state->closed) {
+  for (;;) {
+    const Instant now = state->clock.now().instant;
+    state->give_places(now);
+    if (waiter.url || state->closed || now >= until) break;
     if ((co_await net::this_coro::cancellation_state).cancelled() != net::cancellation_type::none) break;
-    if (state->clock.now().instant >= deadline) break;
-    Instant until = deadline;
-    if (state->waiters.front() == &waiter) until = std::min(until, state->pool.wake_at().value_or(deadline));
-    waiter.woken.expires_at(timer_time(until));
+    const bool oldest = state->waiters.front() == &waiter;
+    const Instant wake = oldest ? std::min(until, state->pool.wake_at(now).value_or(until)) : until;
+    waiter.woken.expires_at(timer_time(wake));
     boost::system::error_code woken;
     co_await waiter.woken.async_wait(net::redirect_error(net::use_awaitable, woken));
-    if (!waiter.url && !woken && until < deadline) state->give_places();
   }
   if (!waiter.url || !state->closed) co_return waiter.url;
   const Place given_back(state, *waiter.url);
@@ -158,15 +171,20 @@ net::awaitable<std::optional<std::size_t>> HttpEndpoint::wait_for_place(std::sha
 
 net::awaitable<Outcome> HttpEndpoint::call(std::shared_ptr<State> state, Invocation& invocation, Instant deadline) {
   const std::size_t tries = state->settings.urls.size();
+  const Instant patience = state->clock.now().instant + state->settings.timeout;
+  std::vector<bool> tried;
   for (std::size_t attempt = 1;; ++attempt) {
-    const std::optional<std::size_t> url = co_await wait_for_place(state, deadline, attempt > 1);
+    const std::optional<std::size_t> url = co_await wait_for_place(state, std::min(deadline, patience), tried);
     if (!url) {
-      if (state->clock.now().instant < deadline) co_return Outcome(Cancelled{});
+      if (state->clock.now().instant < std::min(deadline, patience)) co_return Outcome(Cancelled{});
+      const std::string limit =
+          deadline <= patience ? "before the caller's deadline" : "within " + in_seconds(state->settings.timeout);
       co_return Outcome(service_failed(
-          504, "function " + state->settings.name + ": no server was free before the caller's deadline (" +
-                   std::to_string(tries) + " of them, " + std::to_string(state->settings.requests_per_url) +
-                   " calls at a time)"));
+          504, "function " + state->settings.name + ": no server was free " + limit + " (" + std::to_string(tries) +
+                   " of them, " + std::to_string(state->settings.requests_per_url) + " calls at a time)"));
     }
+    tried.resize(tries);
+    tried[*url] = true;
     const Place place(state, *url);
     http::ClientRequest request =
         invoke_request(state->settings.urls[*url], state->settings.function_name, invocation.qualifier, invocation);

@@ -19,7 +19,7 @@ struct HttpEndpointSettings {
   std::vector<std::string> urls;  ///< at least one; "http://127.0.0.1:9000", a path is put before the API's
   std::string function_name;      ///< what it is called there; RIE: "function"
   int requests_per_url = 1;       ///< at a time; RIE takes one. Further calls wait for their turn, oldest first
-  Duration timeout = std::chrono::seconds(900);  ///< for one exchange
+  Duration timeout = std::chrono::seconds(900);  ///< for one exchange, and for the wait for a turn
 };
 
 /// Invokes by POST /2015-03-31/functions/NAME/invocations. What RIE does otherwise than Lambda is understood: errors

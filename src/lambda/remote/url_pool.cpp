@@ -18,27 +18,30 @@ UrlPool::UrlPool(std::size_t urls, int requests_per_url, std::uint64_t seed)
   WEIR_ASSERT(urls > 0 && requests_per_url > 0);
 }
 
-std::optional<std::size_t> UrlPool::acquire(Instant now) {
+std::optional<std::size_t> UrlPool::acquire(Instant now, const std::vector<bool>& tried) {
   std::optional<std::size_t> free;     // reachable, least busy
   std::optional<std::size_t> due;      // passed over long enough, and nobody tries it already
   std::optional<std::size_t> longest;  // passed over, tried longest ago
   bool any_reachable = false;
   for (std::size_t step = 1; step <= urls_.size(); ++step) {
     const std::size_t index = (last_ + step) % urls_.size();
+    if (index < tried.size() && tried[index]) continue;
     const Url& url = urls_[index];
     if (url.refusals == 0) {
       any_reachable = true;
       if (has_place(url) && (!free || url.busy < urls_[*free].busy)) free = index;
       continue;
     }
-    if (url.busy == 0 && url.retry_at <= now && (!due || url.retry_at < urls_[*due].retry_at)) due = index;
-    if (has_place(url) && (!longest || url.retry_at < urls_[*longest].retry_at)) longest = index;
+    const auto before = [&](std::optional<std::size_t> other) { return !other || url.turn < urls_[*other].turn; };
+    if (url.busy == 0 && url.retry_at <= now && before(due)) due = index;
+    if (has_place(url) && before(longest)) longest = index;
   }
   // One that is due comes first: else a quiet pool would never find out that it is back.
   std::optional<std::size_t> chosen = due ? due : free;
   if (!chosen && !any_reachable) chosen = longest;
   if (!chosen) return std::nullopt;
   ++urls_[*chosen].busy;
+  urls_[*chosen].turn = ++turns_;
   last_ = *chosen;
   return chosen;
 }
@@ -65,10 +68,10 @@ bool UrlPool::on_reached(std::size_t url) {
   return news;
 }
 
-std::optional<Instant> UrlPool::wake_at() const {
+std::optional<Instant> UrlPool::wake_at(Instant now) const {
   std::optional<Instant> wake;
   for (const Url& url : urls_) {
-    if (url.refusals > 0 && url.busy == 0) wake = earlier(wake, url.retry_at);
+    if (url.refusals > 0 && url.busy == 0 && url.retry_at > now) wake = earlier(wake, url.retry_at);
   }
   return wake;
 }

@@ -18,8 +18,9 @@ class UrlPool {
   /// `urls` and `requests_per_url` are at least 1.
   UrlPool(std::size_t urls, int requests_per_url, std::uint64_t seed);
 
-  /// Takes a place at a URL and gives its number; nothing while all places are taken.
-  std::optional<std::size_t> acquire(Instant now);
+  /// Takes a place at a URL and gives its number; nothing while all places are taken. `tried`, by a URL's number: where
+  /// the call has been already and does not go again; empty: nowhere.
+  std::optional<std::size_t> acquire(Instant now, const std::vector<bool>& tried = {});
   void release(std::size_t url);
 
   /// A call could not reach the URL. True: that is news.
@@ -27,14 +28,15 @@ class UrlPool {
   /// Somebody answered there. True: that is news.
   bool on_reached(std::size_t url);
 
-  /// When acquire() may give a place that it does not give now, though none is released.
-  std::optional<Instant> wake_at() const;
+  /// When, after `now`, acquire() may give a place that it does not give now, though none is released.
+  std::optional<Instant> wake_at(Instant now) const;
 
  private:
   struct Url {
     int busy = 0;
     int refusals = 0;  ///< in a row; 0: it can be reached, for all that is known
     Instant retry_at{};
+    std::uint64_t turn = 0;  ///< of the call that was given it last: the smaller, the longer ago
   };
   bool has_place(const Url& url) const { return url.busy < requests_per_url_; }
 
@@ -42,6 +44,7 @@ class UrlPool {
   int requests_per_url_;
   Random random_;
   std::size_t last_ = 0;  ///< given out last
+  std::uint64_t turns_ = 0;
 };
 
 }  // namespace weir::remote
