@@ -5,6 +5,7 @@
 #include <thread>
 
 #include <catch2/catch.hpp>
+#include <unistd.h>
 
 #include "support/print.h"
 #include "support/temporary_folder.h"
@@ -28,6 +29,15 @@ TEST_CASE("what a program prints is taken, when it ends well") {
   CHECK(told({"/bin/true"}) == "printed ");
   CHECK(told({"/bin/sh", "-c", "cat; echo error >&2"}) == "printed ");
   CHECK(told({"/bin/sh", "-c", "exec >&-; exit 0"}) == "printed ");
+}
+
+TEST_CASE("a program inherits no descriptor") {
+  const int inherited = ::dup(STDOUT_FILENO);
+  REQUIRE(inherited > STDERR_FILENO);
+  const std::string path = "/proc/self/fd/" + std::to_string(inherited);
+  CHECK(told({"/bin/sh", "-c", "[ -e /proc/self/fd/1 ] && echo 1; [ -e " + path + " ] && echo inherited; true"}) ==
+        "printed 1\n");
+  ::close(inherited);
 }
 
 TEST_CASE("a program that does not end well is told without what it printed") {

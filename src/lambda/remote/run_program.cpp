@@ -89,6 +89,8 @@ Result<pid_t> start(const std::vector<std::string>& arguments, int output) {
   ::posix_spawn_file_actions_addopen(&plan.actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   ::posix_spawn_file_actions_adddup2(&plan.actions, output, STDOUT_FILENO);
   ::posix_spawn_file_actions_addopen(&plan.actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+  // Ours are CLOEXEC; libraries' and those that weir was started with need not be.
+  ::posix_spawn_file_actions_addclosefrom_np(&plan.actions, STDERR_FILENO + 1);
   sigset_t none;
   sigset_t all;
   ::sigemptyset(&none);
