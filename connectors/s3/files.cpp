@@ -17,9 +17,12 @@ namespace {
 
 constexpr std::size_t kBufferBytes = 64 * 1024;
 
+std::int64_t nanoseconds(const struct timespec& time) {
+  return static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
+}
+
 Stamp stamp_of(const struct stat& status) {
-  return {static_cast<std::int64_t>(status.st_size),
-          static_cast<std::int64_t>(status.st_mtim.tv_sec) * 1'000'000'000 + status.st_mtim.tv_nsec, status.st_ino};
+  return {static_cast<std::int64_t>(status.st_size), nanoseconds(status.st_mtim), status.st_ino};
 }
 
 /// Messages name no path: the key says which file it is.
@@ -85,9 +88,9 @@ std::vector<Listing::Entry> Listing::next(std::size_t looked_at_max, bool& end) 
     if (link && ::fstatat(folder, found->d_name, &status, 0) != 0) continue;  // leads nowhere
     // Folders are entered by their own names only, so no loop of links can be walked.
     if (S_ISDIR(status.st_mode) && !link) {
-      entries.push_back({std::string(name), true, {}});
+      entries.push_back({std::string(name), true, {}, 0});
     } else if (S_ISREG(status.st_mode)) {
-      entries.push_back({std::string(name), false, stamp_of(status)});
+      entries.push_back({std::string(name), false, stamp_of(status), nanoseconds(status.st_ctim)});
     }
   }
   return entries;

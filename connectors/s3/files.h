@@ -36,7 +36,8 @@ class Listing {
   struct Entry {
     std::string name;
     bool folder = false;
-    Stamp stamp;  ///< of a file
+    Stamp stamp;                  ///< of a file
+    std::int64_t changed_ns = 0;  ///< of a file: when anything of it changed, its name too
   };
 
   /// Errors: source.not_found, source.failed.

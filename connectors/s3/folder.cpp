@@ -30,6 +30,8 @@ constexpr std::string_view kAddress = "127.0.0.1";
 
 /// The notes: one a key that is known, and one that says that a scan came to its end.
 constexpr std::string_view kScannedNote = "scanned";
+/// With LATEST, until then: when the very first scan was begun, in nanoseconds.
+constexpr std::string_view kBegunNote = "begun";
 constexpr std::string_view kKeyNote = "key/";
 
 std::string note_key(std::string_view key) {
@@ -62,6 +64,13 @@ std::optional<NoteValue> read_note_value(std::string_view text) {
   return value;
 }
 
+std::optional<std::int64_t> read_number(std::string_view text) {
+  std::int64_t number = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (read.ec != std::errc() || read.ptr != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
 std::string hexadecimal(std::uint64_t number) {
   constexpr std::string_view kHex = "0123456789ABCDEF";
   constexpr int kDigits = 16;
@@ -74,10 +83,7 @@ std::string joined(const std::string& folder, std::string_view name) {
   return folder.empty() ? std::string(name) : folder + "/" + std::string(name);
 }
 
-/// Work that waits for the next thing to happen, not for a time.
-void wait_for_ever(net::steady_timer& timer) {
-  timer.expires_at(net::steady_timer::time_point::max());
-}
+constexpr std::size_t kNamedMax = 100;  // keys that one kind of message is logged for
 
 }  // namespace
 
@@ -89,12 +95,10 @@ FolderWatch::FolderWatch(const S3Config& config, const SourceContext& context, E
       wants_created_(config.rules.wants(kCreated)),
       wants_removed_(config.rules.wants(kRemoved)),
       scope_(context.executor),
-      room_(context.executor),
-      to_scan_(context.executor),
-      to_ask_(context.executor),
-      finished_(context.executor) {
-  for (net::steady_timer* timer : {&room_, &to_scan_, &to_ask_, &finished_}) wait_for_ever(*timer);
-}
+      room_(context.executor, net::steady_timer::time_point::max()),
+      to_scan_(context.executor, net::steady_timer::time_point::max()),
+      to_ask_(context.executor, net::steady_timer::time_point::max()),
+      finished_(context.executor, net::steady_timer::time_point::max()) {}
 
 net::awaitable<Result<void>> FolderWatch::run() {
   if (auto opened = open(); !opened) co_return opened;
@@ -108,6 +112,7 @@ net::awaitable<Result<void>> FolderWatch::run() {
   start(read_notices());
   start(scan());
   start(ask_again());
+  start(watch_root());
   while (!ended_ && !called_off(co_await net::this_coro::cancellation_state)) {
     boost::system::error_code woken;
     co_await finished_.async_wait(net::redirect_error(net::use_awaitable, woken));
@@ -162,6 +167,7 @@ net::awaitable<Result<void>> FolderWatch::load() {
   std::size_t count = 0;
   for (const auto& [name, text] : *notes) {
     if (name == kScannedNote) scanned_before_ = true;
+    if (name == kBegunNote) begun_ns_ = read_number(text);
     if (++count % kAtOnce == 0) co_await net::post(net::use_awaitable);
     if (!name.starts_with(kKeyNote)) continue;
     auto key = decode_key(std::string_view(name).substr(kKeyNote.size()));
@@ -180,10 +186,13 @@ void FolderWatch::fail(Error error) {
   end();
 }
 
-void FolderWatch::log_once(bool& logged, std::string_view event, std::string_view key, std::string_view reason) {
-  if (logged) return;
-  logged = true;
-  context_.log.warn(event, {{"source", context_.name}, {"key", encode_key(key)}, {"reason", reason}});
+/// Logs each key once, as many as help anybody.
+void FolderWatch::log_once(std::set<std::string>& logged, std::string_view event, std::string_view key,
+                           std::string_view reason) {
+  if (logged.size() == kNamedMax || !logged.emplace(key).second) return;
+  const std::string_view last = logged.size() == kNamedMax ? "; no more of these are logged" : "";
+  context_.log.warn(
+      event, {{"source", context_.name}, {"key", encode_key(key)}, {"reason", std::string(reason).append(last)}});
 }
 
 std::string FolderWatch::path_of(const std::string& key) const {
@@ -230,7 +239,7 @@ void FolderWatch::on_notice(int watch, std::uint32_t what, std::string_view name
     return;
   }
   if (watch == root_watch_ && (what & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED)) != 0) {
-    fail(Error(ErrorCode::kSourceNotFound, config_.folder + ": was removed or moved away"));
+    root_is_gone();
     return;
   }
   if ((what & IN_IGNORED) != 0) {
@@ -248,11 +257,10 @@ void FolderWatch::on_notice(int watch, std::uint32_t what, std::string_view name
     if ((what & IN_MOVED_FROM) != 0) {
       // Its watches go on to tell, under names that are no longer theirs.
       forget_watches(key);
-      moved_.push_back(key);
+      scan_soon(moved_, key);
     } else if ((what & (IN_CREATE | IN_MOVED_TO)) != 0 && config_.rules.may_hold_wanted(key)) {
-      appeared_.push_back(key);
+      scan_soon(appeared_, key);
     }
-    to_scan_.cancel();
     return;
   }
   if (!config_.rules.wants_key(key)) return;
@@ -261,6 +269,21 @@ void FolderWatch::on_notice(int watch, std::uint32_t what, std::string_view name
   } else if ((what & IN_CREATE) != 0 || known_.contains(key) || wishes_.contains(key)) {
     // Also files that no notice of closing will follow: links to files, and what was written before it got a name.
     want(key, Reason::kHint);
+  }
+}
+
+void FolderWatch::root_is_gone() {
+  fail(Error(ErrorCode::kSourceNotFound, config_.folder + ": was removed or moved away"));
+}
+
+/// No notice tells that a folder above the root was renamed, or that something was mounted over it.
+net::awaitable<void> FolderWatch::watch_root() {
+  for (;;) {
+    co_await sleep(tuning_.root_checked_after);
+    std::function<bool()> looking = [path = config_.folder, root = root_] { return folder_id(path) == root; };
+    if (co_await runtime::offload(context_.blocking, std::move(looking))) continue;
+    root_is_gone();
+    co_return;
   }
 }
 
@@ -293,17 +316,31 @@ void FolderWatch::forget_watches(const std::string& folder) {
 
 // ---- scans
 
+/// Of more folders than are kept in mind, a scan of everything finds the same.
+void FolderWatch::scan_soon(std::deque<std::string>& folders, const std::string& folder) {
+  if (appeared_.size() + moved_.size() < tuning_.waiting_max) {
+    folders.push_back(folder);
+  } else if (!rescan_) {
+    appeared_.clear();
+    moved_.clear();
+    rescan_ = true;
+  }
+  to_scan_.cancel();
+}
+
 net::awaitable<void> FolderWatch::scan() {
   for (;;) {
     if (rescan_) {
       rescan_ = false;
       ++scan_number_;
       const bool quietly = !scanned_before_ && config_.starting_position == StartingPosition::kLatest;
+      if (quietly && !begun_ns_) co_await begin_quietly();
       co_await walk("", quietly);
       if (failure_) co_return;
       co_await check_vanished("");
       if (!scanned_before_) {
         std::vector<SourceNote> done{{std::string(kScannedNote), "1"}};
+        if (begun_ns_) done.push_back({std::string(kBegunNote), std::nullopt});
         co_await remember_patiently(std::move(done));
         scanned_before_ = true;
       }
@@ -317,13 +354,20 @@ net::awaitable<void> FolderWatch::scan() {
       co_await walk(std::move(folder), false);
     } else {
       boost::system::error_code woken;
-      wait_for_ever(to_scan_);
       co_await to_scan_.async_wait(net::redirect_error(net::use_awaitable, woken));
     }
   }
 }
 
-/// Looks for new and changed files below a folder. `quietly`: they are only remembered.
+/// A first scan may be ended half-way and begun again. What changed since its first beginning is not passed over then,
+/// so the time of that is kept before anything else is.
+net::awaitable<void> FolderWatch::begin_quietly() {
+  begun_ns_ = context_.clock.now().wall.time_since_epoch().count();
+  std::vector<SourceNote> begun{{std::string(kBegunNote), std::to_string(*begun_ns_)}};
+  co_await remember_patiently(std::move(begun));
+}
+
+/// Looks for new and changed files below a folder. `quietly`: those from before the first start are only remembered.
 net::awaitable<void> FolderWatch::walk(std::string top, bool quietly) {
   std::vector<std::string> folders{std::move(top)};
   while (!folders.empty()) {
@@ -370,7 +414,7 @@ net::awaitable<void> FolderWatch::walk(std::string top, bool quietly) {
           const auto known = known_.find(key);
           if (known != known_.end()) known->second.scan = scan_number_;
           if (known != known_.end() && known->second.stamp == entry.stamp) continue;
-          if (!quietly) {
+          if (!quietly || entry.changed_ns > begun_ns_) {
             want(key, Reason::kFound);
           } else if (!wishes_.contains(key)) {
             const std::uint64_t sequencer = next_sequencer();
@@ -401,7 +445,6 @@ net::awaitable<void> FolderWatch::check_vanished(std::string folder) {
 
 net::awaitable<void> FolderWatch::wait_for_room() {
   boost::system::error_code woken;
-  wait_for_ever(room_);
   co_await room_.async_wait(net::redirect_error(net::use_awaitable, woken));
 }
 
@@ -535,7 +578,10 @@ net::awaitable<bool> FolderWatch::look(const std::string& key, Reason& reason) {
     switch (now.file.error().code()) {
       case ErrorCode::kSourceNotFound:
         // When the whole folder is gone (moved, not mounted), nobody has deleted an object.
-        if (!now.root_there) co_return false;
+        if (!now.root_there) {
+          root_is_gone();
+          co_return true;
+        }
         if (known_.contains(key)) co_await announce_removal(key);
         co_return true;
       case ErrorCode::kSourceRefused:
@@ -560,7 +606,6 @@ net::awaitable<void> FolderWatch::ask_again() {
   for (;;) {
     while (left_.empty()) {
       boost::system::error_code woken;
-      wait_for_ever(to_ask_);
       co_await to_ask_.async_wait(net::redirect_error(net::use_awaitable, woken));
     }
     co_await sleep(tuning_.ask_again_after);
@@ -598,7 +643,7 @@ net::awaitable<void> FolderWatch::announce(const std::string& key, const Stamp& 
     text = lambda_event(event, config_.configuration_id());
   }
   SourceNote note{note_key(key), note_value(stamp, known.sequencer)};
-  co_await keep(std::move(text), std::move(note));
+  co_await keep(key, std::move(text), std::move(note));
   known_[key] = known;
 }
 
@@ -610,15 +655,15 @@ net::awaitable<void> FolderWatch::announce_removal(const std::string& key) {
     text = lambda_event(event, config_.configuration_id());
   }
   SourceNote note{note_key(key), std::nullopt};
-  co_await keep(std::move(text), std::move(note));
+  co_await keep(key, std::move(text), std::move(note));
   known_.erase(key);
 }
 
 // ---- the sink
 
-/// Gives the event with its note, or the note alone, as often as it takes.
-net::awaitable<void> FolderWatch::keep(std::optional<std::string> event, SourceNote note) {
-  std::vector<SourceNote> notes{note};
+/// Gives the event with its note, or the note alone, as often as it takes. Only an event that is refused for ever is
+/// given up: a note without its event would lose the file.
+net::awaitable<void> FolderWatch::keep(const std::string& key, std::optional<std::string> event, SourceNote note) {
   if (event) {
     for (Duration patience = tuning_.patience_min;; patience = std::min(2 * patience, tuning_.patience_max)) {
       const auto accepted = co_await sink_.accept(*event, note);
@@ -626,14 +671,16 @@ net::awaitable<void> FolderWatch::keep(std::optional<std::string> event, SourceN
         on_kept();
         co_return;
       }
-      if (!is_transient(accepted.error().code())) {
-        log_once(told_refused_event_, "event.refused", note.key, accepted.error().message());
-        break;  // the same event would be refused for ever: it is known, and that is all
+      if (accepted.error().code() == ErrorCode::kEventRefused) {
+        log_once(told_refused_event_, "event.refused", key, accepted.error().message());
+        break;
       }
       on_refusal(accepted.error());
       co_await sleep(patience);
     }
   }
+  std::vector<SourceNote> notes;
+  notes.push_back(std::move(note));
   co_await remember_patiently(std::move(notes));
 }
 
@@ -650,6 +697,7 @@ net::awaitable<void> FolderWatch::remember_patiently(std::vector<SourceNote> not
 }
 
 void FolderWatch::on_refusal(const Error& error) {
+  if (error.code() == ErrorCode::kCancelled) return;  // weir stops, and so will this
   if (!refused_) context_.log.warn("folder.paused", {{"source", context_.name}, {"error", error.describe()}});
   refused_ = true;
 }

@@ -29,7 +29,8 @@ struct FolderTuning {
   std::size_t piece_bytes = 1 << 18;  ///< read of a file in one go
   Duration patience_min = std::chrono::milliseconds(100);  ///< after a refusal; doubled each time
   Duration patience_max = std::chrono::seconds(5);
-  Duration ask_again_after = std::chrono::seconds(1);  ///< whether a file that was being written still is
+  Duration ask_again_after = std::chrono::seconds(1);     ///< whether a file that was being written still is
+  Duration root_checked_after = std::chrono::seconds(5);  ///< whether the folder is still where it was
 };
 
 /// A folder that stands in for a bucket: its files are the objects, their paths the keys.
@@ -73,8 +74,12 @@ class FolderWatch {
   net::awaitable<void> read_notices();
   void take_notices();
   void on_notice(int watch, std::uint32_t what, std::string_view name);
+  net::awaitable<void> watch_root();
+  void root_is_gone();
 
   net::awaitable<void> scan();
+  void scan_soon(std::deque<std::string>& folders, const std::string& folder);
+  net::awaitable<void> begin_quietly();
   net::awaitable<void> walk(std::string top, bool quietly);
   net::awaitable<void> check_vanished(std::string folder);
   net::awaitable<void> wait_for_room();
@@ -89,7 +94,7 @@ class FolderWatch {
   net::awaitable<void> ask_again();
   net::awaitable<void> announce(const std::string& key, const Stamp& stamp, std::string etag);
   net::awaitable<void> announce_removal(const std::string& key);
-  net::awaitable<void> keep(std::optional<std::string> event, SourceNote note);
+  net::awaitable<void> keep(const std::string& key, std::optional<std::string> event, SourceNote note);
   net::awaitable<void> remember_patiently(std::vector<SourceNote> notes);
   void on_refusal(const Error& error);
   void on_kept();
@@ -99,7 +104,7 @@ class FolderWatch {
   std::uint64_t next_sequencer();
   std::string path_of(const std::string& key) const;
   void fail(Error error);
-  void log_once(bool& logged, std::string_view event, std::string_view key, std::string_view reason);
+  void log_once(std::set<std::string>& logged, std::string_view event, std::string_view key, std::string_view reason);
 
   const S3Config& config_;
   const SourceContext& context_;
@@ -121,16 +126,18 @@ class FolderWatch {
   std::size_t working_ = 0;
   std::uint64_t last_sequencer_ = 0;
 
-  bool scanned_before_ = false;  ///< at some start, to the end
+  bool scanned_before_ = false;           ///< at some start, to the end
+  std::optional<std::int64_t> begun_ns_;  ///< see begin_quietly()
   bool rescan_ = true;
   std::uint64_t scan_number_ = 0;
+  // Together bounded by tuning_.waiting_max.
   std::deque<std::string> appeared_;  ///< folders to walk
   std::deque<std::string> moved_;     ///< folders whose keys to check
 
-  bool refused_ = false;  ///< by the sink, at last
-  bool told_unreadable_ = false;
-  bool told_too_long_ = false;
-  bool told_refused_event_ = false;
+  bool refused_ = false;                   ///< by the sink, at last
+  std::set<std::string> told_unreadable_;  ///< keys that were logged
+  std::set<std::string> told_too_long_;
+  std::set<std::string> told_refused_event_;
 
   runtime::TaskScope scope_;
   net::steady_timer room_;      ///< cancelled when there is room for more wishes

@@ -133,10 +133,16 @@ class EventSink {
   virtual ~EventSink() = default;
 
   /// Takes an event (JSON) for the source's function. When it returns, the event is on disk, fsynced, together with the
-  /// note: neither is there without the other. Gives the request id, which every attempt will have. Errors: store.full
-  /// and store.failed, nothing was kept, try again later; event.refused, the event is too large or not JSON.
+  /// note: neither is there without the other. Gives the request id, which every attempt will have.
+  ///
+  /// Errors; nothing was kept with any of them:
+  ///   event.refused   the event is too large or not JSON, and will be refused for ever: the only one to give up at
+  ///   cancelled       weir stops, or has not begun: the source is stopped too, and finds the event at its next start
+  ///   store.full, store.failed, store.locked, store.read_only, store.corrupt
+  ///                   the store refuses for now, or until somebody mends it: try again later
+  ///   internal        the queue is parked until weir is started again: as if the store refused
   virtual net::awaitable<Result<std::string>> accept(std::string payload, std::optional<SourceNote> note) = 0;
-  /// The same for notes that go with no event.
+  /// The same for notes that go with no event, but for event.refused.
   virtual net::awaitable<Result<void>> remember(std::vector<SourceNote> notes) = 0;
   virtual net::awaitable<Result<std::map<std::string, std::string>>> notes() = 0;
 };

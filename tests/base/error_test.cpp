@@ -30,6 +30,7 @@ TEST_CASE("every code has a text of its own: a word, a dot, a word") {
 
 TEST_CASE("only what may heal by itself is transient") {
   CHECK(weir::is_transient(ErrorCode::kStoreFull));
+  CHECK(weir::is_transient(ErrorCode::kStoreLocked));
   CHECK(weir::is_transient(ErrorCode::kSourceUnreachable));
   CHECK_FALSE(weir::is_transient(ErrorCode::kConfigInvalid));
   CHECK_FALSE(weir::is_transient(ErrorCode::kStoreCorrupt));

@@ -34,6 +34,11 @@ class FakeSink final : public EventSink {
   net::awaitable<Result<std::map<std::string, std::string>>> notes() override { co_return kept; }
 
   void refuse_next(int count, ErrorCode code) { refuse_.assign(static_cast<std::size_t>(count), code); }
+  /// And refuses all that follow.
+  void take_next(int count) {
+    refuse_next(1'000'000, ErrorCode::kStoreFull);
+    take_ = count;
+  }
 
   /// "Put in/a.txt, Delete b" in order of acceptance; keys as they stand in the events.
   std::string told() const {
@@ -55,7 +60,7 @@ class FakeSink final : public EventSink {
 
  private:
   std::optional<Error> next_refusal() {
-    if (refuse_.empty()) return std::nullopt;
+    if (refuse_.empty() || take_-- > 0) return std::nullopt;
     const ErrorCode code = refuse_.back();
     refuse_.pop_back();
     return Error(code, "the test refuses this");
@@ -68,6 +73,7 @@ class FakeSink final : public EventSink {
   }
 
   std::vector<ErrorCode> refuse_;
+  int take_ = 0;
 };
 
 }  // namespace weir::test

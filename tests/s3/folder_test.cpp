@@ -40,13 +40,20 @@ s3::FolderTuning small() {
   tuning.patience_min = 1ms;
   tuning.patience_max = 2ms;
   tuning.ask_again_after = 1ms;
+  tuning.root_checked_after = 1h;
   return tuning;
 }
 
 class Notebook final : public Log {
  public:
-  void write(LogLevel, std::string_view event, std::span<const LogField>) override { events.emplace_back(event); }
+  void write(LogLevel, std::string_view event, std::span<const LogField> fields) override {
+    events.emplace_back(event);
+    for (const LogField& field : fields) {
+      if (field.key == "key") keys.emplace_back(std::get<std::string_view>(field.value));
+    }
+  }
   std::vector<std::string> events;
+  std::vector<std::string> keys;  ///< that were logged
 };
 
 /// A file that is being written, until close().
@@ -128,6 +135,21 @@ class World {
       REQUIRE(std::chrono::steady_clock::now() < give_up);
       context.restart();
       context.run_one_for(100ms);
+    }
+  }
+
+  /// Where the times of files are compared with the clock.
+  void keep_real_time() {
+    clock.advance(std::chrono::system_clock::now().time_since_epoch() - clock.now().wall.time_since_epoch());
+  }
+  /// Until a file that is written is later than the clock, for file systems count in ticks.
+  void wait_for_file_time() {
+    const auto now = [this] {
+      folder.write("tick", "x");
+      return fs::last_write_time(folder / "tick");
+    };
+    const auto before = now();
+    while (now() <= before + 20ms) {
     }
   }
 
@@ -337,6 +359,7 @@ TEST_CASE("what is there at the first start") {
   }
   SECTION("is only remembered with LATEST") {
     world.config->starting_position = s3::StartingPosition::kLatest;
+    world.keep_real_time();
     world.start();
     CHECK(world.told().empty());
     world.write("in/20", "x");
@@ -350,6 +373,28 @@ TEST_CASE("what is there at the first start") {
     world.start();
     CHECK(world.told_in_any_order() == Set{"Put in/21", "Put in/4"});
   }
+}
+
+TEST_CASE("with LATEST, a first scan that was ended half-way passes over nothing that came in between") {
+  World world;
+  world.config->starting_position = s3::StartingPosition::kLatest;
+  for (int i = 0; i < 10; ++i) world.write("before-" + std::to_string(i), "x");
+  world.keep_real_time();
+  world.sink.take_next(2);  // the time of the beginning, and the notes of one piece of the folder
+  world.start();
+  REQUIRE(world.sink.kept.size() > 1);
+  REQUIRE(world.sink.kept.size() < 10);
+  world.stop();
+  world.wait_for_file_time();
+  world.write("between", "x");
+  world.sink.refuse_next(0, ErrorCode::kStoreFull);
+  world.clock.advance(1h);
+  world.start();
+  world.until([&world] { return world.sink.kept.contains("scanned"); });
+  CHECK(world.told() == "Put between");
+  CHECK(world.sink.kept.size() == 12);
+  world.restart();
+  CHECK(world.told().empty());
 }
 
 TEST_CASE("what happened while it was down is told at the next start, the rest is not told again") {
@@ -413,6 +458,35 @@ TEST_CASE("a refusing store loses nothing and delays what it refuses") {
   CHECK(world.told().empty());
 }
 
+TEST_CASE("while the store refuses, a scan and the notices both wait for room, and wait quietly") {
+  s3::FolderTuning tuning = small();
+  SECTION("no work is done for waiting") {
+    tuning.patience_min = tuning.patience_max = 1h;
+    World world(tuning);
+    world.sink.refuse_next(1'000'000, ErrorCode::kStoreFull);
+    for (int i = 0; i < 10; ++i) world.write("before-" + std::to_string(i), "x");
+    world.start();
+    for (int i = 0; i < 40; ++i) world.write("after-" + std::to_string(i), "x");
+    int done = 0;
+    for (int idle = 0; idle < 100 && done < 10'000;) {
+      world.context.restart();
+      const auto now = static_cast<int>(world.context.run_for(1ms));
+      done += now;
+      idle = now > 0 ? 0 : idle + 1;
+    }
+    CHECK(done < 1000);
+  }
+  SECTION("and nothing is forgotten") {
+    World world(tuning);
+    world.sink.refuse_next(50, ErrorCode::kStoreFull);
+    for (int i = 0; i < 10; ++i) world.write("before-" + std::to_string(i), "x");
+    world.start();
+    for (int i = 0; i < 40; ++i) world.write("after-" + std::to_string(i), "x");
+    world.until([&world] { return world.sink.payloads.size() == 50; });
+    CHECK(world.told_in_any_order().size() == 50);
+  }
+}
+
 TEST_CASE("a store that refuses at the first scan, and a removal that it refuses") {
   World world;
   for (int i = 0; i < 10; ++i) world.write(std::to_string(i), "x");
@@ -426,14 +500,42 @@ TEST_CASE("a store that refuses at the first scan, and a removal that it refuses
   CHECK(world.told() == "Delete 3");
 }
 
+TEST_CASE("whatever else the sink refuses with, the file is not given up") {
+  const ErrorCode code = GENERATE(ErrorCode::kCancelled, ErrorCode::kInternal, ErrorCode::kStoreLocked,
+                                  ErrorCode::kStoreReadOnly, ErrorCode::kStoreCorrupt, ErrorCode::kStoreFailed);
+  INFO(text(code));
+  World world;
+  world.start();
+  SECTION("it is told when the sink takes it") {
+    world.sink.refuse_next(2, code);
+    world.write("a", "1");
+    world.until([&world] { return !world.sink.payloads.empty(); });
+    CHECK(world.told() == "Put a");
+    const std::vector<std::string> said{"folder.paused", "folder.resumed"};
+    // That weir stops is nothing to tell of.
+    CHECK(world.log.events == (code == ErrorCode::kCancelled ? std::vector<std::string>() : said));
+  }
+  SECTION("or at the next start, for nothing says that it was told") {
+    world.sink.refuse_next(1'000'000, code);
+    world.write("a", "1");
+    world.settle();
+    world.stop();
+    CHECK(world.sink.kept == std::map<std::string, std::string>{{"scanned", "1"}});
+    world.sink.refuse_next(0, code);
+    world.start();
+    CHECK(world.told() == "Put a");
+  }
+}
+
 TEST_CASE("an event that is refused for good holds up nothing") {
   World world;
   world.start();
   world.sink.refuse_next(1, ErrorCode::kEventRefused);
-  world.write("a", "1");
+  world.write("a b", "1");
   world.write("b", "1");
   CHECK(world.told() == "Put b");
   CHECK(world.log.events == std::vector<std::string>{"event.refused"});
+  CHECK(world.log.keys == std::vector<std::string>{"a+b"});
   world.restart();
   CHECK(world.told().empty());
 }
@@ -455,7 +557,7 @@ TEST_CASE("names of every kind") {
   CHECK(world.told() == "Delete %FF%FE");
 }
 
-TEST_CASE("a key has at most 1024 bytes; a longer path is left out, and said once") {
+TEST_CASE("a key has at most 1024 bytes; a longer path is left out, and said so") {
   World world;
   world.start();
   std::string deep;
@@ -466,9 +568,27 @@ TEST_CASE("a key has at most 1024 bytes; a longer path is left out, and said onc
   world.write(deep + std::string(21, 'x'), "1");
   world.write(deep + std::string(22, 'x'), "1");
   CHECK(world.told() == "Put " + deep + std::string(20, 'x'));
-  CHECK(world.log.events == std::vector<std::string>{"object.left_out"});
+  CHECK(world.log.events == std::vector<std::string>(2, "object.left_out"));
   world.restart();
   CHECK(world.told().empty());
+}
+
+TEST_CASE("each of the files that cannot be read is told of once, but of a hundred at most") {
+  World world;
+  world.start();
+  // Permissions do not hold up who may do everything; this file refuses everybody.
+  const auto cannot_be_read = [&world](int number) {
+    fs::create_symlink("/proc/self/mem", world.path(std::to_string(number)));
+    world.settle();
+  };
+  for (int i = 0; i < 3; ++i) cannot_be_read(i);
+  CHECK(world.log.events == std::vector<std::string>(3, "object.unreadable"));
+  CHECK(world.log.keys == std::vector<std::string>{"0", "1", "2"});
+  world.remove("2");
+  cannot_be_read(2);
+  CHECK(world.log.events.size() == 3);
+  for (int i = 3; i < 120; ++i) cannot_be_read(i);
+  CHECK(world.log.events.size() == 100);
 }
 
 TEST_CASE("links to files count as files; links to folders, loops and what is no file do not") {
@@ -540,6 +660,45 @@ TEST_CASE("a folder that is not there, or goes away, is not found") {
   REQUIRE(world.outcome()->has_error());
   CHECK(world.outcome()->error().code() == ErrorCode::kSourceNotFound);
   CHECK(is_transient(world.outcome()->error().code()));
+}
+
+TEST_CASE("a folder above the watched one is renamed") {
+  s3::FolderTuning tuning = small();
+  const bool noticed = GENERATE(true, false);
+  if (!noticed) tuning.root_checked_after = 1ms;
+  World world(tuning);
+  fs::create_directories(world.folder / "above/bucket");
+  world.config->folder = world.folder / "above/bucket";
+  world.write("../above/bucket/a", "1");
+  world.start();
+  CHECK(world.told() == "Put a");
+  fs::rename(world.folder / "above", world.folder / "moved");
+  // Either something happens in it, or it is seen without.
+  if (noticed) fs::remove(world.folder / "moved/bucket/a");
+  world.until([&world] { return world.outcome().has_value(); });
+  CHECK(world.told().empty());
+  REQUIRE(world.outcome()->has_error());
+  CHECK(world.outcome()->error().code() == ErrorCode::kSourceNotFound);
+}
+
+TEST_CASE("more folders than are kept in mind appear and move while the store refuses") {
+  World world;
+  world.start();
+  world.sink.refuse_next(40, ErrorCode::kStoreFull);
+  Set puts;
+  for (int i = 0; i < 30; ++i) {
+    const std::string name = std::to_string(i);
+    fs::create_directory(world.path("x" + name));
+    world.write("x" + name + "/f", "1");
+    world.rename("x" + name, "y" + name);
+    puts.insert("Put y" + name + "/f");
+  }
+  world.until([&world] { return world.sink.payloads.size() >= 30; });
+  CHECK(world.told_in_any_order() == puts);
+  for (int i = 0; i < 30; ++i) fs::rename(world.path("y" + std::to_string(i)), world.folder / std::to_string(i));
+  world.until([&world] { return world.sink.payloads.size() >= 30; });
+  world.told();
+  CHECK(world.sink.kept.size() == 1);
 }
 
 TEST_CASE("when the kernel's notices overflow, a scan finds what they did not say") {
