@@ -6,9 +6,7 @@
 //   weir-bench-bare sqlite FILE ROWS GROUP BYTES
 //                                           inserts rows of so many bytes, GROUP in a transaction (WAL,
 //                                           synchronous=FULL); prints {"rows_per_second": n}
-#include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <iostream>
 #include <string>
 #include <string_view>
@@ -21,7 +19,6 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
-#include <sqlite3.h>
 #include <unistd.h>
 
 namespace {
@@ -67,46 +64,11 @@ int serve(std::size_t bytes) {
   return 0;
 }
 
-void check(int status, sqlite3* database) {
-  if (status == SQLITE_OK || status == SQLITE_DONE || status == SQLITE_ROW) return;
-  std::fprintf(stderr, "weir-bench-bare: %s\n", sqlite3_errmsg(database));
-  std::exit(1);
-}
-
-int insert(const char* path, long rows, long group, std::size_t bytes) {
-  sqlite3* database = nullptr;
-  check(sqlite3_open(path, &database), database);
-  const auto execute = [&](const char* sql) {
-    check(sqlite3_exec(database, sql, nullptr, nullptr, nullptr), database);
-  };
-  execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE t (id INTEGER PRIMARY KEY, payload BLOB)");
-  sqlite3_stmt* statement = nullptr;
-  check(sqlite3_prepare_v2(database, "INSERT INTO t (payload) VALUES (?)", -1, &statement, nullptr), database);
-  const std::string payload(bytes, 'x');
-  const auto began = std::chrono::steady_clock::now();
-  for (long row = 0; row < rows;) {
-    execute("BEGIN IMMEDIATE");
-    for (long i = 0; i < group && row < rows; ++i, ++row) {
-      sqlite3_bind_blob(statement, 1, payload.data(), static_cast<int>(payload.size()), SQLITE_STATIC);
-      check(sqlite3_step(statement), database);
-      sqlite3_reset(statement);
-    }
-    execute("COMMIT");
-  }
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-  std::printf("{\"rows_per_second\": %.0f}\n", static_cast<double>(rows) / took.count());
-  sqlite3_finalize(statement);
-  sqlite3_close(database);
-  return 0;
-}
-
 }  // namespace
 
 int main(int count, char** words) {
   const std::string_view command = count > 1 ? words[1] : "";
   if (command == "serve" && count == 3) return serve(std::stoul(words[2]));
-  if (command == "sqlite" && count == 6)
-    return insert(words[2], std::stol(words[3]), std::stol(words[4]), std::stoul(words[5]));
-  std::fprintf(stderr, "weir-bench-bare serve BYTES | sqlite FILE ROWS GROUP BYTES\n");
+  std::fprintf(stderr, "weir-bench-bare serve BYTES\n");
   return 2;
 }
