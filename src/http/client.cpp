@@ -192,7 +192,10 @@ std::size_t Exchange::take_body(char* bytes, std::size_t size, std::size_t count
   auto& self = *static_cast<Exchange*>(exchange);
   const std::size_t room = self.request_.response_max_bytes - self.response_.body.size();
   if (size * count > room) {
-    self.refused_ = "the answer is larger than " + std::to_string(self.request_.response_max_bytes) + " bytes";
+    long status = 0;
+    curl_easy_getinfo(self.easy_, CURLINFO_RESPONSE_CODE, &status);
+    self.refused_ = "the answer, of status " + std::to_string(status) + ", is larger than " +
+                    std::to_string(self.request_.response_max_bytes) + " bytes";
     return 0;
   }
   self.response_.body.append(bytes, size * count);

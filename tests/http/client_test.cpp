@@ -225,7 +225,7 @@ TEST_CASE("an answer may be as large as allowed, and no byte larger") {
   const auto refused = exchange(answer(1001), request).got;
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().code() == ErrorCode::kHttpFailed);
-  CHECK(refused.error().message() == "the answer is larger than 1000 bytes");
+  CHECK(refused.error().message() == "the answer, of status 200, is larger than 1000 bytes");
   std::string headers = "HTTP/1.1 200 OK\r\n";
   for (int i = 0; i < 3000; ++i) headers += "X-Long: " + std::string(100, 'x') + "\r\n";
   CHECK(exchange(headers + "\r\n").got.error().message() == "the answer's headers are larger than 262144 bytes");

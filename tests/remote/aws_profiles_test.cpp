@@ -2,6 +2,8 @@
 #include "lambda/remote/aws_profiles.h"
 
 #include <catch2/catch.hpp>
+#include <pwd.h>
+#include <unistd.h>
 
 #include "remote/environment.h"
 #include "support/print.h"
@@ -115,6 +117,21 @@ TEST_CASE("the files are where the variables say, else in the home folder; one t
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().message() == folder / "wrong" + ": line 2 is neither [section] nor KEY = VALUE");
   CHECK_FALSE(read_profiles(environment_of({{"AWS_CONFIG_FILE", folder.path()}})).has_value());
+}
+
+TEST_CASE("without HOME the home folder is the user's; an empty one is an empty one") {
+  const test::TemporaryFolder folder;
+  const passwd* user = ::getpwuid(::getuid());
+  REQUIRE(user != nullptr);
+  const std::string none = folder / "none";
+  auto profiles = read_profiles(
+      environment_of({{"AWS_CONFIG_FILE", "~/weir/no/such/file"}, {"AWS_SHARED_CREDENTIALS_FILE", none}}));
+  REQUIRE(profiles.has_value());
+  CHECK(profiles->config_file == std::string(user->pw_dir) + "/weir/no/such/file");
+  profiles = read_profiles(environment_of(
+      {{"HOME", ""}, {"AWS_CONFIG_FILE", "~/weir/no/such/file"}, {"AWS_SHARED_CREDENTIALS_FILE", none}}));
+  REQUIRE(profiles.has_value());
+  CHECK(profiles->config_file == "/weir/no/such/file");
 }
 
 TEST_CASE("the profile in force is the setting, the environment's, default") {

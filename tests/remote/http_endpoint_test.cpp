@@ -140,6 +140,20 @@ TEST_CASE("an answer at the limit is taken, one over it is Lambda's error") {
   }
 }
 
+TEST_CASE("an over-long answer is the function's only with status 200") {
+  World world;
+  const std::string status = GENERATE("500 Internal Server Error", "404 Not Found", "201 Created");
+  std::string bytes = "HTTP/1.1 " + status + "\r\nContent-Length: ";
+  bytes.append(std::to_string(kMaxResponseBytes + 1)).append("\r\n\r\n").append(kMaxResponseBytes + 1, '1');
+  RawServer server(world.context, std::move(bytes));
+  const auto endpoint = world.endpoint({server.url()});
+  Outcome outcome;
+  test::run(world.context, invoke_raw(*endpoint, outcome, server));
+  CHECK(line(outcome).starts_with("service_error 502 ServiceException " + server.url() +
+                                  " answered more than a failure of Lambda's has to say (the answer, of status " +
+                                  status.substr(0, 3) + ", is larger than 6291556 bytes)"));
+}
+
 TEST_CASE("each way of giving no answer has a sentence of its own, which names the URL") {
   World world;
   struct Row {

@@ -300,6 +300,7 @@ TEST_CASE("an exchange that came to no answer is told by what happened") {
   CHECK(told("SSL certificate problem: self-signed certificate") ==
         "service_error 502 ServiceException http://h:9 could not be asked (SSL certificate problem: self-signed "
         "certificate)");
-  CHECK(told("the answer is larger than 6291556 bytes").starts_with("function_error Function.ResponseSizeTooLarge"));
+  CHECK(told("the answer, of status 200, is larger than 6291556 bytes")
+            .starts_with("function_error Function.ResponseSizeTooLarge"));
   CHECK(line(no_answer(Error(ErrorCode::kCancelled, "x"), "http://h", 1s)) == "cancelled");
 }

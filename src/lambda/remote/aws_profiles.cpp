@@ -1,12 +1,15 @@
 #include "lambda/remote/aws_profiles.h"
 
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <utility>
 
+#include <pwd.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace weir::remote {
 namespace {
@@ -54,9 +57,20 @@ Result<IniFile> read_ini(const std::string& path) {
   return parsed;
 }
 
+/// Of the user that this process runs as, who may have no HOME, as under systemd; nothing when there is no such user.
+std::optional<std::string> home_of_user() {
+  std::array<char, 16384> room{};
+  passwd user{};
+  passwd* found = nullptr;
+  if (::getpwuid_r(::getuid(), &user, room.data(), room.size(), &found) != 0 || found == nullptr) return std::nullopt;
+  return found->pw_dir;
+}
+
 std::string expanded(const std::string& path, const Environment& environment) {
   if (path != "~" && !path.starts_with("~/")) return path;
-  return variable(environment, "HOME") + path.substr(1);
+  std::optional<std::string> home = environment("HOME");
+  if (!home) home = home_of_user();
+  return home ? *home + path.substr(1) : path;
 }
 
 }  // namespace

@@ -11,14 +11,15 @@
 namespace weir::remote {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, ExchangeFailure>, 18> kWords{{
+constexpr std::array<std::pair<std::string_view, ExchangeFailure>, 19> kWords{{
     {"Failed to connect to ", ExchangeFailure::kUnreachable},
     {"Couldn't connect to server", ExchangeFailure::kUnreachable},
     {"Could not connect to server", ExchangeFailure::kUnreachable},
     {"Could not resolve host", ExchangeFailure::kUnreachable},
     {"Resolving timed out", ExchangeFailure::kUnreachable},
     {"Connection timed out after ", ExchangeFailure::kUnreachable},
-    {"the answer is larger than ", ExchangeFailure::kTooLarge},
+    {"the answer, of status 200, is larger than ", ExchangeFailure::kTooLarge},
+    {"the answer, of status ", ExchangeFailure::kErrorTooLarge},
     {"Operation timed out after ", ExchangeFailure::kTimedOut},
     {"Timeout was reached", ExchangeFailure::kTimedOut},
     {"transfer closed with ", ExchangeFailure::kCutOff},
@@ -55,6 +56,9 @@ Outcome no_answer(const Error& error, const std::string& url, Duration waited) {
   switch (kind_of(error)) {
     case ExchangeFailure::kTooLarge:
       return Outcome(response_too_large());
+    case ExchangeFailure::kErrorTooLarge:
+      failed.message = url + " answered more than a failure of Lambda's has to say" + why;
+      break;
     case ExchangeFailure::kUnreachable:
       failed.status = 503;
       failed.message = url + " cannot be reached" + why;

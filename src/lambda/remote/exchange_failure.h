@@ -10,12 +10,13 @@ namespace weir::remote {
 
 /// Why an exchange came to no answer, as far as callers care.
 enum class ExchangeFailure {
-  kUnreachable,  ///< no connection was made: the function certainly did not run, and another server may be asked
-  kTimedOut,     ///< connected, but no whole answer in time
-  kTooLarge,     ///< the answer is larger than the client takes
-  kCutOff,       ///< the connection ended before the answer did
-  kNotHttp,      ///< what came is not HTTP
-  kOther,        ///< TLS, a request that cannot be sent, anything else
+  kUnreachable,    ///< no connection was made: the function certainly did not run, and another server may be asked
+  kTimedOut,       ///< connected, but no whole answer in time
+  kTooLarge,       ///< the result, an answer of status 200, is larger than the client takes
+  kErrorTooLarge,  ///< so is an answer of another status
+  kCutOff,         ///< the connection ended before the answer did
+  kNotHttp,        ///< what came is not HTTP
+  kOther,          ///< TLS, a request that cannot be sent, anything else
 };
 
 /// The kind of an error that http::Client gave (but `cancelled`). The client has one code for all of them and libcurl's
