@@ -493,6 +493,8 @@ void EventQueue::note(Function& function, const std::string& request_id, const e
                                       {"attempt", order.attempt},
                                       {"outcome", kind(outcome)},
                                       {"reason", why}});
+  // One more than is admitted, while others are: how the queue finds out what it may have, and no trouble.
+  if (std::holds_alternative<Throttled>(outcome.what) && engine_.figures(function.id).in_flight > 1) return;
   const std::string now = fine ? std::string() : std::string(kind(outcome));
   if (now == function.trouble) {
     ++function.trouble_count;
