@@ -224,6 +224,45 @@ TEST_CASE("a server that took the call is not passed by: the function may have r
   CHECK(other.requests.empty());
 }
 
+TEST_CASE("a call whose kept connection ends when the server has it is sent once, and says so") {
+  World world;
+  net::ip::tcp::acceptor acceptor(world.context, net::ip::tcp::endpoint(net::ip::address_v4::loopback(), 0));
+  const std::string url = "http://127.0.0.1:" + std::to_string(acceptor.local_endpoint().port());
+  const auto endpoint = world.endpoint({url});
+  int taken = 0;
+  // Answers the first call; takes the second, on the same connection, and closes.
+  auto serve = [](net::ip::tcp::acceptor& listening, int& calls) -> net::awaitable<void> {
+    while (calls < 3) {
+      boost::system::error_code error;
+      net::ip::tcp::socket socket(listening.get_executor());
+      co_await listening.async_accept(socket, net::redirect_error(net::use_awaitable, error));
+      if (error) co_return;
+      for (const std::string answer : {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", ""}) {
+        char request[4096];
+        co_await socket.async_read_some(net::buffer(request), net::redirect_error(net::use_awaitable, error));
+        if (error) break;
+        ++calls;
+        co_await net::async_write(socket, net::buffer(answer), net::redirect_error(net::use_awaitable, error));
+        if (calls == 3) co_return;
+      }
+    }
+  };
+  std::vector<std::string> told;
+  auto work = [](LambdaEndpoint& asked, std::vector<std::string>& lines) -> net::awaitable<void> {
+    for (int i = 0; i < 3; ++i) lines.push_back(line(co_await asked.invoke(call(), Instant::max())));
+    co_await asked.close();
+  };
+  net::co_spawn(world.context, serve(acceptor, taken), net::detached);
+  test::run(world.context, work(*endpoint, told));
+  CHECK(taken == 3);
+  CHECK(told == std::vector<std::string>{
+                    "success {}",
+                    "service_error 502 ServiceException " + url +
+                        " closed the connection before its answer was whole (the connection ended before an answer "
+                        "began, and the server may have taken the request)",
+                    "success {}"});
+}
+
 TEST_CASE("each URL takes so many calls at a time; the others wait, oldest first") {
   World world;
   const int each = GENERATE(1, 3);
