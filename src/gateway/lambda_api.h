@@ -47,8 +47,8 @@ struct GatewayDeps {
 ///   auto server = http::Server::listen(executor, config.listen,
 ///                                      gateway::gateway_handler({*functions, config.access_keys, log, clock}),
 ///                                      gateway::gateway_options(config));
-/// and at the end server->close() only once bridge.run() is over: until then callers get their answers, or a 500
-/// ServiceException when weir stops before there is one.
+/// and at the end server->drain() once bridge.run() is over: callers get their answers, or a 500 ServiceException when
+/// weir stops before there is one.
 http::Handler gateway_handler(GatewayDeps deps);
 
 /// Limits of the gateway's server, and what the server itself refuses in AWS's shape.
