@@ -48,23 +48,25 @@ std::string unquoted(std::string etag) {
   return etag;
 }
 
-Result<ObjectEvent> read_record(const json& record, WallTime now) {
-  if (!record.is_object()) return refused("a record is no object");
-  ObjectEvent event;
+/// Reads one record into `event`. Gives what is wrong with it; "" when nothing is.
+std::string_view read_record(const json& record, WallTime now, ObjectEvent& event) {
+  if (!record.is_object()) return "the record is no object";
+  event.bucket = text_at(record, {"s3", "bucket", "name"});
+  event.key = text_at(record, {"s3", "object", "key"});
   event.name = text_at(record, {"eventName"});
-  if (event.name.empty()) return refused("a record has no eventName");
+  if (event.name.empty()) return "the record has no eventName";
   if (!event.name.starts_with("s3:")) event.name.insert(0, "s3:");
   event.name = amazons_name(event.name);
-  event.bucket = text_at(record, {"s3", "bucket", "name"});
-  if (event.bucket.empty()) return refused("a record has no s3.bucket.name");
-  const std::string key = text_at(record, {"s3", "object", "key"});
-  if (key.empty()) return refused("a record has no s3.object.key");
+  if (event.bucket.empty()) return "the record has no s3.bucket.name";
+  if (event.key.empty()) return "the record has no s3.object.key";
   const bool minio = text_at(record, {"eventSource"}) == "minio:s3";
   // s3rver, whose version is MinIO's, writes keys as they are.
-  auto decoded = !minio && text_at(record, {"eventVersion"}) == "2.0" ? key : decode_key(key);
-  if (!decoded) return refused("s3.object.key is not form-urlencoded");
-  if (decoded->size() > kKeyBytes) return refused("s3.object.key has more than 1024 bytes");
-  event.key = std::move(*decoded);
+  if (minio || text_at(record, {"eventVersion"}) != "2.0") {
+    auto decoded = decode_key(event.key);
+    if (!decoded) return "s3.object.key is not form-urlencoded";
+    event.key = std::move(*decoded);
+  }
+  if (event.key.size() > kKeyBytes) return "s3.object.key has more than 1024 bytes";
 
   event.time = parse_iso(text_at(record, {"eventTime"})).value_or(now);
   event.region = text_at(record, {"awsRegion"});
@@ -86,7 +88,7 @@ Result<ObjectEvent> read_record(const json& record, WallTime now) {
   if (event.version_id == "null") event.version_id.clear();
   event.sequencer = text_at(object, {"sequencer"});
   read_extra(record, event);
-  return event;
+  return "";
 }
 
 }  // namespace
@@ -111,9 +113,12 @@ Result<Notification> read_notification(std::string_view body, WallTime now) {
   if (!document.is_object() || records == document.end() || !records->is_array() || records->empty())
     return refused("the body has no Records");
   for (const json& record : *records) {
-    auto event = read_record(record, now);
-    if (!event) return std::move(event.error());
-    notification.events.push_back(std::move(*event));
+    ObjectEvent event;
+    if (const std::string_view wrong = read_record(record, now, event); wrong.empty()) {
+      notification.events.push_back(std::move(event));
+    } else {
+      notification.left_out.push_back({std::move(event.bucket), std::move(event.key), wrong});
+    }
   }
   return notification;
 }

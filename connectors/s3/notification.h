@@ -12,13 +12,19 @@ namespace weir::s3 {
 
 /// What the body of a notification says.
 struct Notification {
+  /// A record that no event can be made of.
+  struct LeftOut {
+    std::string bucket, key;  ///< as far as it names them, as they stand there
+    std::string_view reason;  ///< one of few sentences, kept for ever
+  };
   bool test = false;  ///< Amazon's s3:TestEvent, which says only that notifications will come
   std::vector<ObjectEvent> events;
+  std::vector<LeftOut> left_out;
 };
 
 /// Reads a body as Amazon, MinIO or another S3-compatible server sends it. Names become Amazon's; members that only the
-/// sender knows are dropped. `now`: for an event that does not say when it was. Error: event.refused, what is wrong
-/// with the body. Never throws.
+/// sender knows are dropped. `now`: for an event that does not say when it was. A record that is wrong spoils no other.
+/// Error: event.refused, what is wrong with the whole body. Never throws.
 Result<Notification> read_notification(std::string_view body, WallTime now);
 
 }  // namespace weir::s3

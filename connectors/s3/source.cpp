@@ -1,6 +1,7 @@
 #include "connectors/s3/source.h"
 
 #include <algorithm>
+#include <exception>
 
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -9,7 +10,8 @@
 #include <openssl/crypto.h>
 
 #include "connectors/s3/connector.h"
-#include "connectors/s3/notification.h"
+#include "connectors/s3/rules.h"
+#include "runtime/task_scope.h"
 
 namespace weir::s3 {
 namespace {
@@ -20,6 +22,9 @@ constexpr int kForbidden = 403;
 constexpr int kMethodNotAllowed = 405;
 constexpr int kContentTooLarge = 413;
 constexpr int kServiceUnavailable = 503;
+
+/// A thousand records of Amazon's; MinIO sends them one by one. Reading more would hold up the engine's thread.
+constexpr std::size_t kBodyBytesMax = 1 << 20;
 
 WebhookResponse answer(int status, std::string_view message) {
   std::string body;
@@ -56,11 +61,16 @@ net::awaitable<WebhookResponse> S3Source::receive(EventSink& sink, WebhookReques
     co_return answer(kForbidden, "the header Authorization is missing or not the one of auth_token");
   if (probe) co_return answer(kOk, "this source takes S3 notifications with POST");
 
+  if (request.body.size() > kBodyBytesMax) co_return answer(kContentTooLarge, "a notification has at most 1 MiB");
   auto notification = read_notification(request.body, context_.clock.now().wall);
   if (!notification) co_return answer(kBadRequest, notification.error().message());
   if (notification->test) co_return answer(kOk, "the test event was understood; there is nothing to deliver in it");
 
-  std::size_t accepted = 0;
+  // What will never be taken is left out. If it were refused, its sender would repeat it, and all behind it wait.
+  const std::size_t all = notification->events.size() + notification->left_out.size();
+  for (const Notification::LeftOut& record : notification->left_out)
+    log_left_out(record.bucket, record.key, record.reason);
+  Taking taking;
   std::size_t other_buckets = 0;
   for (ObjectEvent& event : notification->events) {
     if (event.bucket != config_->bucket) {
@@ -70,20 +80,58 @@ net::awaitable<WebhookResponse> S3Source::receive(EventSink& sink, WebhookReques
     }
     if (!config_->rules.wants(event.name) || !config_->rules.wants_key(event.key)) continue;
     if (event.region.empty()) event.region = config_->region;
-    auto taken = co_await sink.accept(lambda_event(event, config_->configuration_id()), std::nullopt);
-    if (taken) {
-      ++accepted;
-    } else if (taken.error().code() == ErrorCode::kEventRefused) {
-      co_return answer(kContentTooLarge, taken.error().message());
-    } else {
-      // The sender tries again, with all of them: at least once.
-      co_return answer(kServiceUnavailable, taken.error().message());
-    }
+    taking.events.push_back(std::move(event));
   }
-  std::string message = "accepted " + std::to_string(accepted) + " of " + std::to_string(notification->events.size()) +
-                        (notification->events.size() == 1 ? " event" : " events");
+  co_await take_all(sink, taking);
+  // The sender tries again, with all of them: at least once.
+  if (taking.refused)
+    co_return answer(kServiceUnavailable, "not every event could be kept; send the notification again");
+  std::string message =
+      "accepted " + std::to_string(taking.accepted) + " of " + std::to_string(all) + (all == 1 ? " event" : " events");
   if (other_buckets > 0) message += "; this source is for bucket " + config_->bucket;
   co_return answer(kOk, message);
+}
+
+/// Gives all events to the sink, some at once, for the store writes them together.
+net::awaitable<void> S3Source::take_all(EventSink& sink, Taking& taking) {
+  constexpr std::size_t kLanes = 128;
+  // Being cancelled must not throw meanwhile: what was begun refers to what is here.
+  const bool throws = co_await net::this_coro::throw_if_cancelled();
+  co_await net::this_coro::throw_if_cancelled(false);
+  runtime::TaskScope lanes(context_.executor);
+  for (std::size_t i = 0; i < std::min(kLanes, taking.events.size()); ++i) lanes.spawn(take_some(sink, taking));
+  std::exception_ptr failure;
+  try {
+    co_await lanes.join();
+  } catch (const std::exception&) {
+    failure = std::current_exception();
+  }
+  co_await net::this_coro::throw_if_cancelled(throws);
+  if (failure) std::rethrow_exception(failure);
+}
+
+net::awaitable<void> S3Source::take_some(EventSink& sink, Taking& taking) {
+  while (taking.next < taking.events.size() && !taking.refused) {
+    const ObjectEvent& event = taking.events[taking.next++];
+    const auto taken = co_await sink.accept(lambda_event(event, config_->configuration_id()), std::nullopt);
+    if (taken) {
+      ++taking.accepted;
+    } else if (taken.error().code() == ErrorCode::kEventRefused) {
+      log_left_out(event.bucket, event.key, "the event is too large");
+    } else {
+      taking.refused = true;
+    }
+  }
+}
+
+/// Of each reason once, for every request may hold thousands.
+void S3Source::log_left_out(std::string_view bucket, std::string_view key, std::string_view reason) {
+  constexpr std::size_t kShown = 1024;  // bytes of what anybody may have sent
+  if (!left_out_.insert(reason).second) return;
+  context_.log.warn("notification.left_out", {{"source", context_.name},
+                                              {"bucket", encode_key(bucket.substr(0, kShown))},
+                                              {"key", encode_key(key.substr(0, kShown))},
+                                              {"reason", reason}});
 }
 
 void S3Source::log_other_bucket(const std::string& bucket) {

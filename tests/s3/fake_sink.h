@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
@@ -19,7 +20,9 @@ namespace weir::test {
 class FakeSink final : public EventSink {
  public:
   net::awaitable<Result<std::string>> accept(std::string payload, std::optional<SourceNote> note) override {
+    most_at_once = std::max(most_at_once, ++at_once_);
     co_await net::post(net::use_awaitable);
+    --at_once_;
     if (auto refusal = next_refusal()) co_return std::move(*refusal);
     if (note) apply(*note);
     payloads.push_back(std::move(payload));
@@ -57,6 +60,7 @@ class FakeSink final : public EventSink {
 
   std::vector<std::string> payloads;
   std::map<std::string, std::string> kept;
+  int most_at_once = 0;  ///< events that were being accepted
 
  private:
   std::optional<Error> next_refusal() {
@@ -74,6 +78,7 @@ class FakeSink final : public EventSink {
 
   std::vector<ErrorCode> refuse_;
   int take_ = 0;
+  int at_once_ = 0;
 };
 
 }  // namespace weir::test

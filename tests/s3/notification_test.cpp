@@ -161,9 +161,7 @@ TEST_CASE("a body that is no notification is refused, and it is said why") {
   struct Row {
     std::string body, why;
   };
-  const auto record = [](const std::string& text) { return R"({"Records":[)" + text + "]}"; };
-  const std::string bucket = R"("bucket":{"name":"photos"})";
-  const auto row = GENERATE_COPY(values<Row>({
+  const auto row = GENERATE(values<Row>({
       {"", "not JSON"},
       {"{", "not JSON"},
       {"\"\xFF\"", "not JSON"},
@@ -172,23 +170,39 @@ TEST_CASE("a body that is no notification is refused, and it is said why") {
       {"{}", "no Records"},
       {R"({"Records":{}})", "no Records"},
       {R"({"Records":[]})", "no Records"},
-      {record("1"), "a record is no object"},
-      {record("{}"), "no eventName"},
-      {record(R"({"eventName":1})"), "no eventName"},
-      {record(R"({"eventName":"ObjectCreated:Put"})"), "no s3.bucket.name"},
-      {record(R"({"eventName":"ObjectCreated:Put","s3":[]})"), "no s3.bucket.name"},
-      {record(R"({"eventName":"ObjectCreated:Put","s3":{)" + bucket + "}}"), "no s3.object.key"},
-      {record(R"({"eventName":"ObjectCreated:Put","s3":{)" + bucket + R"(,"object":{"key":"100%"}}})"),
-       "not form-urlencoded"},
-      {record(R"({"eventName":"ObjectCreated:Put","s3":{)" + bucket + R"(,"object":{"key":")" + std::string(1025, 'k') +
-              R"("}}})"),
-       "more than 1024 bytes"},
   }));
   INFO(row.body);
   const auto notification = read_notification(row.body, kNow);
   REQUIRE(notification.has_error());
   CHECK(notification.error().code() == ErrorCode::kEventRefused);
   CHECK_THAT(notification.error().message(), Catch::Contains(row.why));
+}
+
+TEST_CASE("a record that is wrong is left out, and it is said why") {
+  struct Row {
+    std::string record, why;
+  };
+  const std::string bucket = R"("bucket":{"name":"photos"})";
+  const auto row = GENERATE_COPY(values<Row>({
+      {"1", "record is no object"},
+      {"{}", "no eventName"},
+      {R"({"eventName":1})", "no eventName"},
+      {R"({"eventName":"ObjectCreated:Put"})", "no s3.bucket.name"},
+      {R"({"eventName":"ObjectCreated:Put","s3":[]})", "no s3.bucket.name"},
+      {R"({"eventName":"ObjectCreated:Put","s3":{)" + bucket + "}}", "no s3.object.key"},
+      {R"({"eventName":"ObjectCreated:Put","s3":{)" + bucket + R"(,"object":{"key":"100%"}}})", "not form-urlencoded"},
+      {R"({"eventName":"ObjectCreated:Put","s3":{)" + bucket + R"(,"object":{"key":")" + std::string(1025, 'k') +
+           R"("}}})",
+       "more than 1024 bytes"},
+  }));
+  INFO(row.record);
+  const std::string good = R"({"eventName":"ObjectCreated:Put","s3":{)" + bucket + R"(,"object":{"key":"good"}}})";
+  const auto notification = read_notification(R"({"Records":[)" + row.record + "," + good + "]}", kNow);
+  REQUIRE(notification.has_value());
+  REQUIRE(notification->events.size() == 1);
+  CHECK(notification->events.at(0).key == "good");
+  REQUIRE(notification->left_out.size() == 1);
+  CHECK_THAT(std::string(notification->left_out.at(0).reason), Catch::Contains(row.why));
 }
 
 TEST_CASE("nesting is read to 32 levels, and refused below, however deep") {

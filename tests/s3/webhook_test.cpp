@@ -15,8 +15,14 @@ namespace {
 /// Remembers what was logged, by name.
 class Notebook final : public Log {
  public:
-  void write(LogLevel, std::string_view event, std::span<const LogField>) override { events.emplace_back(event); }
+  void write(LogLevel, std::string_view event, std::span<const LogField> fields) override {
+    events.emplace_back(event);
+    for (const LogField& field : fields) {
+      if (field.key == "key") keys.emplace_back(std::get<std::string_view>(field.value));
+    }
+  }
   std::vector<std::string> events;
+  std::vector<std::string> keys;
 };
 
 struct Webhook {
@@ -133,13 +139,69 @@ TEST_CASE("what cannot be a notification") {
 TEST_CASE("what the store refuses is not acknowledged, so that the sender repeats it") {
   Webhook hook;
   const std::string body = notification("s3:ObjectCreated:Put", "a");
-  hook.sink.refuse_next(1, ErrorCode::kStoreFull);
-  CHECK(hook.post(body).status == 503);
-  hook.sink.refuse_next(1, ErrorCode::kStoreFailed);
-  CHECK(hook.post(body).status == 503);
-  hook.sink.refuse_next(1, ErrorCode::kEventRefused);
-  CHECK(hook.post(body).status == 413);
+  for (const ErrorCode code : {ErrorCode::kStoreFull, ErrorCode::kStoreFailed, ErrorCode::kStoreLocked,
+                               ErrorCode::kStoreCorrupt, ErrorCode::kInternal, ErrorCode::kCancelled}) {
+    INFO(text(code));
+    hook.sink.refuse_next(1, code);
+    const auto response = hook.post(body);
+    CHECK(response.status == 503);
+    // What the store said names its files.
+    CHECK_THAT(response.body, !Catch::Contains("the test refuses this"));
+  }
   CHECK(hook.sink.payloads.empty());
   CHECK(hook.post(body).status == 200);
   CHECK(hook.sink.told() == "Put a");
+}
+
+TEST_CASE("an event that would be refused for ever holds up no other, and is told of once") {
+  Webhook hook;
+  const std::string body = R"({"Records":[)" + record("ObjectCreated:Put", "photos", "a") + "," +
+                           record("ObjectCreated:Put", "photos", "b") + "]}";
+  for (int i = 0; i < 2; ++i) {
+    hook.sink.refuse_next(1, ErrorCode::kEventRefused);
+    const auto response = hook.post(body);
+    CHECK(response.status == 200);
+    CHECK(response.body == R"({"message":"accepted 1 of 2 events"})");
+  }
+  CHECK(hook.sink.told() == "Put b, Put b");
+  CHECK(hook.log.events == std::vector<std::string>{"notification.left_out"});
+  CHECK(hook.log.keys == std::vector<std::string>{"a"});
+}
+
+TEST_CASE("a record that is wrong holds up no other, and each way to be wrong is told of once") {
+  Webhook hook;
+  const std::string good = record("ObjectCreated:Put", "photos", "a");
+  const std::string longest(1024, 'k');
+  for (int i = 0; i < 2; ++i) {
+    const auto response = hook.post(R"({"Records":[1,)" + record("ObjectCreated:Put", "photos", "100%") + "," + good +
+                                    "," + record("ObjectCreated:Put", "photos", longest + "k") + "]}");
+    CHECK(response.status == 200);
+    CHECK(response.body == R"({"message":"accepted 1 of 4 events"})");
+  }
+  CHECK(hook.sink.told() == "Put a, Put a");
+  CHECK(hook.log.keys == std::vector<std::string>{"", "100%25", longest});
+  CHECK(hook.post(R"({"Records":[{}]})").status == 200);
+}
+
+TEST_CASE("a notification has at most 1 MiB") {
+  Webhook hook;
+  std::string body = notification("s3:ObjectCreated:Put", "a");
+  body.resize(1 << 20, ' ');
+  CHECK(hook.post(body).status == 200);
+  CHECK(hook.post(body + " ").status == 413);
+  CHECK(hook.sink.told() == "Put a");
+}
+
+TEST_CASE("the events of one notification are kept together, not one after the other") {
+  constexpr std::size_t kRecords = 1000;
+  std::string records;
+  for (std::size_t i = 0; i < kRecords; ++i)
+    records += (i == 0 ? "" : ",") + record("ObjectCreated:Put", "photos", std::to_string(i));
+  Webhook hook;
+  CHECK(hook.post(R"({"Records":[)" + records + "]}").body == R"({"message":"accepted 1000 of 1000 events"})");
+  CHECK(hook.sink.payloads.size() == kRecords);
+  CHECK(hook.sink.most_at_once == 128);
+  // Of many, one is refused for now: then all are asked for again.
+  hook.sink.refuse_next(1, ErrorCode::kStoreFull);
+  CHECK(hook.post(R"({"Records":[)" + records + "]}").status == 503);
 }
