@@ -200,7 +200,7 @@ TEST_CASE("an event that could not be kept is no 202") {
       {Error(ErrorCode::kStoreFull, "no room in /secret/place"),
        R"(500 ServiceException {"Message":"The event was not accepted (store.full).","Type":"Service"})"},
       {Error(ErrorCode::kCancelled, "stopping"),
-       R"(500 ServiceException {"Message":"The event was not accepted, because weir is stopping.","Type":"Service"})"},
+       R"(500 ServiceException {"Message":"The event was not accepted, because weir is starting or stopping.","Type":"Service"})"},
       {Error(ErrorCode::kEventRefused, "too large"),
        R"(400 InvalidRequestContentException {"Type":"User","message":"too large"})"},
   }));
