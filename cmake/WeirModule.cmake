@@ -36,10 +36,10 @@ function(weir_module name)
   add_library(weir::${name} ALIAS weir_${name})
 endfunction()
 
-# weir_connector(NAME SOURCES ... [DEPS ...] [LINK ...]): a connector is a module of layer 4 with the name connector_NAME.
+# weir_connector(NAME SOURCES ... [DEPS ...] [LINK ...]): a connector is a module of layer 5 with the name connector_NAME.
 function(weir_connector name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LINK" ${ARGN})
-  weir_module(connector_${name} LAYER 4 SOURCES ${ARG_SOURCES} DEPS base event api ${ARG_DEPS} LINK ${ARG_LINK} PCH)
+  weir_module(connector_${name} LAYER 5 SOURCES ${ARG_SOURCES} DEPS base event api ${ARG_DEPS} LINK ${ARG_LINK} PCH)
 endfunction()
 
 # The shell's precompiled header: the asio vocabulary, compiled once per build and reused by every module that names PCH.

@@ -9,8 +9,8 @@
 #include <catch2/catch.hpp>
 #include <sys/stat.h>
 
+#include "aws/environment.h"
 #include "http/sigv4.h"
-#include "remote/environment.h"
 #include "remote/outcome_line.h"
 #include "remote/world.h"
 #include "runtime/task_scope.h"

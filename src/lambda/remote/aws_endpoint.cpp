@@ -9,13 +9,14 @@
 
 #include "weir/base/random.h"
 
+#include "aws/addresses.h"
+#include "aws/courier.h"
+#include "aws/credential_fetcher.h"
+#include "aws/credential_provider.h"
 #include "http/sigv4.h"
 #include "http/uri.h"
-#include "lambda/remote/aws_addresses.h"
-#include "lambda/remote/courier.h"
-#include "lambda/remote/credential_fetcher.h"
-#include "lambda/remote/credential_provider.h"
 #include "lambda/remote/exchange_failure.h"
+#include "lambda/remote/function_arn.h"
 #include "lambda/remote/invoke_answer.h"
 #include "lambda/remote/invoke_request.h"
 
@@ -64,8 +65,8 @@ class AwsEndpoint final : public LambdaEndpoint {
           provider(
               executor, [this] { return fetcher.fetch(); }, settings.name, log, time, seed_from_system()) {}
 
-    static CredentialFetcherSettings fetcher_settings(const AwsEndpointSettings& settings, const Target& target) {
-      CredentialFetcherSettings fetching;
+    static aws::CredentialFetcherSettings fetcher_settings(const AwsEndpointSettings& settings, const Target& target) {
+      aws::CredentialFetcherSettings fetching;
       fetching.profile = settings.profile;
       fetching.region = target.region;
       fetching.environment = settings.environment;
@@ -77,9 +78,9 @@ class AwsEndpoint final : public LambdaEndpoint {
     Target target;
     std::string shown;
     const Clock& clock;
-    Courier courier;
-    CredentialFetcher fetcher;
-    CredentialProvider provider;
+    aws::Courier courier;
+    aws::CredentialFetcher fetcher;
+    aws::CredentialProvider provider;
   };
 
   static net::awaitable<Outcome> invoke(std::shared_ptr<State> state, Invocation invocation, Instant deadline);
@@ -102,7 +103,7 @@ net::awaitable<Outcome> AwsEndpoint::call(std::shared_ptr<State> state, const In
   request.timeout = timeout;
   request.connect_timeout = std::min(request.connect_timeout, timeout);
   request.response_max_bytes = kMaxResponseBytes;
-  const auto parts = split_url(request.url);
+  const auto parts = aws::split_url(request.url);
   WEIR_ASSERT(parts.has_value());
   http::SigningScope scope;
   scope.region = target.region;
@@ -160,25 +161,25 @@ net::awaitable<void> AwsEndpoint::close(std::shared_ptr<State> state) {
 
 Result<std::unique_ptr<LambdaEndpoint>> make_aws_endpoint(net::any_io_executor executor, net::any_io_executor blocking,
                                                           AwsEndpointSettings settings, Log& log, const Clock& clock) {
-  if (!settings.environment) settings.environment = process_environment();
+  if (!settings.environment) settings.environment = aws::process_environment();
   Result<FunctionName> function = parse_function_name(settings.arn);
   if (!function) return std::move(function.error());
-  const Result<AwsProfiles> profiles = read_profiles(settings.environment);
+  const Result<aws::AwsProfiles> profiles = aws::read_profiles(settings.environment);
   if (!profiles) return Error(profiles.error()).during("looking for the region");
-  const std::string profile = profile_name(settings.profile, settings.environment);
+  const std::string profile = aws::profile_name(settings.profile, settings.environment);
   Target target;
-  target.region = find_region(settings.region, *function, settings.environment, *profiles, profile);
+  target.region = aws::find_region(settings.region, function->region, settings.environment, *profiles, profile);
   target.function = std::move(*function);
-  if (!is_region(target.region)) {
+  if (!aws::is_region(target.region)) {
     return Error(ErrorCode::kEndpointFailed,
                  target.region.empty() ? "the region of " + settings.arn +
                                              " is not known: give `region`, an ARN, AWS_REGION or the profile's region"
                                        : "\"" + target.region + "\" is no region");
   }
   target.url = settings.endpoint_url.empty()
-                   ? find_service_url("lambda", target.region, settings.environment, *profiles, profile)
+                   ? aws::find_service_url("lambda", target.region, settings.environment, *profiles, profile)
                    : settings.endpoint_url;
-  if (!split_url(target.url))
+  if (!aws::split_url(target.url))
     return Error(ErrorCode::kEndpointFailed, "\"" + http::without_secrets(target.url) + "\" is no address of Lambda");
   return std::unique_ptr<LambdaEndpoint>(
       std::make_unique<AwsEndpoint>(executor, std::move(blocking), std::move(settings), std::move(target), log, clock));

@@ -11,8 +11,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "aws/courier.h"
 #include "http/uri.h"
-#include "lambda/remote/courier.h"
 #include "lambda/remote/exchange_failure.h"
 #include "lambda/remote/invoke_answer.h"
 #include "lambda/remote/invoke_request.h"
@@ -73,7 +73,7 @@ class HttpEndpoint final : public LambdaEndpoint {
     std::vector<std::string> shown;
     Log& log;
     const Clock& clock;
-    Courier courier;
+    aws::Courier courier;
     UrlPool pool;
     std::deque<Waiter*> waiters;  ///< oldest first; bound: the concurrency that the ledger grants
     bool closed = false;

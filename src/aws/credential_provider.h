@@ -12,10 +12,10 @@
 #include "weir/base/log.h"
 #include "weir/base/time.h"
 
+#include "aws/credential_fetcher.h"
 #include "http/sigv4.h"
-#include "lambda/remote/credential_fetcher.h"
 
-namespace weir::remote {
+namespace weir::aws {
 
 /// The credentials in force. They are fetched when first asked for, once however many ask; fetched again five to six
 /// minutes before they end, while the old ones are still given; and waited for when the old ones have ended. While
@@ -45,4 +45,4 @@ class CredentialProvider {
   std::shared_ptr<State> state_;  ///< shared with a fetch under way and with those who wait for it
 };
 
-}  // namespace weir::remote
+}  // namespace weir::aws

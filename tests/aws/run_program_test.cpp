@@ -1,5 +1,5 @@
 // credential_process: a program is run without a shell, and ended when it must be.
-#include "lambda/remote/run_program.h"
+#include "aws/run_program.h"
 
 #include <csignal>
 #include <thread>
@@ -11,7 +11,7 @@
 #include "support/temporary_folder.h"
 
 using namespace weir;
-using namespace weir::remote;
+using namespace weir::aws;
 using namespace std::chrono_literals;
 
 namespace {

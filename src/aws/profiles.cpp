@@ -1,4 +1,4 @@
-#include "lambda/remote/aws_profiles.h"
+#include "aws/profiles.h"
 
 #include <array>
 #include <cerrno>
@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-namespace weir::remote {
+namespace weir::aws {
 namespace {
 
 constexpr std::size_t kFileMax = 4U << 20U;  ///< a larger one is no such file
@@ -176,4 +176,4 @@ std::string profile_name(const std::string& setting, const Environment& environm
   return "default";
 }
 
-}  // namespace weir::remote
+}  // namespace weir::aws

@@ -1,4 +1,4 @@
-#include "lambda/remote/credential_provider.h"
+#include "aws/credential_provider.h"
 
 #include <algorithm>
 #include <chrono>
@@ -15,7 +15,7 @@
 
 #include "runtime/task_scope.h"
 
-namespace weir::remote {
+namespace weir::aws {
 namespace {
 
 /// How long before their end credentials are fetched again, and what is added at random: many programs of one machine
@@ -193,4 +193,4 @@ net::awaitable<void> CredentialProvider::close() {
   co_await state->scope.join();
 }
 
-}  // namespace weir::remote
+}  // namespace weir::aws

@@ -1,4 +1,4 @@
-#include "lambda/remote/run_program.h"
+#include "aws/run_program.h"
 
 #include <algorithm>
 #include <array>
@@ -17,7 +17,7 @@
 
 extern char** environ;
 
-namespace weir::remote {
+namespace weir::aws {
 namespace {
 
 /// How long a wait goes on before `stop` is looked at.
@@ -159,4 +159,4 @@ Result<std::string> run_program(const std::vector<std::string>& arguments, Durat
   return output;
 }
 
-}  // namespace weir::remote
+}  // namespace weir::aws

@@ -8,7 +8,7 @@
 
 #include "weir/base/error.h"
 
-namespace weir::remote {
+namespace weir::aws {
 
 /// The value of an environment variable; nothing when it is not set. Tests give one of their own.
 using Environment = std::function<std::optional<std::string>(const std::string& name)>;
@@ -55,4 +55,4 @@ Result<AwsProfiles> read_profiles(const Environment& environment);
 /// "default".
 std::string profile_name(const std::string& setting, const Environment& environment);
 
-}  // namespace weir::remote
+}  // namespace weir::aws

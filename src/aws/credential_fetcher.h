@@ -10,11 +10,11 @@
 #include "weir/base/error.h"
 #include "weir/base/time.h"
 
+#include "aws/courier.h"
+#include "aws/credentials.h"
 #include "http/sigv4.h"
-#include "lambda/remote/courier.h"
-#include "lambda/remote/credentials.h"
 
-namespace weir::remote {
+namespace weir::aws {
 
 namespace net = boost::asio;
 
@@ -55,4 +55,4 @@ class CredentialFetcher {
   std::shared_ptr<State> state_;  ///< shared with what runs on `blocking`
 };
 
-}  // namespace weir::remote
+}  // namespace weir::aws

@@ -1,4 +1,4 @@
-#include "lambda/remote/credentials.h"
+#include "aws/credentials.h"
 
 #include <algorithm>
 #include <array>
@@ -7,10 +7,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "aws/addresses.h"
 #include "http/uri.h"
-#include "lambda/remote/aws_addresses.h"
 
-namespace weir::remote {
+namespace weir::aws {
 namespace {
 
 using nlohmann::json;
@@ -499,4 +499,4 @@ std::string without_secrets(std::string text, const std::vector<std::string>& se
   return text;
 }
 
-}  // namespace weir::remote
+}  // namespace weir::aws

@@ -1,63 +1,29 @@
-// Where Lambda and STS are.
-#include "lambda/remote/aws_addresses.h"
+// Where AWS services are.
+#include "aws/addresses.h"
 
 #include <catch2/catch.hpp>
 
-#include "remote/environment.h"
+#include "aws/environment.h"
 #include "support/print.h"
 
 using namespace weir;
-using namespace weir::remote;
+using namespace weir::aws;
 using test::environment_of;
-
-TEST_CASE("a function is named by its ARN or by its name, with a qualifier or without") {
-  struct Row {
-    std::string_view text, region, function, qualifier;
-  };
-  const auto row = GENERATE(values<Row>({
-      {"arn:aws:lambda:eu-west-1:123456789012:function:billing", "eu-west-1",
-       "arn:aws:lambda:eu-west-1:123456789012:function:billing", ""},
-      {"arn:aws:lambda:eu-west-1:123456789012:function:billing:live", "eu-west-1",
-       "arn:aws:lambda:eu-west-1:123456789012:function:billing", "live"},
-      {"arn:aws-cn:lambda:cn-north-1:123456789012:function:f:$LATEST", "cn-north-1",
-       "arn:aws-cn:lambda:cn-north-1:123456789012:function:f", "$LATEST"},
-      {"billing", "", "billing", ""},
-      {"billing:7", "", "billing", "7"},
-  }));
-  const auto name = parse_function_name(row.text);
-  REQUIRE(name.has_value());
-  CHECK(name->region == row.region);
-  CHECK(name->function == row.function);
-  CHECK(name->qualifier == row.qualifier);
-}
-
-TEST_CASE("what names no function is refused") {
-  const auto text = GENERATE(as<std::string>{}, "", ":", "a:", ":a", "a:b:c", "arn:aws:lambda:eu-west-1:1:function:",
-                             "arn:aws:lambda:eu-west-1:1:function:f:", "arn:aws:lambda::1:function:f",
-                             "arn:aws:sqs:eu-west-1:1:function:f", "arn:aws:lambda:eu-west-1:1:layer:f",
-                             "arn:aws:lambda:eu.evil/x:1:function:f", "arn:aws:lambda:eu-west-1:1:function:f:a:b");
-  CAPTURE(text);
-  const auto name = parse_function_name(text);
-  REQUIRE_FALSE(name.has_value());
-  CHECK(name.error().code() == ErrorCode::kEndpointFailed);
-}
 
 TEST_CASE("the region is the setting, the ARN's, the environment's, the profile's") {
   AwsProfiles profiles;
   profiles.profiles["default"]["region"] = "sa-east-1";
   profiles.profiles["other"]["region"] = "ca-central-1";
-  const FunctionName arn{"eu-west-1", "f", ""};
-  const FunctionName name{"", "f", ""};
   const auto both = environment_of({{"AWS_REGION", "us-east-1"}, {"AWS_DEFAULT_REGION", "us-west-2"}});
   const auto second = environment_of({{"AWS_REGION", ""}, {"AWS_DEFAULT_REGION", "us-west-2"}});
   const auto none = environment_of({});
-  CHECK(find_region("ap-south-1", arn, both, profiles, "default") == "ap-south-1");
-  CHECK(find_region("", arn, both, profiles, "default") == "eu-west-1");
-  CHECK(find_region("", name, both, profiles, "default") == "us-east-1");
-  CHECK(find_region("", name, second, profiles, "default") == "us-west-2");
-  CHECK(find_region("", name, none, profiles, "default") == "sa-east-1");
-  CHECK(find_region("", name, none, profiles, "other") == "ca-central-1");
-  CHECK(find_region("", name, none, profiles, "absent").empty());
+  CHECK(find_region("ap-south-1", "eu-west-1", both, profiles, "default") == "ap-south-1");
+  CHECK(find_region("", "eu-west-1", both, profiles, "default") == "eu-west-1");
+  CHECK(find_region("", "", both, profiles, "default") == "us-east-1");
+  CHECK(find_region("", "", second, profiles, "default") == "us-west-2");
+  CHECK(find_region("", "", none, profiles, "default") == "sa-east-1");
+  CHECK(find_region("", "", none, profiles, "other") == "ca-central-1");
+  CHECK(find_region("", "", none, profiles, "absent").empty());
 }
 
 TEST_CASE("AWS's own address is in the domain of the region's partition") {

@@ -1,13 +1,13 @@
 // Where credentials come from, and what the sources' answers say. The order is botocore's.
-#include "lambda/remote/credentials.h"
+#include "aws/credentials.h"
 
 #include <catch2/catch.hpp>
 
-#include "remote/environment.h"
+#include "aws/environment.h"
 #include "support/print.h"
 
 using namespace weir;
-using namespace weir::remote;
+using namespace weir::aws;
 using namespace std::chrono_literals;
 using test::environment_of;
 

@@ -1,5 +1,5 @@
 // When credentials are fetched anew, and which ones serve meanwhile.
-#include "lambda/remote/credential_provider.h"
+#include "aws/credential_provider.h"
 
 #include <boost/asio/post.hpp>
 #include <catch2/catch.hpp>
@@ -10,7 +10,7 @@
 #include "support/run_coroutine.h"
 
 using namespace weir;
-using namespace weir::remote;
+using namespace weir::aws;
 using namespace std::chrono_literals;
 namespace net = boost::asio;
 

@@ -6,24 +6,13 @@
 
 #include "weir/base/error.h"
 
-#include "lambda/remote/aws_profiles.h"
+#include "aws/profiles.h"
 
-namespace weir::remote {
+namespace weir::aws {
 
-/// A function as a caller of Lambda names it.
-struct FunctionName {
-  std::string region;     ///< "" when only a name was given
-  std::string function;   ///< the ARN without its qualifier, or the name
-  std::string qualifier;  ///< "" when there is none
-};
-
-/// Takes "arn:aws:lambda:eu-west-1:123456789012:function:NAME:QUALIFIER" or "NAME:QUALIFIER" apart. endpoint.failed
-/// says what is wrong with it.
-Result<FunctionName> parse_function_name(std::string_view text);
-
-/// The region of an endpoint: the setting, the function's own, AWS_REGION, AWS_DEFAULT_REGION, the profile's; "" when
+/// The region of an endpoint: the setting, the one of the ARN, AWS_REGION, AWS_DEFAULT_REGION, the profile's; "" when
 /// nobody says.
-std::string find_region(const std::string& setting, const FunctionName& function, const Environment& environment,
+std::string find_region(const std::string& setting, const std::string& of_arn, const Environment& environment,
                         const AwsProfiles& profiles, const std::string& profile);
 
 /// Whether the text can be a region: it becomes part of a host name.
@@ -49,4 +38,4 @@ struct UrlParts {
 /// Nothing: it is no http or https URL.
 std::optional<UrlParts> split_url(std::string_view url);
 
-}  // namespace weir::remote
+}  // namespace weir::aws

@@ -1,4 +1,4 @@
-#include "lambda/remote/credential_fetcher.h"
+#include "aws/credential_fetcher.h"
 
 #include <algorithm>
 #include <chrono>
@@ -13,12 +13,12 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "aws/addresses.h"
+#include "aws/run_program.h"
 #include "http/uri.h"
-#include "lambda/remote/aws_addresses.h"
-#include "lambda/remote/run_program.h"
 #include "runtime/offload.h"
 
-namespace weir::remote {
+namespace weir::aws {
 namespace {
 
 constexpr Duration kStsTimeout = std::chrono::seconds(30);
@@ -268,4 +268,4 @@ net::awaitable<void> CredentialFetcher::State::pause() {
   co_await timer.async_wait(net::use_awaitable);
 }
 
-}  // namespace weir::remote
+}  // namespace weir::aws

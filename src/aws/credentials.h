@@ -10,11 +10,11 @@
 #include "weir/base/error.h"
 #include "weir/base/time.h"
 
+#include "aws/profiles.h"
 #include "http/message.h"
 #include "http/sigv4.h"
-#include "lambda/remote/aws_profiles.h"
 
-namespace weir::remote {
+namespace weir::aws {
 
 struct CredentialSource;
 
@@ -95,4 +95,4 @@ Result<http::Credentials> read_process_output(std::string_view output);
 /// `text` with each of `secrets` replaced by ***.
 std::string without_secrets(std::string text, const std::vector<std::string>& secrets);
 
-}  // namespace weir::remote
+}  // namespace weir::aws

@@ -1,16 +1,16 @@
 // ~/.aws/config and ~/.aws/credentials, as botocore reads them.
-#include "lambda/remote/aws_profiles.h"
+#include "aws/profiles.h"
 
 #include <catch2/catch.hpp>
 #include <pwd.h>
 #include <unistd.h>
 
-#include "remote/environment.h"
+#include "aws/environment.h"
 #include "support/print.h"
 #include "support/temporary_folder.h"
 
 using namespace weir;
-using namespace weir::remote;
+using namespace weir::aws;
 using test::environment_of;
 
 namespace {

@@ -9,7 +9,7 @@
 
 #include "http/client.h"
 
-namespace weir::remote {
+namespace weir::aws {
 
 namespace net = boost::asio;
 
@@ -37,4 +37,4 @@ class Courier {
   std::shared_ptr<State> state_;  ///< shared with the exchanges under way
 };
 
-}  // namespace weir::remote
+}  // namespace weir::aws

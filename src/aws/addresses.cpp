@@ -1,11 +1,11 @@
-#include "lambda/remote/aws_addresses.h"
+#include "aws/addresses.h"
 
 #include <algorithm>
 #include <array>
 #include <utility>
 #include <vector>
 
-namespace weir::remote {
+namespace weir::aws {
 namespace {
 
 /// The partitions' domains by how their regions begin. Source: botocore's partitions.json.
@@ -19,16 +19,6 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kDomains{
     {"", "amazonaws.com"},
 }};
 
-std::vector<std::string_view> split(std::string_view text, char at) {
-  std::vector<std::string_view> parts;
-  for (;;) {
-    const std::size_t end = text.find(at);
-    parts.push_back(text.substr(0, end));
-    if (end == std::string_view::npos) return parts;
-    text.remove_prefix(end + 1);
-  }
-}
-
 std::string upper(std::string_view text) {
   std::string out(text);
   for (char& c : out) {
@@ -39,40 +29,16 @@ std::string upper(std::string_view text) {
 
 }  // namespace
 
-Result<FunctionName> parse_function_name(std::string_view text) {
-  const std::vector<std::string_view> parts = split(text, ':');
-  const auto empty = [](std::string_view part) { return part.empty(); };
-  FunctionName name;
-  if (text.starts_with("arn:")) {
-    const bool right = (parts.size() == 7 || parts.size() == 8) && parts[2] == "lambda" && parts[5] == "function" &&
-                       std::none_of(parts.begin(), parts.end(), empty) && is_region(parts[3]);
-    if (!right) {
-      return Error(ErrorCode::kEndpointFailed,
-                   "\"" + std::string(text) +
-                       "\" is no function's ARN; one is arn:aws:lambda:eu-west-1:123456789012:function:NAME");
-    }
-    name.region = parts[3];
-    if (parts.size() == 8) name.qualifier = parts[7];
-    name.function = text.substr(0, text.size() - (parts.size() == 8 ? parts[7].size() + 1 : 0));
-    return name;
-  }
-  if (parts.size() > 2 || std::any_of(parts.begin(), parts.end(), empty))
-    return Error(ErrorCode::kEndpointFailed, "\"" + std::string(text) + "\" is no function's name");
-  name.function = parts[0];
-  if (parts.size() == 2) name.qualifier = parts[1];
-  return name;
-}
-
 bool is_region(std::string_view text) {
   return !text.empty() && text.size() <= 63 && text.front() != '-' && text.back() != '-' &&
          std::all_of(text.begin(), text.end(),
                      [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
 }
 
-std::string find_region(const std::string& setting, const FunctionName& function, const Environment& environment,
+std::string find_region(const std::string& setting, const std::string& of_arn, const Environment& environment,
                         const AwsProfiles& profiles, const std::string& profile) {
   if (!setting.empty()) return setting;
-  if (!function.region.empty()) return function.region;
+  if (!of_arn.empty()) return of_arn;
   for (const char* name : {"AWS_REGION", "AWS_DEFAULT_REGION"}) {
     if (std::string value = variable(environment, name); !value.empty()) return value;
   }
@@ -140,4 +106,4 @@ std::optional<UrlParts> split_url(std::string_view url) {
   return parts;
 }
 
-}  // namespace weir::remote
+}  // namespace weir::aws

@@ -7,7 +7,7 @@
 #include "weir/base/error.h"
 #include "weir/base/time.h"
 
-namespace weir::remote {
+namespace weir::aws {
 
 /// Runs a program to its end and gives what it printed on its standard output; nothing goes into it, and what it prints
 /// on stderr is dropped, since that may hold secrets. Blocks. It gets this process's environment, none of its other
@@ -17,4 +17,4 @@ namespace weir::remote {
 Result<std::string> run_program(const std::vector<std::string>& arguments, Duration timeout,
                                 const std::atomic<bool>& stop, std::size_t output_max = 64U << 10U);
 
-}  // namespace weir::remote
+}  // namespace weir::aws

@@ -1,4 +1,4 @@
-#include "lambda/remote/courier.h"
+#include "aws/courier.h"
 
 #include <optional>
 #include <set>
@@ -11,7 +11,7 @@
 
 #include "runtime/task_scope.h"
 
-namespace weir::remote {
+namespace weir::aws {
 
 /// One exchange. Its coroutine runs in a scope of its own, so that close() can end it while its sender waits.
 struct Courier::Flight {
@@ -111,4 +111,4 @@ net::awaitable<void> Courier::close() {
   co_await net::this_coro::throw_if_cancelled(throws);
 }
 
-}  // namespace weir::remote
+}  // namespace weir::aws
