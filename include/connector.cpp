@@ -12,6 +12,15 @@ std::optional<std::int64_t> PollSource::backlog(const ShardId&, std::optional<Po
   return std::nullopt;
 }
 
+void PollSource::write_filter_view(const ShardId& shard, const Record&, bool, pattern::FilterView&) const {
+  throw BrokenBelief(shard.text() + " has no filters");
+}
+
+std::optional<Position> PollSource::identified(const ShardId&, std::string_view identifier) const {
+  if (identifier.size() < 2 || identifier.front() != '"' || identifier.back() != '"') return std::nullopt;
+  return Position::parse(identifier.substr(1, identifier.size() - 2));
+}
+
 net::awaitable<WebhookResponse> PushSource::receive(EventSink&, WebhookRequest) {
   co_return WebhookResponse(404, "{\"message\":\"this source has no webhook\"}\n");
 }

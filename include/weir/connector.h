@@ -13,12 +13,16 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
+#include "weir/aws_access.h"
 #include "weir/base/error.h"
 #include "weir/base/json_writer.h"
 #include "weir/base/log.h"
 #include "weir/base/time.h"
 #include "weir/config_node.h"
 #include "weir/event/record.h"
+#include "weir/event/resume.h"
+
+#include "pattern/filter_criteria.h"
 
 namespace weir {
 
@@ -26,24 +30,33 @@ namespace net = boost::asio;
 
 /// How a source's events are delivered; fixed per connector (docs/architecture.md, section 1).
 enum class Delivery {
-  kPoll,  ///< event source mapping: read, batched, invoked synchronously, checkpointed
-  kPush,  ///< asynchronous: taken with a 202 once it is on disk, then invoked with Lambda's retries
+  kPoll,   ///< event source mapping of shards: read, batched, invoked synchronously, checkpointed
+  kQueue,  ///< event source mapping of a queue: received, batched, invoked synchronously, deleted
+  kPush,   ///< asynchronous: taken with a 202 once it is on disk, then invoked with Lambda's retries
 };
 
-/// The settings every event source mapping has, under AWS's names, read by the connector with its own ranges and
-/// defaults.
+/// Which settings an event source mapping has, their ranges and defaults: by what it reads (reference
+/// stream-sources.md, 1.2).
+enum class MappingKind { kKinesis, kDynamodb, kKafka, kSqs, kSqsFifo };
+
+/// The settings of event source mappings, under AWS's names.
 struct MappingSettings {
   std::size_t batch_size = 100;
   Duration maximum_batching_window{0};
+  int parallelization_factor = 1;
   int maximum_retry_attempts = -1;             ///< -1: no limit
   std::optional<Duration> maximum_record_age;  ///< none: no limit
-  std::string destination_on_failure;          ///< "file:PATH", where a discard's record goes; "": the dead letters
+  bool bisect_batch_on_function_error = false;
+  bool report_batch_item_failures = false;                ///< function_response_types: [ReportBatchItemFailures]
+  Duration tumbling_window{0};                            ///< 0: none
+  std::shared_ptr<const pattern::FilterCriteria> filter;  ///< null: every record is kept
+  std::optional<int> maximum_concurrency;                 ///< of a queue: 2 to 1000
+  std::string destination_on_failure;                     ///< "SCHEME:TARGET"; "": the dead letters
 };
 
-/// Reads `batch_size`, `maximum_batching_window_in_seconds`, `maximum_retry_attempts`, `maximum_record_age_in_seconds`
-/// and `destination_on_failure` with AWS's ranges. `default_window`: what holds when none is given (Kafka 500 ms,
-/// streams 0).
-MappingSettings read_mapping_settings(ConfigNode& node, Duration default_window);
+/// Reads the settings that a mapping of that kind has, with AWS's ranges and defaults; what AWS refuses together is a
+/// mistake in AWS's words.
+MappingSettings read_mapping_settings(ConfigNode& node, MappingKind kind);
 
 /// What a connector read of its part of the configuration; each has its own.
 struct SourceConfig {
@@ -59,6 +72,7 @@ struct SourceContext {
   net::any_io_executor blocking;  ///< a pool's, for what can only be done by blocking (runtime::offload)
   Log& log;
   const Clock& clock;
+  AwsAccess aws = AwsAccess();  ///< the configuration's `aws` section, for what the source's own settings leave open
 };
 
 /// How much one read should give.
@@ -88,11 +102,15 @@ class PollSource {
   /// fails for good. The error says why; a supervisor makes a new source after a while.
   virtual net::awaitable<Result<void>> run(ShardListener& listener) = 0;
 
-  /// Where reading of an opened shard begins: behind `after` when there is a stored checkpoint, else where the source's
-  /// own settings say. Called once per opened shard, before its first fetch(). Returns a position that is to be the
-  /// checkpoint from now on, where reading begins at a place that moves: with LATEST, else what comes before the first
-  /// batch is settled would be skipped by a restart.
-  virtual std::optional<Position> start(const ShardId& shard, std::optional<Position> after) = 0;
+  /// Where reading of an opened shard begins: at its stored checkpoint `from` (never SHARD_END), else where the
+  /// source's own settings say for a shard that is seen for the first time. Called once per opened shard, before its
+  /// first fetch(). `first_run`: no shard of the source had a checkpoint when the mapping began, so its starting
+  /// position applies; a shard that came later, or that is new to a mapping which has run before, is read from its
+  /// beginning.
+  ///
+  /// Returns what is to be the checkpoint from now on, where reading begins at a place that moves: with LATEST, else
+  /// what comes before the first batch is settled would be skipped by a restart.
+  virtual std::optional<Resume> start(const ShardId& shard, std::optional<Resume> from, bool first_run) = 0;
 
   /// Waits for records and gives what is there, at least one unless the shard ended, was revoked, or the call was
   /// cancelled. At most one fetch per shard is under way.
@@ -103,8 +121,13 @@ class PollSource {
   /// Everything up to and including `upto` is settled. Only called where keeps_checkpoints().
   virtual net::awaitable<Result<void>> commit(ShardId shard, Position upto);
 
-  /// The shard was drained after shard_revoked(), or ended: nothing of it is used any more.
-  virtual void release(const ShardId& shard) = 0;
+  /// The shard was drained after shard_revoked(), or ended: nothing of it is used any more. `ended`: every record of it
+  /// is done, in this life or an earlier one; a stream's children may be opened now.
+  virtual void release(const ShardId& shard, bool ended) = 0;
+
+  /// Whether the end of a shard is for good, so that SHARD_END becomes its checkpoint: closed shards of a stream. Such
+  /// a shard is released as soon as it is opened again.
+  virtual bool remembers_ends() const { return false; }
 
   /// How many records of the shard are not yet read or settled, if the source knows: OffsetLag.
   virtual std::optional<std::int64_t> backlog(const ShardId& shard, std::optional<Position> settled) const;
@@ -119,7 +142,19 @@ class PollSource {
   /// `payload_bytes`: what the event's JSON took or would have taken.
   virtual void write_batch_info(const ShardId& shard, std::span<const Record> records, std::size_t payload_bytes,
                                 JsonWriter& out) const = 0;
+
+  /// How filters see a record. Without an implementation a mapping has none.
+  virtual void write_filter_view(const ShardId& shard, const Record& record, bool with_metadata,
+                                 pattern::FilterView& out) const;
+  /// The record that an entry of batchItemFailures means, by the JSON text of its itemIdentifier; nothing when it means
+  /// none of this shard. Streams: the sequence number as a text.
+  virtual std::optional<Position> identified(const ShardId& shard, std::string_view identifier) const;
+  /// What events of a tumbling window say in eventSourceARN; "" of a source that has no windows, whose write_event()
+  /// need not take an empty batch.
+  virtual std::string event_source_arn() const { return ""; }
 };
+
+class QueueSource;
 
 /// A fact that a push source remembers beyond a restart, by its own key.
 struct SourceNote {
@@ -185,7 +220,7 @@ class PushSource {
 /// A checkpoint that lives with the source itself, as `weir checkpoint` shows and moves it.
 struct SourceCheckpoint {
   std::string shard;
-  std::optional<Position> upto;  ///< the last settled record; none when there is no checkpoint
+  std::optional<Resume> resume;  ///< none when there is no checkpoint
 };
 
 /// One line of the table of connectors (connectors/table.cpp).
@@ -200,13 +235,16 @@ struct ConnectorEntry {
   std::unique_ptr<PollSource> (*make_source)(std::shared_ptr<const SourceConfig> config, SourceContext context);
   /// A sample event of the source, made by the code that makes real ones.
   std::string (*sample_event)();
-  /// Where the source keeps checkpoints itself: lists them, or moves one (`upto` none: forgets it). Blocking; null
+  /// Where the source keeps checkpoints itself: lists them, or moves one (`to` none: forgets it). Blocking; null
   /// elsewhere.
   Result<std::vector<SourceCheckpoint>> (*list_checkpoints)(const SourceConfig& config);
-  Result<void> (*move_checkpoint)(const SourceConfig& config, std::string_view shard, std::optional<Position> upto);
+  Result<void> (*move_checkpoint)(const SourceConfig& config, std::string_view shard, std::optional<Resume> to);
   /// Of kPush; null otherwise.
   std::unique_ptr<PushSource> (*make_push_source)(std::shared_ptr<const SourceConfig> config,
                                                   SourceContext context) = nullptr;
+  /// Of kQueue; null otherwise.
+  std::unique_ptr<QueueSource> (*make_queue_source)(std::shared_ptr<const SourceConfig> config,
+                                                    SourceContext context) = nullptr;
 };
 
 }  // namespace weir

@@ -13,17 +13,33 @@
 #include "weir/base/error.h"
 #include "weir/base/random.h"
 #include "weir/base/time.h"
+#include "weir/event/batch_response.h"
 #include "weir/event/invocation.h"
 #include "weir/event/record.h"
+#include "weir/event/window.h"
 
 #include "engine/retry_policy.h"
 
 namespace weir::engine {
 
+/// What the batching window is counted from (invocation-eventsourcemapping).
+enum class WindowOpens {
+  kFirstRecord,  ///< Kafka: as the first record of the batch comes
+  kPreviousEnd,  ///< Kinesis, DynamoDB: as the invocation before ends; an empty window is followed by the next one
+};
+
+/// What happens to a record that is too large for an event alone.
+enum class Oversized {
+  kGiveUp,       ///< Kafka: at once, MaximumPayloadSizeExceeded
+  kUseAttempts,  ///< Kinesis: every try counts as a failed one and invokes nothing; RetryAttemptsExhausted at the end
+};
+
 /// What bounds a batch. A batch is released when the first of them is reached (invocation-eventsourcemapping).
 struct BatchLimits {
   std::size_t batch_size = 100;  ///< records, 1 to 10000
-  Duration window{0};            ///< 0 to 300 s; opens with the first record of a batch, 0 = never wait
+  Duration window{0};            ///< 0 to 300 s; 0: never wait
+  WindowOpens window_opens = WindowOpens::kFirstRecord;
+  Oversized oversized = Oversized::kGiveUp;
   std::size_t max_payload_bytes = kMaxRequestBytes;  ///< of the whole event's JSON
   std::size_t envelope_bytes = 0;                    ///< what the event's JSON has beside its records
 };
@@ -34,12 +50,26 @@ struct BufferLimits {
   std::size_t max_records = 20'000;
 };
 
+/// Tumbling windows of a shard (services-kinesis-windows): by the records' arrival, aligned to the epoch.
+struct TumblingWindow {
+  Duration length{0};    ///< 1 to 900 s
+  std::string shard_id;  ///< as the event says them
+  std::string source_arn;
+  std::size_t max_state_bytes = 1'048'576;  ///< a larger state ends its window early
+  /// How long after its end the window of an idle shard is closed. Recorded: up to about 2 minutes.
+  Duration idle_close = std::chrono::minutes(2);
+};
+
 /// Everything a shard's processor is made with. The numbers have passed the configuration's checks.
 struct ShardSettings {
   BatchLimits batch;
   BufferLimits buffer;
   RetryLimits retry;
-  std::uint64_t seed = 0;  ///< of request ids and jitter; repeats them
+  int parallelization_factor = 1;  ///< lanes, 1 to 10: a record's lane is its key's, a lane has one batch in flight
+  bool bisect_batch_on_function_error = false;
+  bool report_batch_item_failures = false;
+  std::optional<TumblingWindow> tumbling;  ///< goes with one lane and no filters
+  std::uint64_t seed = 0;                  ///< of request ids and jitter; repeats them
 };
 
 using BatchId = std::uint64_t;
@@ -57,16 +87,24 @@ struct Fetch {
 /// Invoke the function with these records. Answered by on_outcome().
 struct Invoke {
   BatchId batch = 0;
-  std::string request_id;           ///< stays the same while the batch is unchanged
-  std::span<const Record> records;  ///< valid until the outcome is told
-  std::size_t payload_bytes = 0;    ///< exactly what the event's JSON will take
-  int attempt = 1;                  ///< which run of the function this is, throttled ones not counted; from 1
-  Duration iterator_age{0};         ///< age of the last record of the batch as it is sent
+  std::string request_id;            ///< stays the same while the batch is unchanged
+  std::span<const Record> records;   ///< valid until the outcome is told
+  std::size_t payload_bytes = 0;     ///< exactly what the event's JSON will take
+  int attempt = 1;                   ///< which run of the function this is, throttled ones not counted; from 1
+  Duration iterator_age{0};          ///< age of the last record of the batch as it is sent; 0 without records
+  std::optional<WindowCall> window;  ///< with tumbling windows, whose final call has no records
 };
 
 /// Remember that everything up to and including this position is settled. Answered by on_checkpoint().
 struct Checkpoint {
   Position upto;
+};
+
+/// What AWS's record of a discard says of the function's last answer.
+enum class ResponseContext {
+  kNone,       ///< no responseContext: the records were too old, too large, or never invoked
+  kUnhandled,  ///< functionError "Unhandled": it failed
+  kReported,   ///< functionError null: it answered, and reported them in batchItemFailures
 };
 
 /// Keep these records as given up on, durably, before any checkpoint passes them. Answered by on_discarded().
@@ -76,9 +114,8 @@ struct Discard {
   std::span<const Record> records;  ///< valid until on_discarded()
   DiscardCondition condition{};
   int approximate_invoke_count = 1;
-  /// The function error that used up the last attempt; null when the records were too old or too large, as in AWS's
-  /// record.
-  const FunctionFailed* error = nullptr;
+  ResponseContext response = ResponseContext::kNone;
+  std::optional<WindowCall> window;  ///< with tumbling windows; a final call that is given up on has no records
 };
 
 /// Nothing is outstanding and nothing will follow: either request_stop() was obeyed or the shard ended.
@@ -96,10 +133,19 @@ enum class Kept {
 
 using Action = std::variant<Fetch, Invoke, Checkpoint, Discard, Drained>;
 
+/// The result of a mapping's last invocation, as LastProcessingResult says it.
+enum class ProcessingResult {
+  kNone,    ///< "No records processed"
+  kOk,      ///< "OK"; also when a part of the batch was reported as failed
+  kFailed,  ///< "PROBLEM: Function call failed"
+};
+std::string_view text(ProcessingResult result);
+
 /// What one shard has done, for the metrics of the same names (monitoring-metrics-types). Counters never go back.
 struct ShardCounters {
-  std::uint64_t polled_events = 0;   ///< PolledEventCount
-  std::uint64_t invoked_events = 0;  ///< InvokedEventCount; again on each retry
+  std::uint64_t polled_events = 0;        ///< PolledEventCount
+  std::uint64_t filtered_out_events = 0;  ///< FilteredOutEventCount
+  std::uint64_t invoked_events = 0;       ///< InvokedEventCount; again on each retry
   std::uint64_t failed_invoke_events =
       0;                             ///< FailedInvokeEventCount; throttled and undelivered ones included, as AWS does
   std::uint64_t dropped_events = 0;  ///< DroppedEventCount: given up on, kept as dead letters
@@ -116,8 +162,9 @@ struct ShardCounters {
 };
 
 /// One shard of Kinesis, DynamoDB Streams, Kafka or a file, as an event source mapping reads it: at most one batch in
-/// flight, order kept, a failed batch tried again until it succeeds, its limits are reached or it is kept as given up
-/// on. Pure: told what happened and when, answers with what to do. One owner, not thread-safe.
+/// flight for each lane, order kept for each partition key, a failed batch tried again until it succeeds, its limits
+/// are reached or it is kept as given up on. Pure: told what happened and when, answers with what to do. One owner, not
+/// thread-safe.
 ///
 /// The contract of every engine: after any on_*(), take next() until it is empty before waiting; every action that left
 /// gets exactly one answer, also when it failed or was called off; wake_at() may lie in the past, then tick at once.
@@ -131,7 +178,8 @@ class ShardProcessor {
   explicit ShardProcessor(ShardSettings settings);
 
   void on_records(Moment now, RecordBatch records);
-  void on_outcome(Moment now, BatchId batch, const Outcome& outcome);
+  /// `response`: what the answer of a success says; read it only with report_batch_item_failures or tumbling windows.
+  void on_outcome(Moment now, BatchId batch, const Outcome& outcome, const BatchResponse& response = BatchResponse());
   /// `kept`: whether (and where) it is kept. A refusal is tried again with backoff; until then nothing is read or
   /// invoked.
   void on_checkpoint(Moment now, bool kept);
@@ -151,6 +199,9 @@ class ShardProcessor {
   bool in_flight() const { return invoke_in_flight_; }
   /// When the oldest unsettled record arrived, for the live IteratorAge; nothing when all is settled.
   std::optional<WallTime> oldest_unsettled() const;
+  ProcessingResult last_result() const { return last_result_; }
+  /// When last_result() was told; the epoch before there was one.
+  WallTime last_result_at() const { return last_result_at_; }
   bool drained() const { return state_ == State::kDrained; }
 
  private:
@@ -236,6 +287,8 @@ class ShardProcessor {
   std::optional<Instant> wake_at_;
   BatchId last_batch_ = 0;
   ShardCounters counters_;
+  ProcessingResult last_result_ = ProcessingResult::kNone;
+  WallTime last_result_at_{};
 };
 
 }  // namespace weir::engine

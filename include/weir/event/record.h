@@ -34,6 +34,8 @@ struct Record {
   std::size_t encoded_bytes = 0;  ///< exactly what the record adds to the event's JSON, a separating comma not counted
   bool has_key = true;
   bool has_data = true;
+  bool filtered = false;   ///< the mapping's filters do not want it: it is done as soon as it is read
+  bool continues = false;  ///< another record with the same position follows: a part of an aggregate, not its last
 
   /// What the record holds in memory, for the bound of a source's buffer.
   std::size_t memory_bytes() const { return key.size() + data.size() + sizeof(Record); }

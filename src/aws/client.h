@@ -1,0 +1,103 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include "weir/aws_access.h"
+#include "weir/base/error.h"
+#include "weir/base/log.h"
+#include "weir/base/time.h"
+
+#include "aws/profiles.h"
+#include "http/message.h"
+
+namespace weir::aws {
+
+namespace net = boost::asio;
+
+/// Who is asked, as whom.
+struct ClientSettings {
+  ClientSettings() = default;
+
+  std::string name;        ///< of what asks, for the log: the source's, the function's
+  std::string service;     ///< as endpoints have it: "kinesis", "streams.dynamodb", "sqs", "sns", "s3", "lambda"
+  std::string signing;     ///< as signatures have it; "": the service
+  std::string arn_region;  ///< of the ARN that is asked about, where the settings name no region; "": there is none
+  AwsAccess access;
+  Environment environment;                            ///< none: the process's own
+  Duration metadata_pause = std::chrono::seconds(1);  ///< before a metadata service that failed is asked again
+};
+
+/// A request to the service, not yet signed.
+struct ServiceRequest {
+  ServiceRequest() = default;
+
+  std::string method = "POST";
+  std::string target = "/";  ///< path and query, escaped; behind the path of the endpoint's URL
+  std::string url;  ///< the whole URL instead, where the answer is elsewhere (an SQS queue's); "": the service's
+  http::Headers headers;
+  std::string body;
+  Duration timeout = std::chrono::seconds(30);
+  std::size_t response_max_bytes = 32U << 20U;
+};
+
+/// What a service answered that is no success.
+struct ServiceError {
+  ServiceError() = default;
+
+  int status = 0;       ///< 0: no answer came
+  std::string code;     ///< "ResourceNotFoundException": of __type without its namespace, of x-amzn-query-error, of XML
+  std::string message;  ///< for a person; without secrets
+  std::optional<Duration> retry_after;
+
+  /// That trying again helps: no answer, 429, 5xx, throttling codes.
+  bool is_transient() const;
+  /// Of source.* codes: unreachable (no answer), not_found, refused (credentials, rights), failed.
+  Error as_source_error(std::string_view doing) const;
+};
+template <typename T>
+using ServiceResult = boost::system::result<T, ServiceError>;
+[[noreturn]] void throw_exception_from_error(const ServiceError& error, const boost::source_location& where);
+
+/// Sends signed requests (SigV4) to one service, with the credentials that the SDKs would find. When they are refused
+/// as ended, others are fetched and the request is sent once more. One executor, whose context runs in one thread.
+class Client {
+ public:
+  /// endpoint.failed: the region is not known, or the address is none.
+  static Result<std::unique_ptr<Client>> make(net::any_io_executor executor, net::any_io_executor blocking,
+                                              ClientSettings settings, Log& log, const Clock& clock);
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  /// Whatever status comes back is a value; ServiceError with status 0 when none came. Being cancelled is
+  /// code "cancelled".
+  net::awaitable<ServiceResult<http::Response>> send(ServiceRequest request);
+
+  /// A call of a JSON protocol: POST, `X-Amz-Target: TARGET`, `application/x-amz-json-VERSION`. Gives the body of a
+  /// 200.
+  net::awaitable<ServiceResult<std::string>> call(std::string target, std::string version, std::string body,
+                                                  Duration timeout = std::chrono::seconds(30));
+
+  const std::string& region() const;
+  const std::string& url() const;  ///< of the service
+
+  /// Ends what is under way. To be awaited before it goes.
+  net::awaitable<void> close();
+
+ private:
+  struct State;
+  explicit Client(std::shared_ptr<State> state);
+  std::shared_ptr<State> state_;
+};
+
+/// What an answer that is no success says.
+ServiceError read_service_error(const http::Response& response);
+
+}  // namespace weir::aws
