@@ -41,6 +41,7 @@ enum class MappingKind { kKinesis, kDynamodb, kKafka, kSqs, kSqsFifo };
 
 /// The settings of event source mappings, under AWS's names.
 struct MappingSettings {
+  MappingKind kind = MappingKind::kKafka;
   std::size_t batch_size = 100;
   Duration maximum_batching_window{0};
   int parallelization_factor = 1;

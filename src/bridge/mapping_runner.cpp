@@ -16,13 +16,14 @@ constexpr std::size_t kShardBufferBytes = 1U << 20U;
 }  // namespace
 
 struct MappingRunner::Shard {
-  std::optional<Position> began;        ///< the stored checkpoint
+  std::optional<Resume> began;          ///< the stored checkpoint
   std::unique_ptr<ShardRunner> runner;  ///< from when the checkpoint is loaded
   bool revoked = false;
 };
 
 engine::ShardCounters& operator+=(engine::ShardCounters& sum, const engine::ShardCounters& more) {
   sum.polled_events += more.polled_events;
+  sum.filtered_out_events += more.filtered_out_events;
   sum.invoked_events += more.invoked_events;
   sum.failed_invoke_events += more.failed_invoke_events;
   sum.dropped_events += more.dropped_events;
@@ -39,10 +40,15 @@ engine::ShardCounters& operator+=(engine::ShardCounters& sum, const engine::Shar
   return sum;
 }
 
-MappingRunner::MappingRunner(ShardDeps deps, std::string name, MappingSettings settings, std::uint64_t seed)
+std::string mapping_uuid(std::string_view source) {
+  std::uint64_t hash = 14'695'981'039'346'656'037U;  // FNV-1a
+  for (const char c : source) hash = (hash ^ static_cast<unsigned char>(c)) * 1'099'511'628'211U;
+  return Random(hash).uuid();
+}
+
+MappingRunner::MappingRunner(ShardDeps deps, std::string name, std::uint64_t seed)
     : deps_(std::move(deps)),
       name_(std::move(name)),
-      settings_(settings),
       random_(seed),
       reader_(deps_.executor),
       scope_(deps_.executor),
@@ -89,10 +95,21 @@ void MappingRunner::cancel() {
   wake();
 }
 
+/// Which shards have checkpoints, before the first is opened: whether a shard is new depends on all of them.
+net::awaitable<Result<void>> MappingRunner::load() {
+  if (deps_.source.keeps_checkpoints()) co_return Result<void>();
+  auto loaded = co_await deps_.checkpoints.load_all(name_);
+  if (!loaded) co_return std::move(loaded.error());
+  stored_ = std::move(*loaded);
+  first_run_ = stored_.empty();
+  co_return Result<void>();
+}
+
 net::awaitable<void> MappingRunner::read() {
   Result<void> result;
   try {
-    result = co_await deps_.source.run(*this);
+    result = co_await load();
+    if (result) result = co_await deps_.source.run(*this);
   } catch (const boost::system::system_error& error) {
     if (error.code() != net::error::operation_aborted) failure_ = std::current_exception();
   } catch (const std::exception&) {
@@ -113,7 +130,9 @@ net::awaitable<void> MappingRunner::read() {
 
 void MappingRunner::shard_opened(ShardId id) {
   WEIR_ASSERT(!shards_.contains(id.name));
-  shards_.emplace(id.name, std::make_unique<Shard>());
+  auto shard = std::make_unique<Shard>();
+  if (const auto stored = stored_.find(id.name); stored != stored_.end()) shard->began = stored->second;
+  shards_.emplace(id.name, std::move(shard));
   scope_.spawn(run_shard(std::move(id)));
 }
 
@@ -133,13 +152,8 @@ void MappingRunner::shard_revoked(const ShardId& id, bool lost) {
 /// Where the shard goes on, or where it begins; that is remembered at once when the source says so.
 net::awaitable<Result<void>> MappingRunner::begin(ShardId id) {
   Shard& shard = *shards_.at(id.name);
-  if (!deps_.source.keeps_checkpoints()) {
-    auto loaded = co_await deps_.checkpoints.load(id);
-    if (!loaded) co_return std::move(loaded.error());
-    shard.began = std::move(*loaded);
-  }
-  if (stopping_ || shard.revoked) co_return Result<void>();
-  if (const auto begins = deps_.source.start(id, shard.began)) {
+  const auto begins = deps_.source.start(id, shard.began, first_run_);
+  if (begins) {
     auto saved = co_await deps_.checkpoints.save(id, *begins);
     if (!saved) co_return std::move(saved.error());
     shard.began = begins;
@@ -149,19 +163,24 @@ net::awaitable<Result<void>> MappingRunner::begin(ShardId id) {
 
 net::awaitable<void> MappingRunner::run_shard(ShardId id) {
   Shard& shard = *shards_.at(id.name);
+  bool ended = shard.began && shard.began->kind() == Resume::Kind::kShardEnd;
   try {
-    const Result<void> begun = co_await begin(id);
-    if (!begun) {
+    Result<void> begun;
+    if (!ended && !stopping_ && !shard.revoked) begun = co_await begin(id);
+    if (ended) {
+      // Done in an earlier life.
+    } else if (!begun) {
       // Reading without its store would repeat or skip records: the source waits for it.
       if (!read_result_) read_result_ = begun.error();
       reader_.cancel();
     } else if (!stopping_ && !shard.revoked) {
       shard.runner = std::make_unique<ShardRunner>(deps_, id, settings_for(id));
       co_await shard.runner->run();
+      ended = shard.runner->ended();
     }
     // Before it is released: the source may open it again at once, when it was lost and has come back.
     close(id.name);
-    deps_.source.release(id);
+    deps_.source.release(id, ended);
   } catch (const std::exception&) {
     failure_ = std::current_exception();
     close(id.name);
@@ -173,19 +192,40 @@ net::awaitable<void> MappingRunner::run_shard(ShardId id) {
 void MappingRunner::close(const std::string& name) {
   const auto found = shards_.find(name);
   if (found == shards_.end()) return;
-  if (found->second->runner) closed_[name] += found->second->runner->engine().counters();
+  const Shard& shard = *found->second;
+  if (shard.began) stored_.insert_or_assign(name, *shard.began);
+  if (shard.runner) {
+    closed_[name] += shard.runner->engine().counters();
+    if (const auto upto = shard.runner->engine().checkpointed()) stored_.insert_or_assign(name, Resume::after(*upto));
+    if (shard.runner->ended() && deps_.source.remembers_ends()) stored_.insert_or_assign(name, Resume::shard_end());
+  }
   shards_.erase(found);
 }
 
 engine::ShardSettings MappingRunner::settings_for(const ShardId& id) {
   engine::ShardSettings settings;
-  settings.batch.batch_size = settings_.batch_size;
-  settings.batch.window = settings_.maximum_batching_window;
+  const MappingSettings& mapping = deps_.config->mapping;
+  settings.batch.batch_size = mapping.batch_size;
+  settings.batch.window = mapping.maximum_batching_window;
+  if (mapping.kind != MappingKind::kKafka) {
+    settings.batch.window_opens = engine::WindowOpens::kPreviousEnd;
+    settings.batch.oversized = engine::Oversized::kUseAttempts;
+  }
   settings.batch.envelope_bytes = deps_.source.envelope_bytes(id);
-  settings.retry.maximum_retry_attempts = settings_.maximum_retry_attempts;
-  settings.retry.maximum_record_age = settings_.maximum_record_age;
+  settings.retry.maximum_retry_attempts = mapping.maximum_retry_attempts;
+  settings.retry.maximum_record_age = mapping.maximum_record_age;
+  settings.parallelization_factor = mapping.parallelization_factor;
+  settings.bisect_batch_on_function_error = mapping.bisect_batch_on_function_error;
+  settings.report_batch_item_failures = mapping.report_batch_item_failures;
+  if (mapping.tumbling_window > Duration(0)) {
+    engine::TumblingWindow window;
+    window.length = mapping.tumbling_window;
+    window.shard_id = id.name;
+    window.source_arn = deps_.source.event_source_arn();
+    settings.tumbling = std::move(window);
+  }
   settings.buffer.max_bytes = std::max(kSourceBufferBytes / shards_.size(), kShardBufferBytes);
-  settings.buffer.max_records = std::max(settings.buffer.max_records, settings_.batch_size);
+  settings.buffer.max_records = std::max(settings.buffer.max_records, mapping.batch_size);
   settings.seed = random_.next();
   return settings;
 }
@@ -198,12 +238,14 @@ std::vector<ShardStatus> MappingRunner::shards() const {
     status.checkpoint = shard->began;
     if (shard->runner) {
       const auto& engine = shard->runner->engine();
-      if (engine.checkpointed()) status.checkpoint = engine.checkpointed();
+      if (const auto upto = engine.checkpointed()) status.checkpoint = Resume::after(*upto);
       status.iterator_age = shard->runner->iterator_age();
       status.unsettled = engine.unsettled();
       status.in_flight = engine.in_flight();
       status.backlog = shard->runner->backlog();
       status.counters = engine.counters();
+      status.last_result = engine.last_result();
+      status.last_result_at = engine.last_result_at();
     }
     all.push_back(std::move(status));
   }

@@ -17,11 +17,13 @@ namespace weir::bridge {
 /// What one shard looks like from outside.
 struct ShardStatus {
   std::string shard;
-  std::optional<Position> checkpoint;  ///< stored in this life of the shard, or where it began
+  std::optional<Resume> checkpoint;  ///< stored in this life of the shard, or where it began
   Duration iterator_age{0};
   std::size_t unsettled = 0;
   bool in_flight = false;
   std::optional<std::int64_t> backlog;
+  engine::ProcessingResult last_result{};
+  WallTime last_result_at{};
   engine::ShardCounters counters;
 };
 
@@ -29,7 +31,7 @@ struct ShardStatus {
 class MappingRunner final : public SourceRunner, public ShardListener {
  public:
   /// Everything outlives the runner. `seed`: of request ids and jitter.
-  MappingRunner(ShardDeps deps, std::string name, MappingSettings settings, std::uint64_t seed);
+  MappingRunner(ShardDeps deps, std::string name, std::uint64_t seed);
   ~MappingRunner() override;
 
   /// Until every shard ended, request_stop() was obeyed, or the source failed; then its error. What throws out of a
@@ -49,6 +51,7 @@ class MappingRunner final : public SourceRunner, public ShardListener {
  private:
   struct Shard;
   net::awaitable<void> read();
+  net::awaitable<Result<void>> load();
   net::awaitable<Result<void>> begin(ShardId id);
   net::awaitable<void> run_shard(ShardId id);
   void close(const std::string& name);
@@ -57,7 +60,6 @@ class MappingRunner final : public SourceRunner, public ShardListener {
 
   ShardDeps deps_;
   std::string name_;
-  MappingSettings settings_;
   Random random_;
   runtime::TaskScope reader_;
   runtime::TaskScope scope_;
@@ -65,10 +67,16 @@ class MappingRunner final : public SourceRunner, public ShardListener {
   bool woken_ = false;
   std::map<std::string, std::unique_ptr<Shard>> shards_;
   std::map<std::string, engine::ShardCounters> closed_;
+  std::map<std::string, Resume> stored_;  ///< checkpoints, as they were when a shard was opened or closed last
+  bool first_run_ = true;                 ///< there was none when the mapping began
   std::optional<Result<void>> read_result_;
   std::exception_ptr failure_;
   bool stopping_ = false;
 };
+
+/// The UUID of a source's mapping: the same for the same name, so that what carries it (an S3 key of a destination)
+/// stays together over restarts.
+std::string mapping_uuid(std::string_view source);
 
 engine::ShardCounters& operator+=(engine::ShardCounters& sum, const engine::ShardCounters& more);
 

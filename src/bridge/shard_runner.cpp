@@ -15,6 +15,10 @@ struct Overloaded : Ts... {
   using Ts::operator()...;
 };
 
+/// How long to wait before the end of a shard is tried to be remembered again.
+constexpr Duration kStorePauseMin = std::chrono::milliseconds(200);
+constexpr Duration kStorePauseMax = std::chrono::seconds(10);
+
 /// Called off is how a leaf ends when its owner stops; it is not a failure.
 bool called_off(const boost::system::system_error& error) {
   return error.code() == net::error::operation_aborted;
@@ -57,6 +61,48 @@ net::awaitable<void> ShardRunner::drive() {
     auto message = co_await inbox_.next_until(engine_.wake_at());
     if (message) tell(std::move(*message));
   }
+  if (drained_ && end_of_shard_ && !failure_) co_await remember_end();
+}
+
+/// Tried until it is kept: a stream's children are read only when their parent is known to be done. Whoever stops weir
+/// meanwhile finds the shard read to its end, and not yet ended, at the next start.
+net::awaitable<void> ShardRunner::remember_end() {
+  if (!deps_.source.remembers_ends()) {
+    ended_ = true;
+    co_return;
+  }
+  Duration pause = kStorePauseMin;
+  while (!stop_requested_) {
+    const Result<void> kept = co_await deps_.checkpoints.save(shard_, Resume::shard_end());
+    note_store(kept);
+    if (kept) {
+      ended_ = true;
+      co_return;
+    }
+    co_await inbox_.next_until(deps_.clock.now().instant + pause);
+    pause = std::min(pause * 2, kStorePauseMax);
+  }
+}
+
+void ShardRunner::write_payload(std::span<const Record> records, const std::optional<WindowCall>& window,
+                                std::string& out) const {
+  deps_.source.write_event(shard_, records, out);
+  if (!window) return;
+  out.pop_back();
+  out += window_members(shard_.name, deps_.source.event_source_arn(), *window);
+  out += '}';
+}
+
+/// Marks what the mapping's filters do not want.
+void ShardRunner::filter(RecordBatch& read) {
+  const pattern::FilterCriteria* criteria = deps_.config->mapping.filter.get();
+  if (criteria == nullptr) return;
+  const bool with_metadata = criteria->needs_metadata();
+  for (Record& record : read.records) {
+    view_.metadata.clear();
+    deps_.source.write_filter_view(shard_, record, with_metadata, view_);
+    record.filtered = !criteria->keeps(view_);
+  }
 }
 
 void ShardRunner::request_stop() {
@@ -90,10 +136,10 @@ void ShardRunner::perform(engine::Action action) {
                    call.function = deps_.function;
                    call.request_id = std::move(order.request_id);
                    call.payload.reserve(order.payload_bytes);
-                   deps_.source.write_event(shard_, order.records, call.payload);
+                   write_payload(order.records, order.window, call.payload);
                    WEIR_ASSERT(call.payload.size() == order.payload_bytes);
-                   calls_.spawn(
-                       answer(invoke(order.batch, std::move(call)), Answer(inbox_, Answered{order.batch, Outcome()})));
+                   calls_.spawn(answer(invoke(order.batch, std::move(call)),
+                                       Answer(inbox_, Answered{order.batch, Outcome(), BatchResponse()})));
                  },
                  [this](const engine::Checkpoint& order) {
                    calls_.spawn(answer(checkpoint(order.upto), Answer(inbox_, Checkpointed())));
@@ -104,14 +150,17 @@ void ShardRunner::perform(engine::Action action) {
                    letter.shard = shard_.name;
                    letter.function = deps_.function;
                    letter.at = deps_.clock.now().wall;
-                   deps_.source.write_event(shard_, order.records, letter.payload);
+                   write_payload(order.records, order.window, letter.payload);
                    letter.record = discard_record(order, deps_.invoker.arn(deps_.function), letter.at, deps_.source,
                                                   shard_, letter.payload.size());
                    note_discard(order);
                    calls_.spawn(answer(keep(order.batch, std::move(letter)),
                                        Answer(inbox_, Discarded{order.batch, engine::Kept::kNowhere})));
                  },
-                 [this](const engine::Drained&) { drained_ = true; },
+                 [this](const engine::Drained& order) {
+                   drained_ = true;
+                   end_of_shard_ = order.end_of_shard;
+                 },
              },
              action);
 }
@@ -120,7 +169,9 @@ void ShardRunner::tell(Message message) {
   const Moment now = deps_.clock.now();
   std::visit(Overloaded{
                  [&](Fetched& fetched) { engine_.on_records(now, std::move(fetched.records)); },
-                 [&](const Answered& answered) { engine_.on_outcome(now, answered.batch, answered.outcome); },
+                 [&](const Answered& answered) {
+                   engine_.on_outcome(now, answered.batch, answered.outcome, answered.response);
+                 },
                  [&](const Checkpointed& done) { engine_.on_checkpoint(now, done.kept); },
                  [&](const Discarded& done) { engine_.on_discarded(now, done.batch, done.kept); },
              },
@@ -140,6 +191,7 @@ net::awaitable<void> ShardRunner::answer(net::awaitable<Message> work, Answer an
 net::awaitable<ShardRunner::Message> ShardRunner::fetch(FetchLimits limits) {
   Fetched fetched;
   fetched.records = co_await deps_.source.fetch(shard_, limits);
+  filter(fetched.records);
   co_return Message(std::move(fetched));
 }
 
@@ -147,6 +199,12 @@ net::awaitable<ShardRunner::Message> ShardRunner::invoke(engine::BatchId batch, 
   Answered answered;
   answered.batch = batch;
   answered.outcome = co_await deps_.invoker.invoke(std::move(call), Instant::max());
+  if (const auto* done = std::get_if<Succeeded>(&answered.outcome.what)) {
+    const MappingSettings& settings = deps_.config->mapping;
+    if (settings.report_batch_item_failures || settings.tumbling_window > Duration(0)) {
+      answered.response = read_batch_response(done->payload, settings.report_batch_item_failures, deps_.source, shard_);
+    }
+  }
   note(answered.outcome);
   co_return Message(std::move(answered));
 }
@@ -161,7 +219,7 @@ net::awaitable<ShardRunner::Message> ShardRunner::checkpoint(Position upto) {
     if (deps_.source.keeps_checkpoints()) {
       kept = co_await deps_.source.commit(shard_, std::move(upto));
     } else {
-      kept = co_await deps_.checkpoints.save(shard_, std::move(upto));
+      kept = co_await deps_.checkpoints.save(shard_, Resume::after(std::move(upto)));
     }
     done.kept = kept.has_value() || lost_;
     if (!lost_) note_store(kept);
@@ -172,8 +230,15 @@ net::awaitable<ShardRunner::Message> ShardRunner::checkpoint(Position upto) {
 net::awaitable<ShardRunner::Message> ShardRunner::keep(engine::BatchId batch, store::DeadLetter letter) {
   Discarded done;
   done.batch = batch;
-  if (!deps_.destination_on_failure.empty()) {
-    const Result<void> delivered = co_await deps_.destinations.deliver(deps_.destination_on_failure, letter.record, "");
+  const std::string& destination = deps_.config->mapping.destination_on_failure;
+  if (!destination.empty()) {
+    DestinationRecord record;
+    record.record = letter.record;
+    record.payload = letter.payload;
+    record.mapping = deps_.mapping;
+    record.shard = shard_.name;
+    record.at = letter.at;
+    const Result<void> delivered = co_await deps_.destinations.deliver(destination, std::move(record), deps_.config);
     if (delivered) {
       done.kept = engine::Kept::kDestination;
       co_return Message(done);
@@ -186,8 +251,7 @@ net::awaitable<ShardRunner::Message> ShardRunner::keep(engine::BatchId batch, st
   }
   const Result<void> kept = co_await deps_.dead_letters.keep(std::move(letter));
   if (kept) {
-    const bool instead = !deps_.destination_on_failure.empty();
-    done.kept = instead ? engine::Kept::kDeadLetterInstead : engine::Kept::kDeadLetter;
+    done.kept = !destination.empty() ? engine::Kept::kDeadLetterInstead : engine::Kept::kDeadLetter;
   }
   note_store(kept);
   co_return Message(done);
@@ -233,8 +297,9 @@ void ShardRunner::note(const Outcome& outcome) {
 void ShardRunner::note_discard(const engine::Discard& order) {
   const LogLevel level = discarding_ == order.condition ? LogLevel::kDebug : LogLevel::kWarn;
   discarding_ = order.condition;
-  const std::string first = order.records.front().position.text();
-  const std::string last = order.records.back().position.text();
+  // Of a window's final call there are none.
+  const std::string first = order.records.empty() ? "" : order.records.front().position.text();
+  const std::string last = order.records.empty() ? "" : order.records.back().position.text();
   const std::array<LogField, 8> fields{LogField("source", shard_.source),
                                        LogField("shard", shard_.name),
                                        LogField("function", deps_.function),

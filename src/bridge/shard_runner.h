@@ -10,6 +10,7 @@
 
 #include "weir/connector.h"
 
+#include "bridge/batch_response.h"
 #include "bridge/destinations.h"
 #include "bridge/invoker.h"
 #include "engine/shard_processor.h"
@@ -30,7 +31,8 @@ struct ShardDeps {
   const Clock& clock;
   Destinations& destinations;
   std::string function;
-  std::string destination_on_failure;  ///< "" for the dead letters
+  std::shared_ptr<const SourceConfig> config;  ///< of the source; its mapping's settings
+  std::string mapping;                         ///< the mapping's UUID
 };
 
 /// The shell around one shard's engine: tells it what happened and does what it is told. It knows no limit and decides
@@ -45,6 +47,9 @@ class ShardRunner {
 
   /// Drain: what is in flight is waited for, and remembered.
   void request_stop();
+  /// Whether the shard came to its end, and that is remembered where it is for good.
+  bool ended() const { return ended_; }
+
   /// The shard belongs to somebody else: as request_stop(), but checkpoints go nowhere, they would be refused.
   void request_stop_lost();
   /// The end of patience: what is in flight is called off.
@@ -63,6 +68,7 @@ class ShardRunner {
   struct Answered {
     engine::BatchId batch = 0;
     Outcome outcome;
+    BatchResponse response;
   };
   struct Checkpointed {
     bool kept = false;
@@ -74,6 +80,9 @@ class ShardRunner {
   using Message = std::variant<Fetched, Answered, Checkpointed, Discarded>;
 
   net::awaitable<void> drive();
+  net::awaitable<void> remember_end();
+  void write_payload(std::span<const Record> records, const std::optional<WindowCall>& window, std::string& out) const;
+  void filter(RecordBatch& read);
   void perform(engine::Action action);
   void tell(Message message);
   /// Puts its message into the inbox when it goes: every action gets exactly one answer, also one whose work threw, was
@@ -114,7 +123,10 @@ class ShardRunner {
   bool cancelled_ = false;
   bool lost_ = false;
   bool drained_ = false;
-  std::string trouble_;  ///< the kind of the last outcome, unless it was a success; logged when it changes
+  bool end_of_shard_ = false;
+  bool ended_ = false;
+  pattern::FilterView view_;  ///< scratch of filter()
+  std::string trouble_;       ///< the kind of the last outcome, unless it was a success; logged when it changes
   int trouble_count_ = 0;
   std::optional<engine::DiscardCondition> discarding_;  ///< why the last records were given up on, until a success
   bool store_trouble_ = false;

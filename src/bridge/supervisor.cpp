@@ -107,7 +107,7 @@ net::awaitable<void> Supervisor::run() {
 }
 
 void Supervisor::make_runner() {
-  SourceContext context{entry_.name, deps_.executor, deps_.blocking, deps_.log, deps_.clock};
+  SourceContext context{entry_.name, deps_.executor, deps_.blocking, deps_.log, deps_.clock, deps_.aws};
   if (entry_.connector->delivery == Delivery::kPush) {
     push_source_ = entry_.connector->make_push_source(entry_.settings, std::move(context));
     PushRunner::Deps push{deps_.executor, *push_source_, deps_.queue,    deps_.events,
@@ -118,12 +118,18 @@ void Supervisor::make_runner() {
     return;
   }
   poll_source_ = entry_.connector->make_source(entry_.settings, std::move(context));
-  ShardDeps shard{deps_.executor,     *poll_source_,
-                  deps_.invoker,      deps_.checkpoints,
-                  deps_.dead_letters, deps_.log,
-                  deps_.clock,        deps_.queue.destinations(),
-                  entry_.function,    entry_.settings->mapping.destination_on_failure};
-  auto made = std::make_unique<MappingRunner>(std::move(shard), entry_.name, entry_.settings->mapping, random_.next());
+  ShardDeps shard{deps_.executor,
+                  *poll_source_,
+                  deps_.invoker,
+                  deps_.checkpoints,
+                  deps_.dead_letters,
+                  deps_.log,
+                  deps_.clock,
+                  deps_.queue.destinations(),
+                  entry_.function,
+                  entry_.settings,
+                  mapping_uuid(entry_.name)};
+  auto made = std::make_unique<MappingRunner>(std::move(shard), entry_.name, random_.next());
   mapping_ = made.get();
   runner_ = std::move(made);
 }
@@ -223,7 +229,13 @@ SourceStatus Supervisor::status() const {
   if (mapping_ != nullptr) {
     for (const auto& [shard, counters] : mapping_->closed()) status.counters += counters;
     status.shards = mapping_->shards();
-    for (const ShardStatus& shard : status.shards) status.counters += shard.counters;
+    for (ShardStatus& shard : status.shards) {
+      status.counters += shard.counters;
+      // What the shard did before it was closed and opened again is part of its own counters, which never go back.
+      for (const auto* former : {&closed_, &mapping_->closed()}) {
+        if (const auto found = former->find(shard.shard); found != former->end()) shard.counters += found->second;
+      }
+    }
   }
   return status;
 }

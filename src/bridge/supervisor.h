@@ -57,6 +57,7 @@ class Supervisor {
     store::EventStore& events;
     Log& log;
     const Clock& clock;
+    AwsAccess aws;  ///< the configuration's `aws` section
   };
   Supervisor(Deps deps, const config::SourceEntry& entry, std::uint64_t seed);
   ~Supervisor();

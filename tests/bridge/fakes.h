@@ -69,11 +69,11 @@ class FakeSource final : public PollSource {
     co_return Result<void>();
   }
 
-  std::optional<Position> start(const ShardId& shard, std::optional<Position> after) override {
-    next_[shard.name] = (after ? *after->number() : stream_->committed[shard.name]) + 1;
-    if (after || !stream_->latest) return std::nullopt;
+  std::optional<Resume> start(const ShardId& shard, std::optional<Resume> from, bool) override {
+    next_[shard.name] = (from ? *from->position().number() : stream_->committed[shard.name]) + 1;
+    if (from || !stream_->latest) return std::nullopt;
     next_[shard.name] = static_cast<std::uint64_t>(stream_->shards.at(shard.name)) + 1;
-    return Position(next_[shard.name] - 1);
+    return Resume::after(Position(next_[shard.name] - 1));
   }
 
   net::awaitable<RecordBatch> fetch(ShardId shard, FetchLimits limits) override {
@@ -95,7 +95,7 @@ class FakeSource final : public PollSource {
     co_return batch;
   }
 
-  void release(const ShardId& shard) override {
+  void release(const ShardId& shard, bool) override {
     if (std::exchange(regained_, "") == shard.name) {
       listener_->shard_opened(shard);
       return;
