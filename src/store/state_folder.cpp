@@ -62,21 +62,23 @@ class FolderLock {
   int descriptor_;
 };
 
-Result<void> save_checkpoint(Database& database, const ShardId& shard, const Position& upto) {
+/// The column `upto` holds a Resume's text. Earlier versions wrote positions there, which read as Resume::after().
+Result<void> save_checkpoint(Database& database, const ShardId& shard, const Resume& resume) {
   auto statement = Statement::prepare(
       database,
       "INSERT INTO checkpoints (source, shard, upto, saved_at_ms) VALUES (?, ?, ?, ?) "
       "ON CONFLICT (source, shard) DO UPDATE SET upto = excluded.upto, saved_at_ms = excluded.saved_at_ms");
   if (!statement) return std::move(statement.error());
-  const std::string position = upto.text();
-  statement->bind(shard.source).bind(shard.name).bind(position).bind(epoch_milliseconds(SystemClock().now().wall));
+  const std::string text = resume.text();
+  statement->bind(shard.source).bind(shard.name).bind(text).bind(epoch_milliseconds(SystemClock().now().wall));
   if (auto done = statement->step(); !done) return std::move(done.error());
   return {};
 }
 
-Result<Position> read_position(const std::string& folder, const std::string& digits) {
-  if (auto position = Position::parse(digits)) return *position;
-  return Error(ErrorCode::kStoreCorrupt, folder + "/checkpoints.sqlite: a checkpoint is not a position");
+Result<Resume> read_resume(const std::string& folder, const ShardId& shard, const std::string& text) {
+  if (auto resume = Resume::parse(text)) return std::move(*resume);
+  return Error(ErrorCode::kStoreCorrupt,
+               folder + "/checkpoints.sqlite: the checkpoint of " + shard.text() + " is no position");
 }
 
 /// A job that keeps what `read` answers in `into`, which outlives the job.
@@ -165,26 +167,30 @@ const std::string& StateFolder::folder() const {
   return impl_->folder;
 }
 
-net::awaitable<Result<std::optional<Position>>> StateFolder::load(ShardId shard) {
-  std::optional<Position> found;
+net::awaitable<Result<std::map<std::string, Resume>>> StateFolder::load_all(std::string source) {
+  std::map<std::string, Resume> found;
   auto loaded = co_await impl_->checkpoints.perform([&](Database& database) -> Result<void> {
-    auto statement = Statement::prepare(database, "SELECT upto FROM checkpoints WHERE source = ? AND shard = ?");
+    found.clear();
+    auto statement = Statement::prepare(database, "SELECT shard, upto FROM checkpoints WHERE source = ?");
     if (!statement) return std::move(statement.error());
-    auto row = statement->bind(shard.source).bind(shard.name).step();
-    if (!row) return std::move(row.error());
-    if (!*row) return {};
-    auto position = read_position(impl_->folder, statement->text(0));
-    if (!position) return std::move(position.error());
-    found = std::move(*position);
-    return {};
+    statement->bind(source);
+    for (;;) {
+      auto row = statement->step();
+      if (!row) return std::move(row.error());
+      if (!*row) return {};
+      const ShardId shard{source, statement->text(0)};
+      auto resume = read_resume(impl_->folder, shard, statement->text(1));
+      if (!resume) return std::move(resume.error());
+      found.emplace(shard.name, std::move(*resume));
+    }
   });
-  if (!loaded) co_return std::move(loaded.error()).during("loading the checkpoint of " + shard.text());
+  if (!loaded) co_return std::move(loaded.error()).during("loading the checkpoints of " + source);
   co_return found;
 }
 
-net::awaitable<Result<void>> StateFolder::save(ShardId shard, Position upto) {
+net::awaitable<Result<void>> StateFolder::save(ShardId shard, Resume resume) {
   auto saved =
-      co_await impl_->checkpoints.perform([&](Database& database) { return save_checkpoint(database, shard, upto); });
+      co_await impl_->checkpoints.perform([&](Database& database) { return save_checkpoint(database, shard, resume); });
   if (!saved) co_return std::move(saved.error()).during("saving the checkpoint of " + shard.text());
   co_return saved;
 }
@@ -309,20 +315,19 @@ Result<std::vector<StoredCheckpoint>> StateFolder::list_checkpoints() {
       auto row = statement->step();
       if (!row) return std::move(row.error());
       if (!*row) return {};
-      auto position = read_position(impl_->folder, statement->text(2));
-      if (!position) return std::move(position.error());
-      all.push_back({{statement->text(0), statement->text(1)},
-                     std::move(*position),
-                     from_epoch_milliseconds(statement->integer(3))});
+      ShardId shard{statement->text(0), statement->text(1)};
+      auto resume = read_resume(impl_->folder, shard, statement->text(2));
+      if (!resume) return std::move(resume.error());
+      all.push_back({std::move(shard), std::move(*resume), from_epoch_milliseconds(statement->integer(3))});
     }
   });
   if (!listed) return std::move(listed.error());
   return all;
 }
 
-Result<void> StateFolder::set_checkpoint(const ShardId& shard, const Position& upto) {
+Result<void> StateFolder::set_checkpoint(const ShardId& shard, const Resume& resume) {
   return impl_->checkpoints.perform_and_wait(
-      [&](Database& database) { return save_checkpoint(database, shard, upto); });
+      [&](Database& database) { return save_checkpoint(database, shard, resume); });
 }
 
 Result<int> StateFolder::reset_checkpoints(const std::string& source, const std::string& shard) {

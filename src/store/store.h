@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include "weir/base/error.h"
 #include "weir/base/time.h"
 #include "weir/event/record.h"
+#include "weir/event/resume.h"
 
 #include "store/event_store.h"
 
@@ -21,7 +23,7 @@ namespace net = boost::asio;
 /// How far a shard is settled, as it is stored.
 struct StoredCheckpoint {
   ShardId shard;
-  Position upto;  ///< the last settled record
+  Resume resume;  ///< behind the last settled record, or wherever `weir checkpoint set` put it
   WallTime saved_at;
 };
 
@@ -29,10 +31,11 @@ struct StoredCheckpoint {
 class CheckpointStore {
  public:
   virtual ~CheckpointStore() = default;
-  virtual net::awaitable<Result<std::optional<Position>>> load(ShardId shard) = 0;
+  /// Of every shard of the source that has one, by the shard's name.
+  virtual net::awaitable<Result<std::map<std::string, Resume>>> load_all(std::string source) = 0;
   /// Kept when it returns. A position behind the stored one is stored all the same: who moves a checkpoint back means
   /// it.
-  virtual net::awaitable<Result<void>> save(ShardId shard, Position upto) = 0;
+  virtual net::awaitable<Result<void>> save(ShardId shard, Resume resume) = 0;
 };
 
 /// The embedded store: a state folder with two SQLite files. `checkpoints.sqlite` is written without an fsync for each
@@ -49,8 +52,8 @@ class StateFolder final : public CheckpointStore, public EventStore, public Dead
   static Result<std::unique_ptr<StateFolder>> open(const std::string& folder);
   ~StateFolder() override;
 
-  net::awaitable<Result<std::optional<Position>>> load(ShardId shard) override;
-  net::awaitable<Result<void>> save(ShardId shard, Position upto) override;
+  net::awaitable<Result<std::map<std::string, Resume>>> load_all(std::string source) override;
+  net::awaitable<Result<void>> save(ShardId shard, Resume resume) override;
 
   net::awaitable<Result<std::uint64_t>> append(StoredEvent event, std::optional<StoredNote> note) override;
   net::awaitable<Result<StoredEvent>> load(std::uint64_t id) override;
@@ -75,7 +78,7 @@ class StateFolder final : public CheckpointStore, public EventStore, public Dead
 
   /// For commands and status; these block.
   Result<std::vector<StoredCheckpoint>> list_checkpoints();
-  Result<void> set_checkpoint(const ShardId& shard, const Position& upto);
+  Result<void> set_checkpoint(const ShardId& shard, const Resume& resume);
   /// Returns how many were forgotten. An empty shard name means every shard of the source.
   Result<int> reset_checkpoints(const std::string& source, const std::string& shard);
   Result<std::int64_t> count_dead_letters();

@@ -7,6 +7,7 @@
 
 #include "store/database.h"
 #include "store/database_thread.h"
+#include "support/print.h"
 #include "support/run_coroutine.h"
 #include "support/temporary_folder.h"
 
@@ -30,8 +31,8 @@ std::string open_error(const std::string& folder) {
   return store ? "opened" : std::string(text(store.error().code()));
 }
 
-Position position(std::string_view digits) {
-  return *Position::parse(digits);
+Resume resume(std::string_view text) {
+  return *Resume::parse(text);
 }
 
 }  // namespace
@@ -39,30 +40,58 @@ Position position(std::string_view digits) {
 TEST_CASE("a checkpoint is there after a restart") {
   const TemporaryFolder folder;
   net::io_context context;
-  const Position kinesis = position("49590338271490256608559692538361571095921575989136588898");
+  const std::map<std::string, Resume> kept{
+      {"clicks-3", resume("41")},
+      {"clicks-4", resume("49590338271490256608559692538361571095921575989136588898")},
+      {"clicks-5", resume("TRIM_HORIZON")},
+      {"clicks-6", resume("LATEST")},
+      {"clicks-7", resume("AT_TIMESTAMP 2026-09-12T07:00:00.123Z")},
+      {"clicks-8", resume("SHARD_END")},
+  };
   {
     auto store = open(folder);
-    CHECK_FALSE(run(context, store->load(kShard)).value().has_value());
-    REQUIRE(run(context, store->save(kShard, Position(7))).has_value());
-    REQUIRE(run(context, store->save(kShard, Position(41))).has_value());
-    REQUIRE(run(context, store->save({"clicks", "clicks-4"}, kinesis)).has_value());
+    CHECK(run(context, store->load_all("clicks")).value().empty());
+    REQUIRE(run(context, store->save(kShard, resume("7"))).has_value());
+    for (const auto& [shard, where] : kept) REQUIRE(run(context, store->save({"clicks", shard}, where)).has_value());
+    REQUIRE(run(context, store->save({"others", "clicks-3"}, resume("8"))).has_value());
   }
   auto store = open(folder);
-  CHECK(run(context, store->load(kShard)).value() == Position(41));
-  CHECK(run(context, store->load({"clicks", "clicks-4"})).value() == kinesis);
+  CHECK(run(context, store->load_all("clicks")).value() == kept);
+  CHECK(run(context, store->load_all("others")).value().size() == 1);
+  CHECK(run(context, store->load_all("none")).value().empty());
   const auto all = store->list_checkpoints();
-  REQUIRE(all->size() == 2);
+  REQUIRE(all->size() == kept.size() + 1);
   CHECK(all->at(0).shard.text() == "clicks/clicks-3");
-  CHECK(all->at(1).upto == kinesis);
+  CHECK(all->at(4).resume == resume("AT_TIMESTAMP 2026-09-12T07:00:00.123Z"));
+}
+
+TEST_CASE("a checkpoint that cannot be read is told, never taken for none") {
+  const TemporaryFolder folder;
+  net::io_context context;
+  open(folder);
+  sqlite3* handle = nullptr;
+  REQUIRE(sqlite3_open((folder / "state/checkpoints.sqlite").c_str(), &handle) == SQLITE_OK);
+  REQUIRE(sqlite3_exec(handle, "INSERT INTO checkpoints VALUES ('clicks', 'clicks-3', 'soon', 0)", nullptr, nullptr,
+                       nullptr) == SQLITE_OK);
+  sqlite3_close(handle);
+  auto store = open(folder);
+  const auto loaded = run(context, store->load_all("clicks"));
+  REQUIRE_FALSE(loaded.has_value());
+  CHECK(loaded.error().code() == ErrorCode::kStoreCorrupt);
+  CHECK(loaded.error().message() ==
+        (folder / "state/checkpoints.sqlite") + ": the checkpoint of clicks/clicks-3 is no position");
+  CHECK(store->list_checkpoints().error().code() == ErrorCode::kStoreCorrupt);
 }
 
 TEST_CASE("checkpoints are moved and forgotten by hand") {
   const TemporaryFolder folder;
   auto store = open(folder);
-  for (const char* shard : {"a", "b", "c"}) REQUIRE(store->set_checkpoint({"clicks", shard}, Position(9)).has_value());
-  REQUIRE(store->set_checkpoint({"other", "a"}, Position(9)).has_value());
-  REQUIRE(store->set_checkpoint({"clicks", "a"}, Position(2)).has_value());
-  CHECK(store->list_checkpoints()->at(0).upto == Position(2));
+  for (const char* shard : {"a", "b", "c"}) REQUIRE(store->set_checkpoint({"clicks", shard}, resume("9")).has_value());
+  REQUIRE(store->set_checkpoint({"other", "a"}, resume("9")).has_value());
+  REQUIRE(store->set_checkpoint({"clicks", "a"}, resume("LATEST")).has_value());
+  CHECK(store->list_checkpoints()->at(0).resume == resume("LATEST"));
+  REQUIRE(store->set_checkpoint({"clicks", "a"}, resume("2")).has_value());
+  CHECK(store->list_checkpoints()->at(0).resume == resume("2"));
   CHECK(*store->reset_checkpoints("clicks", "b") == 1);
   CHECK(*store->reset_checkpoints("clicks", "b") == 0);
   CHECK(*store->reset_checkpoints("clicks", "") == 2);
