@@ -3,6 +3,177 @@
 #include <algorithm>
 
 namespace weir {
+namespace {
+
+bool is_queue(MappingKind kind) {
+  return kind == MappingKind::kSqs || kind == MappingKind::kSqsFifo;
+}
+
+bool is_stream(MappingKind kind) {
+  return kind == MappingKind::kKinesis || kind == MappingKind::kDynamodb;
+}
+
+void read_batching(ConfigNode& node, MappingSettings& settings) {
+  const MappingKind kind = settings.kind;
+  const IntegerRule batch{.about = is_queue(kind) ? "The most messages of one invocation; more than 10 need "
+                                                    "`maximum_batching_window_in_seconds`, a FIFO queue has at most 10."
+                                                  : "The most records of one invocation.",
+                          .min = 1,
+                          .max = 10'000,
+                          .fallback = is_queue(kind) ? 10 : 100};
+  settings.batch_size = static_cast<std::size_t>(*node.integer("batch_size", batch));
+  IntegerRule window{.about =
+                         "How long a batch that is not full waits for more records, from the end of the "
+                         "invocation before.",
+                     .min = 0,
+                     .max = 300,
+                     .fallback = 0};
+  if (kind == MappingKind::kKafka) {
+    window.about =
+        "How long a batch that is not full waits for more records, from its first one on; half a second when not "
+        "given.";
+    window.fallback = std::nullopt;
+  } else if (is_queue(kind)) {
+    window.about =
+        "How long a batch that is not full waits for more messages, from the end of the invocation before; a FIFO "
+        "queue has none.";
+  }
+  settings.maximum_batching_window =
+      node.seconds("maximum_batching_window_in_seconds", window).value_or(std::chrono::milliseconds(500));
+  // AWS's words, here and below: reference stream-sources.md, 1.5.
+  if (kind == MappingKind::kSqsFifo) {
+    if (settings.batch_size > 10) node.mistake("batch_size", "Batch size must not exceed 10 for FIFO queues");
+    if (settings.maximum_batching_window > Duration(0)) {
+      node.mistake("maximum_batching_window_in_seconds", "Batching window is not supported for FIFO queues");
+    }
+  } else if (kind == MappingKind::kSqs && settings.batch_size > 10 && settings.maximum_batching_window == Duration(0)) {
+    node.mistake("batch_size",
+                 "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10");
+  }
+}
+
+void read_queue_settings(ConfigNode& node, MappingSettings& settings) {
+  if (const auto most =
+          node.integer("maximum_concurrency",
+                       {.about = "How many invocations of this mapping may run at a time.", .min = 2, .max = 1000})) {
+    settings.maximum_concurrency = static_cast<int>(*most);
+  }
+  if (node.has("destination_on_failure")) {
+    node.mistake("destination_on_failure",
+                 "Unsupported DestinationConfig parameter for given event source mapping type.");
+  }
+}
+
+/// Its scheme is the business of who knows the destinations; a path is the configuration file's.
+void read_destination(ConfigNode& node, MappingSettings& settings) {
+  settings.destination_on_failure = *node.text(
+      "destination_on_failure",
+      {.about = "Where AWS's record of records that were given up on goes, for example file:PATH (a line of JSON "
+                "each) or sqs:QUEUE. Without it, and when it cannot be delivered, they are kept as dead letters "
+                "(`weir deadletter`).",
+       .fallback = "",
+       .max_length = 350});
+  constexpr std::string_view kFile = "file:";
+  std::string& destination = settings.destination_on_failure;
+  if (destination.starts_with(kFile) && destination.size() > kFile.size()) {
+    destination = std::string(kFile) + node.resolve_path(destination.substr(kFile.size()));
+  }
+}
+
+void read_windows_and_lanes(ConfigNode& node, MappingSettings& settings) {
+  settings.parallelization_factor = static_cast<int>(
+      *node.integer("parallelization_factor",
+                    {.about = "How many batches of one shard may be under way at a time; records with the same "
+                              "partition key stay in order.",
+                     .min = 1,
+                     .max = 10,
+                     .fallback = 1}));
+  settings.tumbling_window =
+      *node.seconds("tumbling_window_in_seconds",
+                    {.about = "The length of windows over which the function aggregates: each call gets the state that "
+                              "the one before returned; 0 is none.",
+                     .min = 0,
+                     .max = 900,
+                     .fallback = 0});
+  if (settings.tumbling_window > Duration(0) && settings.parallelization_factor > 1) {
+    node.mistake("tumbling_window_in_seconds",
+                 "a tumbling window and a parallelization_factor of more than 1 do not go together");
+  }
+}
+
+/// With no limit of attempts and a destination, Kafka's mappings make 10 (kafka-retry-configurations).
+constexpr int kKafkaAttemptsWithDestination = 10;
+
+void read_stream_settings(ConfigNode& node, MappingSettings& settings) {
+  const bool kafka = settings.kind == MappingKind::kKafka;
+  if (is_stream(settings.kind)) read_windows_and_lanes(node, settings);
+  settings.maximum_retry_attempts = static_cast<int>(*node.integer(
+      "maximum_retry_attempts",
+      {.about = kafka ? "How often a failed batch is tried again before its records are given up on; -1 is for ever, "
+                        "with a `destination_on_failure` it is 10."
+                      : "How often a failed batch is tried again before its records are given up on; -1 is for ever.",
+       .min = 0,
+       .max = 10'000,
+       .fallback = -1,
+       .also = -1}));
+  const auto age =
+      node.integer("maximum_record_age_in_seconds", {.about = "Records older than this are given up on; -1 is never.",
+                                                     .min = 60,
+                                                     .max = 604'800,
+                                                     .fallback = -1,
+                                                     .also = -1});
+  if (*age >= 0) settings.maximum_record_age = std::chrono::seconds(*age);
+  settings.bisect_batch_on_function_error =
+      node.flag("bisect_batch_on_function_error",
+                {.about = "Whether a failed batch is split in two halves, which are tried on their own."});
+  read_destination(node, settings);
+  if (kafka && settings.maximum_retry_attempts < 0 && !settings.destination_on_failure.empty()) {
+    settings.maximum_retry_attempts = kKafkaAttemptsWithDestination;
+  }
+}
+
+pattern::FilterSource filter_source(MappingKind kind) {
+  switch (kind) {
+    case MappingKind::kKinesis:
+      return pattern::FilterSource::kKinesis;
+    case MappingKind::kDynamodb:
+      return pattern::FilterSource::kDynamodb;
+    case MappingKind::kKafka:
+      return pattern::FilterSource::kKafka;
+    case MappingKind::kSqs:
+    case MappingKind::kSqsFifo:
+      return pattern::FilterSource::kSqs;
+  }
+  return pattern::FilterSource::kKinesis;
+}
+
+void read_filters(ConfigNode& node, MappingSettings& settings) {
+  const std::vector<std::string> patterns =
+      node.documents("filter_criteria",
+                     {.about = "Event patterns: a record that matches none of them is not given to the function, and "
+                               "is done. AWS allows 5 of them, on request 10.",
+                      .max_items = 10,
+                      .max_length = 4096,
+                      .list_key = "Filters",
+                      .item_key = "Pattern"});
+  if (patterns.empty()) return;
+  const pattern::FilterSource source = filter_source(settings.kind);
+  auto compiled = pattern::FilterCriteria::compile(patterns, source);
+  if (compiled) {
+    settings.filter = std::move(*compiled);
+    return;
+  }
+  std::string sentence = compiled.error().message();
+  for (std::size_t i = 0; patterns.size() > 1 && i < patterns.size(); ++i) {
+    auto alone = pattern::FilterCriteria::compile(std::span(patterns).subspan(i, 1), source);
+    if (alone) continue;
+    sentence = alone.error().message() + " (pattern " + std::to_string(i + 1) + ")";
+    break;
+  }
+  node.mistake("filter_criteria", std::move(sentence));
+}
+
+}  // namespace
 
 net::awaitable<Result<void>> PollSource::commit(ShardId shard, Position) {
   co_return Error(ErrorCode::kInternal, shard.text() + " keeps no checkpoints of its own");
@@ -36,43 +207,25 @@ std::optional<std::string_view> WebhookRequest::header(std::string_view name) co
   return std::nullopt;
 }
 
-MappingSettings read_mapping_settings(ConfigNode& node, Duration default_window) {
+MappingSettings read_mapping_settings(ConfigNode& node, MappingKind kind) {
   MappingSettings settings;
-  settings.batch_size = static_cast<std::size_t>(*node.integer(
-      "batch_size", {.about = "The most records of one invocation.", .min = 1, .max = 10'000, .fallback = 100}));
-  settings.maximum_batching_window =
-      node.seconds("maximum_batching_window_in_seconds",
-                   {.about = "How long a batch that is not full waits for more records, from its first one on.",
-                    .min = 0,
-                    .max = 300})
-          .value_or(default_window);
-  settings.maximum_retry_attempts = static_cast<int>(*node.integer(
-      "maximum_retry_attempts",
-      {.about = "How often a failed batch is tried again before its records are given up on; -1 is for ever.",
-       .min = 0,
-       .max = 10'000,
-       .fallback = -1,
-       .also = -1}));
-  const auto age =
-      node.integer("maximum_record_age_in_seconds", {.about = "Records older than this are given up on; -1 is never.",
-                                                     .min = 60,
-                                                     .max = 604'800,
-                                                     .fallback = -1,
-                                                     .also = -1});
-  if (*age >= 0) settings.maximum_record_age = std::chrono::seconds(*age);
-  settings.destination_on_failure = *node.text(
-      "destination_on_failure",
-      {.about =
-           "Where AWS's record of records that were given up on goes: file:PATH (a line of JSON each). Without it, "
-           "and when it cannot be written, they are kept as dead letters (`weir deadletter`).",
-       .fallback = ""});
-  constexpr std::string_view kFile = "file:";
-  std::string& destination = settings.destination_on_failure;
-  if (destination.starts_with(kFile) && destination.size() > kFile.size()) {
-    destination = std::string(kFile) + node.resolve_path(destination.substr(kFile.size()));
-  } else if (!destination.empty()) {
-    node.mistake("destination_on_failure",
-                 "\"" + destination + "\" is no destination; this version has file:PATH here");
+  settings.kind = kind;
+  read_batching(node, settings);
+  if (is_queue(kind)) {
+    read_queue_settings(node, settings);
+  } else {
+    read_stream_settings(node, settings);
+  }
+  settings.report_batch_item_failures =
+      !node.texts("function_response_types",
+                  {.about = "`ReportBatchItemFailures`: the function's answer says which records of a batch failed "
+                            "(`batchItemFailures`); only those are tried again.",
+                   .max_items = 1,
+                   .one_of = {"ReportBatchItemFailures"}})
+           .empty();
+  read_filters(node, settings);
+  if (settings.tumbling_window > Duration(0) && settings.filter) {
+    node.mistake("tumbling_window_in_seconds", "a tumbling window and filter_criteria do not go together");
   }
   return settings;
 }

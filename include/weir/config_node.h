@@ -45,6 +45,16 @@ struct TextsRule {
   bool or_number = false;      ///< a number is taken as it is written
 };
 
+/// Documents of JSON, as AWS's parameters have them within texts. Here they may be written as what they hold, too.
+struct DocumentsRule {
+  std::string_view about;
+  std::size_t max_items = 0;   ///< 0: no limit
+  std::size_t max_length = 0;  ///< of each one's JSON text, in characters; 0: no limit
+  /// AWS's own form is taken, too: {"Filters": [{"Pattern": "{...}"}]}; in snake_case as well. "" when there is none.
+  std::string_view list_key;
+  std::string_view item_key;
+};
+
 /// One mapping of the configuration, read key by key. The same calls parse the file, report its mistakes, make the JSON
 /// Schema and write the reference page, so a setting is stated once.
 ///
@@ -68,6 +78,9 @@ class ConfigNode {
   virtual std::vector<std::string> texts(std::string_view key, const TextsRule& rule) = 0;
   /// A mapping of texts to texts; numbers and truth values are taken as they are written.
   virtual std::map<std::string, std::string> text_map(std::string_view key, std::string_view about) = 0;
+  /// A list of JSON documents, as their texts; a single one counts as a list of one. Each is a mapping, whose JSON is
+  /// given (what is quoted is a text, a number keeps its spelling), or a text, which is given as it is written.
+  virtual std::vector<std::string> documents(std::string_view key, const DocumentsRule& rule) = 0;
   /// A nested mapping; `read` is called when the key is there.
   virtual void section(std::string_view key, std::string_view about, const std::function<void(ConfigNode&)>& read) = 0;
 

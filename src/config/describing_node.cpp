@@ -49,6 +49,15 @@ std::map<std::string, std::string> DescribingNode::text_map(std::string_view key
   return {};
 }
 
+std::vector<std::string> DescribingNode::documents(std::string_view key, const DocumentsRule& rule) {
+  KeyDescription& described = describe(key, Kind::kDocuments, rule.about);
+  described.max_items = rule.max_items;
+  described.max_length = rule.max_length;
+  described.list_key = rule.list_key;
+  described.item_key = rule.item_key;
+  return {};
+}
+
 void DescribingNode::section(std::string_view key, std::string_view about,
                              const std::function<void(ConfigNode&)>& read) {
   KeyDescription& described = describe(key, Kind::kSection, about);

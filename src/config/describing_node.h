@@ -17,7 +17,7 @@ struct MappingDescription;
 
 /// One key, as its reader asked for it.
 struct KeyDescription {
-  enum class Kind { kText, kInteger, kFlag, kTexts, kTextMap, kSection, kNamed };
+  enum class Kind { kText, kInteger, kFlag, kTexts, kTextMap, kDocuments, kSection, kNamed };
 
   std::string key;
   Kind kind = Kind::kText;
@@ -37,6 +37,9 @@ struct KeyDescription {
   std::optional<std::int64_t> also;
   std::optional<std::int64_t> integer_default;
   bool flag_default = false;
+  // Documents
+  std::string list_key;
+  std::string item_key;
   // Mappings
   std::string punctuation;  ///< of names
   std::size_t name_length = 0;
@@ -67,6 +70,7 @@ class DescribingNode final : public ModelNode {
   bool flag(std::string_view key, const FlagRule& rule) override;
   std::vector<std::string> texts(std::string_view key, const TextsRule& rule) override;
   std::map<std::string, std::string> text_map(std::string_view key, std::string_view about) override;
+  std::vector<std::string> documents(std::string_view key, const DocumentsRule& rule) override;
   void section(std::string_view key, std::string_view about, const std::function<void(ConfigNode&)>& read) override;
   bool has(std::string_view) const override { return true; }
   void mistake(std::string_view, std::string) override {}

@@ -50,6 +50,17 @@ Json texts_schema(const KeyDescription& key) {
   return {{"anyOf", std::move(any)}};
 }
 
+/// A mapping or a text that holds JSON, one or several; AWS's own form is a mapping, too.
+Json documents_schema(const KeyDescription& key) {
+  Json document = {{"type", {"object", "string"}}};
+  Json list = {{"type", "array"}, {"items", document}};
+  if (key.max_items > 0) list["maxItems"] = key.max_items;
+  Json any = Json::array();
+  any.push_back(std::move(document));
+  any.push_back(std::move(list));
+  return {{"anyOf", std::move(any)}};
+}
+
 Json value_schema(const KeyDescription& key, Json& definitions);
 
 void add_keys(Json& schema, const std::vector<KeyDescription>& keys, Json& definitions) {
@@ -119,6 +130,9 @@ Json value_schema(const KeyDescription& key, Json& definitions) {
       break;
     case Kind::kTextMap:
       schema = {{"type", "object"}, {"additionalProperties", {{"type", {"string", "number", "boolean"}}}}};
+      break;
+    case Kind::kDocuments:
+      schema = documents_schema(key);
       break;
     case Kind::kSection:
       schema = mapping_schema(*key.inside, key.key, definitions);

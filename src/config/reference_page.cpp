@@ -67,6 +67,15 @@ std::string type_of(const KeyDescription& key) {
     }
     case Kind::kTextMap:
       return "mapping of texts";
+    case Kind::kDocuments: {
+      std::string out = "list of mappings, or of texts that hold JSON";
+      if (key.max_length > 0) out += ", each at most " + std::to_string(key.max_length) + " characters";
+      if (key.max_items > 0) out += ", at most " + std::to_string(key.max_items);
+      if (!key.list_key.empty()) {
+        out += "; or AWS's own form, " + code("{" + key.list_key + ": [{" + key.item_key + ": '...'}]}");
+      }
+      return out;
+    }
     case Kind::kSection:
       return "mapping";
     case Kind::kNamed:

@@ -9,6 +9,7 @@
 #include "config/scalar.h"
 #include "config/substitute.h"
 #include "config/suggest.h"
+#include "config/yaml_json.h"
 
 namespace weir::config {
 namespace {
@@ -98,6 +99,20 @@ std::optional<std::string> refusal(const YamlValue& value, const std::vector<std
 std::string expected_text(const YamlValue& value, bool or_number, bool secret) {
   const std::string hint = value.kind == Kind::kScalar && !or_number ? "; in quotes it is a text" : "";
   return (or_number ? "expected a text or a number, found " : "expected a text, found ") + found(value, secret) + hint;
+}
+
+/// "Filters" and "filters" are the same word.
+bool same_word(std::string_view written, std::string_view word) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return written.size() == word.size() && !written.empty() && lower(written.front()) == lower(word.front()) &&
+         written.substr(1) == word.substr(1);
+}
+
+/// The items of a value that is AWS's own form of a list; null when it is none.
+const std::vector<YamlUse>* unpacked_list(const YamlValue& value, std::string_view list_key) {
+  if (list_key.empty() || value.kind != Kind::kMapping || value.entries.size() != 1) return nullptr;
+  const YamlEntry& only = value.entries.front();
+  return same_word(only.key, list_key) && only.use.value->kind == Kind::kList ? &only.use.value->items : nullptr;
 }
 
 std::string allowed_range(const IntegerRule& rule) {
@@ -343,6 +358,61 @@ std::map<std::string, std::string> YamlNode::text_map(std::string_view key, std:
   return out;
 }
 
+std::vector<std::string> YamlNode::documents(std::string_view key, const DocumentsRule& rule) {
+  const YamlEntry* entry = ask(key);
+  if (!entry) return {};
+  const YamlValue& value = *entry->use.value;
+  const bool none = value.kind == Kind::kMapping && value.entries.empty() && !value.incomplete;
+  const std::vector<YamlUse>* unpacked = unpacked_list(value, rule.list_key);
+  const bool single = !none && !unpacked && value.kind != Kind::kList;
+  std::vector<YamlUse> items = value.items;
+  if (unpacked) items = *unpacked;
+  if (single) items = {entry->use};
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    auto text = document(items[i], path_of(key) + (single ? "" : "[" + std::to_string(i) + "]"), rule);
+    if (!text) failed_.emplace(key);
+    if (text) out.push_back(std::move(*text));
+  }
+  if (failed_.contains(key)) return {};
+  if (rule.max_items > 0 && out.size() > rule.max_items) {
+    refuse_value(
+        *entry, "has " + std::to_string(out.size()) + " entries, allowed is at most " + std::to_string(rule.max_items));
+    return {};
+  }
+  return out;
+}
+
+std::optional<std::string> YamlNode::document(const YamlUse& item, const std::string& path, const DocumentsRule& rule) {
+  YamlUse use = item;
+  if (use.value->broken) return std::nullopt;
+  if (!rule.item_key.empty() && use.value->kind == Kind::kMapping && use.value->entries.size() == 1) {
+    const YamlEntry& only = use.value->entries.front();
+    if (same_word(only.key, rule.item_key) && may_be_text(*only.use.value)) use = only.use;
+  }
+  const YamlValue& value = *use.value;
+  if (value.broken) return std::nullopt;
+  std::string text;
+  if (value.kind == Kind::kMapping) {
+    YamlJson json = json_of(value);
+    if (json.sentence) file_.add(json.place, path, std::move(*json.sentence));
+    if (!json.text) return std::nullopt;
+    text = std::move(*json.text);
+  } else if (may_be_text(value)) {
+    text = value.text;
+  } else {
+    file_.add(use.place, path, "expected a mapping, or a text that holds JSON, found " + found(value));
+    return std::nullopt;
+  }
+  if (rule.max_length > 0 && characters(text) > rule.max_length) {
+    file_.add(use.place, path,
+              "its JSON has " + std::to_string(characters(text)) + " characters, allowed are at most " +
+                  std::to_string(rule.max_length));
+    return std::nullopt;
+  }
+  return text;
+}
+
 void YamlNode::section(std::string_view key, std::string_view, const std::function<void(ConfigNode&)>& read) {
   const YamlEntry* entry = ask_for_mapping(key);
   if (!entry) return;
@@ -403,6 +473,7 @@ void YamlNode::mistake(std::string_view key, std::string sentence) {
     return;
   }
   if (entry->use.value->broken) return;
+  judged_.emplace(key);
   file_.add(entry->use.place, path_of(key), redacted(std::move(sentence), *entry->use.value, secret_.contains(key)));
 }
 
@@ -418,7 +489,7 @@ void YamlNode::refuse_other_keys() {
   if (any_key_) return;
   const std::vector<std::string> known = asked_;
   for (const YamlEntry& entry : mapping_.entries) {
-    if (std::find(asked_.begin(), asked_.end(), entry.key) != asked_.end()) continue;
+    if (std::find(asked_.begin(), asked_.end(), entry.key) != asked_.end() || judged_.contains(entry.key)) continue;
     file_.add(entry.key_place, path_of(entry.key), "unknown key" + suggestion(entry.key, known));
     asked_.push_back(entry.key);
   }

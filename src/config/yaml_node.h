@@ -39,6 +39,7 @@ class YamlNode final : public ModelNode {
   bool flag(std::string_view key, const FlagRule& rule) override;
   std::vector<std::string> texts(std::string_view key, const TextsRule& rule) override;
   std::map<std::string, std::string> text_map(std::string_view key, std::string_view about) override;
+  std::vector<std::string> documents(std::string_view key, const DocumentsRule& rule) override;
   void section(std::string_view key, std::string_view about, const std::function<void(ConfigNode&)>& read) override;
   bool has(std::string_view key) const override;
   void mistake(std::string_view key, std::string sentence) override;
@@ -58,6 +59,8 @@ class YamlNode final : public ModelNode {
   void require(std::string_view key);
   /// A typed reading failed: said once, and nobody says more about that key.
   void refuse_value(const YamlEntry& entry, std::string sentence);
+  /// The JSON text of an item of documents(); nothing when a mistake was reported.
+  std::optional<std::string> document(const YamlUse& item, const std::string& path, const DocumentsRule& rule);
   std::string path_of(std::string_view key) const;
   std::string redacted(std::string sentence, const YamlValue& value, bool secret) const;
 
@@ -67,6 +70,7 @@ class YamlNode final : public ModelNode {
   std::string path_;
   std::vector<std::string> asked_;  ///< in the order of asking, for suggestions
   std::set<std::string, std::less<>> failed_;
+  std::set<std::string, std::less<>> judged_;  ///< something was said about them, so they are not unknown
   std::set<std::string, std::less<>> secret_;
   bool any_key_ = false;
 };
