@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,10 @@ struct FakeStream final : SourceConfig {
   std::deque<Error> failures;         ///< each life of the source fails with the next one, after it opened its shards
   bool lies_about_sizes = false;      ///< breaks the promise of write_event(), with the last record of a shard
   bool latest = false;                ///< begins behind its last record, without a checkpoint
-  bool keeps_checkpoints = false;     ///< as a consumer group does; taken only while the source runs
+  bool remembers_ends = false;        ///< its ends are for good, as those of a Kinesis stream's shards
+  std::map<std::string, std::vector<std::string>> children;  ///< opened when the shard was released as ended
+  std::vector<std::string> starts;                           ///< of all lives: "SHARD from RESUME", with "(first run)"
+  bool keeps_checkpoints = false;  ///< as a consumer group does; taken only while the source runs
   std::map<std::string, std::uint64_t> committed;
   int lives = 0;
 
@@ -46,7 +50,11 @@ class FakeSource final : public PollSource {
       regained_ = name;
       listener_->shard_revoked({context_.name, name}, true);
     };
-    for (const auto& [name, count] : stream_->shards) listener.shard_opened({context_.name, name});
+    std::set<std::string> later;
+    for (const auto& [parent, names] : stream_->children) later.insert(names.begin(), names.end());
+    for (const auto& [name, count] : stream_->shards) {
+      if (!later.contains(name)) listener.shard_opened({context_.name, name});
+    }
     open_ = stream_->shards.size();
     if (!stream_->failures.empty()) {
       Error failure = stream_->failures.front();
@@ -69,7 +77,9 @@ class FakeSource final : public PollSource {
     co_return Result<void>();
   }
 
-  std::optional<Resume> start(const ShardId& shard, std::optional<Resume> from, bool) override {
+  std::optional<Resume> start(const ShardId& shard, std::optional<Resume> from, bool first_run) override {
+    stream_->starts.push_back(shard.name + " from " + (from ? from->text() : "nowhere") +
+                              (first_run ? " (first run)" : ""));
     next_[shard.name] = (from ? *from->position().number() : stream_->committed[shard.name]) + 1;
     if (from || !stream_->latest) return std::nullopt;
     next_[shard.name] = static_cast<std::uint64_t>(stream_->shards.at(shard.name)) + 1;
@@ -95,7 +105,18 @@ class FakeSource final : public PollSource {
     co_return batch;
   }
 
-  void release(const ShardId& shard, bool) override {
+  bool remembers_ends() const override { return stream_->remembers_ends; }
+  std::string event_source_arn() const override { return "arn:fake"; }
+  /// The body of record 7 is {"n":7}.
+  void write_filter_view(const ShardId&, const Record& record, bool, pattern::FilterView& out) const override {
+    body_ = "{\"n\":" + record.position.text() + "}";
+    out.body = body_;
+  }
+
+  void release(const ShardId& shard, bool ended) override {
+    if (const auto found = stream_->children.find(shard.name); ended && found != stream_->children.end()) {
+      for (const std::string& child : found->second) listener_->shard_opened({context_.name, child});
+    }
     if (std::exchange(regained_, "") == shard.name) {
       listener_->shard_opened(shard);
       return;
@@ -123,6 +144,7 @@ class FakeSource final : public PollSource {
   SourceContext context_;
   net::steady_timer never_;
   std::map<std::string, std::uint64_t> next_;
+  mutable std::string body_;
   std::size_t open_ = 0;
   ShardListener* listener_ = nullptr;
   std::optional<Error> failure_;

@@ -116,7 +116,7 @@ class World {
   std::string checkpoints() {
     std::string text;
     for (const store::StoredCheckpoint& each : store_->list_checkpoints().value()) {
-      text += (text.empty() ? "" : " ") + each.shard.text() + "@" + each.upto.text();
+      text += (text.empty() ? "" : " ") + each.shard.text() + "@" + each.resume.text();
     }
     return text;
   }

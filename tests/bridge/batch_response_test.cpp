@@ -1,0 +1,62 @@
+// What a function's answer says of its batch (reference stream-sources.md, 5.2 to 5.4).
+#include "bridge/batch_response.h"
+
+#include <boost/asio/io_context.hpp>
+#include <catch2/catch.hpp>
+
+#include "bridge/world.h"
+#include "support/fake_clock.h"
+
+using namespace weir;
+using namespace weir::bridge;
+using Items = BatchResponse::Items;
+
+namespace {
+
+/// The answer as the mapping of a stream reads it: "done", "all", or the positions that failed.
+std::string read(const std::string& payload) {
+  net::io_context context;
+  const test::FakeClock clock;
+  test::EventNames log;
+  const test::FakeSource source(std::make_shared<test::FakeStream>(),
+                                SourceContext{"s", context.get_executor(), context.get_executor(), log, clock});
+  const BatchResponse response = read_batch_response(payload, true, source, {"s", "a"});
+  if (response.items == Items::kAllDone) return "done";
+  if (response.items == Items::kAllFailed) return "all";
+  std::string text;
+  for (const Position& position : response.failed) text += (text.empty() ? "" : ",") + position.text();
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("an answer that reports nothing is a success") {
+  const auto payload = GENERATE(as<std::string>{}, R"({"batchItemFailures":[]})", R"({"batchItemFailures":null})", "{}",
+                                "null", R"("")", "[]", "", R"({"statusCode":200})", R"("ok")", "7");
+  CAPTURE(payload);
+  CHECK(read(payload) == "done");
+}
+
+TEST_CASE("what cannot be understood fails the whole batch") {
+  const auto payload = GENERATE(
+      as<std::string>{}, R"({"batchItemFailures":[{"itemIdentifier":""}]})",
+      R"({"batchItemFailures":[{"itemIdentifier":null}]})", R"({"batchItemFailures":[{"foo":"bar"}]})",
+      R"({"batchItemFailures":[{"foo":null}]})", R"({"batchItemFailures":["1"]})", R"({"batchItemFailures":"1"})",
+      R"({"batchItemFailures":{"itemIdentifier":"1"}})", R"({"batchItemFailures":[{"itemIdentifier":"x"}]})",
+      R"({"batchItemFailures":[{"itemIdentifier":"1"},{"itemIdentifier":""}]})", "not JSON", "{");
+  CAPTURE(payload);
+  CHECK(read(payload) == "all");
+}
+
+TEST_CASE("reported sequence numbers are positions, in the order of the answer") {
+  CHECK(read(R"({"batchItemFailures":[{"itemIdentifier":"12"},{"itemIdentifier":"7","why":"x"}]})") == "12,7");
+  const std::string long_number = "49640000000000000000000000000000000000000000000000000434";
+  CHECK(read(R"({"batchItemFailures":[{"itemIdentifier":")" + long_number + R"("}]})") == long_number);
+}
+
+TEST_CASE("a window's state is the answer's member as it is, failures are read only when they are asked for") {
+  CHECK(read_reported_failures(R"({"state":{"sum":[1,2]}})").state == R"({"sum":[1,2]})");
+  CHECK(read_reported_failures(R"({"state":null})").state == "null");
+  CHECK_FALSE(read_reported_failures("{}").state);
+  CHECK_FALSE(read_reported_failures("null").state);
+}
