@@ -56,14 +56,24 @@ std::size_t kinesis_record_size(const KinesisStream& stream, const Record& recor
          stream.stream_arn.size();
 }
 
+std::string kinesis_filter_metadata(const Record& record, WallTime arrived) {
+  std::string out = R"({"kinesisSchemaVersion":"1.0","partitionKey":")";
+  append_json_escaped(out, record.key);
+  out += R"(","sequenceNumber":")" + record.position.text();
+  out += R"(","approximateArrivalTimestamp":)" + java_seconds(arrived) + "}";
+  return out;
+}
+
 void write_kinesis_batch_info(const KinesisStream& stream, std::span<const Record> records, JsonWriter& out) {
   out.key("KinesisBatchInfo").begin_object();
   out.member("shardId", stream.shard_id);
-  out.member("startSequenceNumber", records.front().position.text());
-  out.member("endSequenceNumber", records.back().position.text());
-  out.member("approximateArrivalOfFirstRecord", iso_milliseconds(records.front().arrival));
-  out.member("approximateArrivalOfLastRecord", iso_milliseconds(records.back().arrival));
-  out.member("batchSize", static_cast<std::int64_t>(records.size()));
+  if (!records.empty()) {
+    out.member("startSequenceNumber", records.front().position.text());
+    out.member("endSequenceNumber", records.back().position.text());
+    out.member("approximateArrivalOfFirstRecord", iso_milliseconds(records.front().arrival));
+    out.member("approximateArrivalOfLastRecord", iso_milliseconds(records.back().arrival));
+    out.member("batchSize", static_cast<std::int64_t>(records.size()));
+  }
   out.member("streamArn", stream.stream_arn);
   out.end_object();
 }

@@ -32,7 +32,12 @@ inline constexpr std::size_t kKinesisEnvelopeBytes = 14;
 /// Epoch seconds with milliseconds, as Java prints a double: "1.69106871717E9".
 std::string java_seconds(WallTime time);
 
-/// Writes the member "KinesisBatchInfo" of an on-failure record (reference stream-sources.md, section 6).
+/// The members of a record beside its data, as patterns of filter_criteria speak of them: those of `kinesis`, without
+/// that name around them (reference patterns.md, "Lambda event source mappings").
+std::string kinesis_filter_metadata(const Record& record, WallTime arrived);
+
+/// Writes the member "KinesisBatchInfo" of an on-failure record (reference stream-sources.md, section 6). No records
+/// are those of a tumbling window's final call.
 void write_kinesis_batch_info(const KinesisStream& stream, std::span<const Record> records, JsonWriter& out);
 
 }  // namespace weir
