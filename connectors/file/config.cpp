@@ -60,7 +60,7 @@ std::unique_ptr<SourceConfig> read_config(ConfigNode& node) {
   if (config->speed && config->format == Format::kLines) {
     node.mistake("speed", "lines have no timestamps to go by; only format: recording takes a speed");
   }
-  config->mapping = read_mapping_settings(node, Duration(0));
+  config->mapping = read_mapping_settings(node, MappingKind::kKinesis);
   return config;
 }
 

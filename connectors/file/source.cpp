@@ -21,9 +21,18 @@ namespace {
 constexpr std::string_view kRegion = "us-east-1";
 constexpr std::string_view kAccount = "000000000000";
 
+std::string stream_arn(const std::string& source) {
+  return "arn:aws:kinesis:" + std::string(kRegion) + ":" + std::string(kAccount) + ":stream/" + source;
+}
+
+/// When an event says that the record came: as the recording says, else when it was read.
+WallTime shown_arrival(const Record& record) {
+  return record.origin ? *static_cast<const WallTime*>(record.origin) : record.arrival;
+}
+
 KinesisStream stream_of(const std::string& source, std::size_t number) {
-  return {"arn:aws:kinesis:" + std::string(kRegion) + ":" + std::string(kAccount) + ":stream/" + source,
-          "arn:aws:iam::" + std::string(kAccount) + ":role/weir", std::string(kRegion), shard_id(number)};
+  return {stream_arn(source), "arn:aws:iam::" + std::string(kAccount) + ":role/weir", std::string(kRegion),
+          shard_id(number)};
 }
 
 }  // namespace
@@ -53,11 +62,6 @@ net::awaitable<Result<void>> FileSource::run(ShardListener& listener) {
     co_await net::post(net::use_awaitable);  // the others have their turn between two stretches
   }
   reader_->use_shards(count.shards);
-  if (config_->starting_position == StartingPosition::kLatest) {
-    const auto size = reader_->size();
-    if (!size) co_return std::move(size.error());
-    begin_ = *size;
-  }
   for (std::size_t i = 0; i < count.shards; ++i) {
     Lane opened;
     opened.number = i;
@@ -111,17 +115,45 @@ net::awaitable<Result<void>> FileSource::watch() {
   co_return Result<void>();
 }
 
-std::optional<Position> FileSource::start(const ShardId& shard, std::optional<Position> after) {
+std::uint64_t FileSource::end_of_file() {
+  auto size = reader_->size();
+  if (size) return *size;
+  fail(std::move(size.error()));
+  return 0;
+}
+
+std::optional<Resume> FileSource::start(const ShardId& shard, std::optional<Resume> from, bool first_run) {
   Lane& mine = lane(shard);
-  mine.after = after ? after->number().value_or(0) : begin_;
-  mine.block = mine.after / BlockReader::kBlockBytes;
-  if (const auto size = reader_->size(); size && mine.after > *size) {
-    fail(Error(ErrorCode::kSourceData, config_->path + ": has " + std::to_string(*size) + " bytes, the checkpoint of " +
-                                           shard.name + " is " + std::to_string(mine.after) +
-                                           "; is it another file? Reset its checkpoints to read it anew"));
+  const bool latest = config_->starting_position == StartingPosition::kLatest && first_run;
+  const Resume where = from.value_or(latest ? Resume::latest() : Resume::trim_horizon());
+  std::optional<Resume> remember;
+  switch (where.kind()) {
+    case Resume::Kind::kAfter: {
+      const std::uint64_t size = end_of_file();
+      mine.after = where.position().number().value_or(UINT64_MAX);
+      if (mine.after > size) {
+        fail(Error(ErrorCode::kSourceData, config_->path + ": has " + std::to_string(size) +
+                                               " bytes, the checkpoint of " + shard.name + " is " +
+                                               where.position().text() +
+                                               "; is it another file? Reset its checkpoints to read it anew"));
+      }
+      break;
+    }
+    case Resume::Kind::kTrimHorizon:
+      break;
+    case Resume::Kind::kLatest:
+      mine.after = end_of_file();
+      remember = Resume::after(Position(mine.after));
+      break;
+    case Resume::Kind::kAtTimestamp:
+      mine.not_before = where.time();
+      break;
+    case Resume::Kind::kShardEnd:
+      // A file has none to remember: it may grow, and its shards are read to their end again.
+      break;
   }
-  const bool moves = config_->starting_position == StartingPosition::kLatest;
-  return !after && moves ? std::optional<Position>(mine.after) : std::nullopt;
+  mine.block = mine.after / BlockReader::kBlockBytes;
+  return remember;
 }
 
 void FileSource::fail(Error error) {
@@ -187,6 +219,10 @@ std::optional<Duration> FileSource::take(Lane& mine, const Block& block, FetchLi
          (bytes < limits.max_bytes || batch.records.empty());
        ++next) {
     Record record = next->record;
+    if (mine.not_before && next->recorded && *next->recorded < *mine.not_before) {
+      mine.after = *record.position.number();
+      continue;
+    }
     record.arrival = now.wall;
     if (config_->speed) {
       if (!pace_) pace_ = Pace{now.instant, *next->recorded};
@@ -198,10 +234,8 @@ std::optional<Duration> FileSource::take(Lane& mine, const Block& block, FetchLi
       }
       record.arrival = now.wall + early;  // when its turn came, which may be a little past
     }
-    // The event says when the record came in the recorded stream; without that, when it was read.
-    const WallTime shown = next->recorded.value_or(record.arrival);
     record.origin = next->recorded ? &*next->recorded : nullptr;
-    record.encoded_bytes = kinesis_record_size(mine.stream, record, shown);
+    record.encoded_bytes = kinesis_record_size(mine.stream, record, shown_arrival(record));
     bytes += record.memory_bytes();
     mine.after = *record.position.number();
     batch.records.push_back(std::move(record));
@@ -209,7 +243,7 @@ std::optional<Duration> FileSource::take(Lane& mine, const Block& block, FetchLi
   return std::nullopt;
 }
 
-void FileSource::release(const ShardId& shard) {
+void FileSource::release(const ShardId& shard, bool) {
   lane(shard).ended = true;
   if (--open_lanes_ == 0) wake_run();
 }
@@ -223,8 +257,7 @@ void FileSource::write_event(const ShardId& shard, std::span<const Record> recor
   out.append(R"({"Records":[)");
   for (const Record& record : records) {
     if (&record != records.data()) out.push_back(',');
-    append_kinesis_record(out, stream, record,
-                          record.origin ? *static_cast<const WallTime*>(record.origin) : record.arrival);
+    append_kinesis_record(out, stream, record, shown_arrival(record));
   }
   out.append("]}");
 }
@@ -232,6 +265,17 @@ void FileSource::write_event(const ShardId& shard, std::span<const Record> recor
 void FileSource::write_batch_info(const ShardId& shard, std::span<const Record> records, std::size_t,
                                   JsonWriter& out) const {
   write_kinesis_batch_info(lane(shard).stream, records, out);
+}
+
+void FileSource::write_filter_view(const ShardId&, const Record& record, bool with_metadata,
+                                   pattern::FilterView& out) const {
+  if (with_metadata) out.metadata = kinesis_filter_metadata(record, shown_arrival(record));
+  out.body = record.data;
+  out.has_body = true;
+}
+
+std::string FileSource::event_source_arn() const {
+  return stream_arn(context_.name);
 }
 
 std::unique_ptr<PollSource> make_source(std::shared_ptr<const SourceConfig> config, SourceContext context) {

@@ -23,25 +23,31 @@ class FileSource final : public PollSource {
   FileSource(std::shared_ptr<const FileConfig> config, SourceContext context);
 
   net::awaitable<Result<void>> run(ShardListener& listener) override;
-  std::optional<Position> start(const ShardId& shard, std::optional<Position> after) override;
+  std::optional<Resume> start(const ShardId& shard, std::optional<Resume> from, bool first_run) override;
   net::awaitable<RecordBatch> fetch(ShardId shard, FetchLimits limits) override;
-  void release(const ShardId& shard) override;
+  void release(const ShardId& shard, bool ended) override;
   std::size_t envelope_bytes(const ShardId& shard) const override;
   void write_event(const ShardId& shard, std::span<const Record> records, std::string& out) const override;
   void write_batch_info(const ShardId& shard, std::span<const Record> records, std::size_t payload_bytes,
                         JsonWriter& out) const override;
+  void write_filter_view(const ShardId& shard, const Record& record, bool with_metadata,
+                         pattern::FilterView& out) const override;
+  std::string event_source_arn() const override;
 
  private:
   struct Lane {
     std::size_t number = 0;
     KinesisStream stream;
-    std::uint64_t after = 0;  ///< the position of the last record handed out
+    std::uint64_t after = 0;             ///< the position of the last record handed out
+    std::optional<WallTime> not_before;  ///< records of a recording that came earlier are passed over
     std::uint64_t block = 0;
     std::unique_ptr<net::steady_timer> changed;  ///< wakes a waiting fetch
     bool waiting = false;                        ///< for the file to grow
     bool ended = false;
   };
 
+  /// Where the file ends now; fails the source, and gives 0, when that cannot be known.
+  std::uint64_t end_of_file();
   Lane& lane(const ShardId& shard);
   const Lane& lane(const ShardId& shard) const;
   /// Takes what the lane may have now out of its block; how long to wait when pacing holds the next record back.
@@ -54,7 +60,6 @@ class FileSource final : public PollSource {
   SourceContext context_;
   std::unique_ptr<BlockReader> reader_;
   std::map<std::string, Lane, std::less<>> lanes_;
-  std::uint64_t begin_ = 0;  ///< where reading begins without a checkpoint
   std::size_t open_lanes_ = 0;
   std::optional<Error> failure_;  ///< ends reading at once
   std::optional<Error> damage_;   ///< reported when every lane has read up to it
