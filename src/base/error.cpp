@@ -26,6 +26,7 @@ constexpr std::array kCodes{
     CodeRow{ErrorCode::kSourceData, "source.data", false},
     CodeRow{ErrorCode::kSourceFailed, "source.failed", true},
     CodeRow{ErrorCode::kEventRefused, "event.refused", false},
+    CodeRow{ErrorCode::kPatternInvalid, "pattern.invalid", false},
     CodeRow{ErrorCode::kEndpointFailed, "endpoint.failed", true},
     CodeRow{ErrorCode::kDestinationFailed, "destination.failed", true},
     CodeRow{ErrorCode::kAddressInUse, "address.in_use", false},

@@ -26,6 +26,7 @@ enum class ErrorCode {
   kSourceData,         ///< source.data: what the source holds cannot be read (a cut-off recording)
   kSourceFailed,       ///< source.failed: any other failure of a source; tried again by itself
   kEventRefused,       ///< event.refused: an event is too large or not JSON; the same event will be refused again
+  kPatternInvalid,     ///< pattern.invalid: an event pattern or filter that AWS would refuse
   kEndpointFailed,     ///< endpoint.failed: the function could not be reached or started
   kDestinationFailed,  ///< destination.failed: a destination did not take a record
   kAddressInUse,       ///< address.in_use: another process listens there
