@@ -62,6 +62,9 @@ net::awaitable<Result<void>> FileSource::run(ShardListener& listener) {
     co_await net::post(net::use_awaitable);  // the others have their turn between two stretches
   }
   reader_->use_shards(count.shards);
+  const auto size = reader_->size();
+  if (!size) co_return std::move(size.error());
+  latest_ = *size;
   for (std::size_t i = 0; i < count.shards; ++i) {
     Lane opened;
     opened.number = i;
@@ -115,13 +118,6 @@ net::awaitable<Result<void>> FileSource::watch() {
   co_return Result<void>();
 }
 
-std::uint64_t FileSource::end_of_file() {
-  auto size = reader_->size();
-  if (size) return *size;
-  fail(std::move(size.error()));
-  return 0;
-}
-
 std::optional<Resume> FileSource::start(const ShardId& shard, std::optional<Resume> from, bool first_run) {
   Lane& mine = lane(shard);
   const bool latest = config_->starting_position == StartingPosition::kLatest && first_run;
@@ -129,10 +125,9 @@ std::optional<Resume> FileSource::start(const ShardId& shard, std::optional<Resu
   std::optional<Resume> remember;
   switch (where.kind()) {
     case Resume::Kind::kAfter: {
-      const std::uint64_t size = end_of_file();
       mine.after = where.position().number().value_or(UINT64_MAX);
-      if (mine.after > size) {
-        fail(Error(ErrorCode::kSourceData, config_->path + ": has " + std::to_string(size) +
+      if (const auto size = reader_->size(); size && mine.after > *size) {
+        fail(Error(ErrorCode::kSourceData, config_->path + ": has " + std::to_string(*size) +
                                                " bytes, the checkpoint of " + shard.name + " is " +
                                                where.position().text() +
                                                "; is it another file? Reset its checkpoints to read it anew"));
@@ -142,7 +137,7 @@ std::optional<Resume> FileSource::start(const ShardId& shard, std::optional<Resu
     case Resume::Kind::kTrimHorizon:
       break;
     case Resume::Kind::kLatest:
-      mine.after = end_of_file();
+      mine.after = latest_;
       remember = Resume::after(Position(mine.after));
       break;
     case Resume::Kind::kAtTimestamp:

@@ -46,8 +46,6 @@ class FileSource final : public PollSource {
     bool ended = false;
   };
 
-  /// Where the file ends now; fails the source, and gives 0, when that cannot be known.
-  std::uint64_t end_of_file();
   Lane& lane(const ShardId& shard);
   const Lane& lane(const ShardId& shard) const;
   /// Takes what the lane may have now out of its block; how long to wait when pacing holds the next record back.
@@ -60,6 +58,7 @@ class FileSource final : public PollSource {
   SourceContext context_;
   std::unique_ptr<BlockReader> reader_;
   std::map<std::string, Lane, std::less<>> lanes_;
+  std::uint64_t latest_ = 0;  ///< where the file ended when it was opened
   std::size_t open_lanes_ = 0;
   std::optional<Error> failure_;  ///< ends reading at once
   std::optional<Error> damage_;   ///< reported when every lane has read up to it

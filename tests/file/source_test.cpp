@@ -29,12 +29,18 @@ class Reader final : public ShardListener {
         source_(config_, SourceContext{"orders", context_.get_executor(), context_.get_executor(), null_log(), clock_}),
         scope_(context_.get_executor()) {}
 
-  /// Behind which position a shard begins; before run().
-  void resume(const std::string& shard, std::uint64_t after) { resume_[shard] = Position(after); }
+  /// Where a shard goes on; before run().
+  void resume(const std::string& shard, Resume from) { resume_.insert_or_assign(shard, std::move(from)); }
+  void resume(const std::string& shard, std::uint64_t after) { resume(shard, Resume::after(Position(after))); }
+  /// The mapping has run before.
+  void ran_before() { first_run_ = false; }
   /// Each fetch gives at most this many records.
   void at_most(std::size_t records) { limits_.max_records = records; }
   /// Called after each fetch with the number of records so far.
   std::function<void(std::size_t)> after_fetch;
+
+  /// Called with each batch, while its shard is open.
+  std::function<void(const ShardId&, const RecordBatch&)> after_batch;
 
   /// Until the source ends by itself; its error, or "".
   std::string run() {
@@ -52,6 +58,7 @@ class Reader final : public ShardListener {
 
   std::map<std::string, std::vector<std::string>> data;  ///< by shard
   std::map<std::string, std::vector<Position>> positions;
+  std::map<std::string, Resume> remembered;  ///< what start() wants for a checkpoint
   std::size_t count = 0;
   FileSource& source() { return source_; }
 
@@ -71,7 +78,8 @@ class Reader final : public ShardListener {
 
   net::awaitable<void> drain(ShardId shard) {
     const auto found = resume_.find(shard.name);
-    source_.start(shard, found == resume_.end() ? std::nullopt : std::optional<Position>(found->second));
+    const auto from = found == resume_.end() ? std::nullopt : std::optional<Resume>(found->second);
+    if (auto begins = source_.start(shard, from, first_run_)) remembered.emplace(shard.name, std::move(*begins));
     for (;;) {
       const RecordBatch batch = co_await source_.fetch(shard, limits_);
       std::size_t bytes = source_.envelope_bytes(shard);
@@ -86,10 +94,11 @@ class Reader final : public ShardListener {
         source_.write_event(shard, batch.records, event);
         CHECK(event.size() == bytes);
       }
+      if (after_batch) after_batch(shard, batch);
       if (after_fetch) after_fetch(count);
       if (batch.end_of_shard) break;
     }
-    source_.release(shard);
+    source_.release(shard, true);
   }
 
   std::shared_ptr<FileConfig> config_;
@@ -99,7 +108,8 @@ class Reader final : public ShardListener {
   runtime::TaskScope scope_;
   runtime::TaskScope* reader_ = nullptr;
   FetchLimits limits_{100, 1U << 20U};
-  std::map<std::string, Position> resume_;
+  std::map<std::string, Resume> resume_;
+  bool first_run_ = true;
 };
 
 FileConfig lines(std::string path, std::size_t shards = 1) {
@@ -179,13 +189,97 @@ TEST_CASE("a followed file gives what is added to it, whole lines only") {
   CHECK(reader.data["shardId-000000000000"] == std::vector<std::string>{"one", "two", "three"});
 }
 
-TEST_CASE("LATEST begins at the end of the file") {
+TEST_CASE("where a shard is read from: its checkpoint, else the starting position") {
+  struct Row {
+    std::string_view sentence;
+    StartingPosition starting_position;
+    bool ran_before;
+    std::string from;  // the checkpoint; "" when there is none
+    std::size_t records;
+    std::string remembered;
+  };
+  const auto row = GENERATE(values<Row>({
+      {"TRIM_HORIZON begins at the beginning", StartingPosition::kTrimHorizon, false, "", 2, ""},
+      {"LATEST begins at the end, and stays there", StartingPosition::kLatest, false, "", 0, "8"},
+      {"a shard that is new to a mapping which ran before is read whole", StartingPosition::kLatest, true, "", 2, ""},
+      {"a checkpoint goes before the starting position", StartingPosition::kLatest, true, "4", 1, ""},
+      {"a checkpoint at the file's end", StartingPosition::kTrimHorizon, true, "8", 0, ""},
+      {"a checkpoint set to TRIM_HORIZON", StartingPosition::kLatest, true, "TRIM_HORIZON", 2, ""},
+      {"a checkpoint set to LATEST", StartingPosition::kTrimHorizon, true, "LATEST", 0, "8"},
+      {"lines have no time of their own: none is passed over", StartingPosition::kLatest, true,
+       "AT_TIMESTAMP 2100-01-01T00:00:00Z", 2, ""},
+  }));
+  DYNAMIC_SECTION(row.sentence) {
+    const TemporaryFolder folder;
+    const std::string shard = "shardId-000000000000";
+    FileConfig config = lines(folder.write("orders.jsonl", "one\ntwo\n"));
+    config.starting_position = row.starting_position;
+    Reader reader(std::move(config));
+    if (row.ran_before) reader.ran_before();
+    if (!row.from.empty()) reader.resume(shard, Resume::parse(row.from).value());
+    CHECK(reader.run() == "");
+    CHECK(reader.count == row.records);
+    CHECK((reader.remembered.contains(shard) ? reader.remembered.at(shard).text() : "") == row.remembered);
+  }
+}
+
+TEST_CASE("of a recording, what came before the time is passed over") {
   const TemporaryFolder folder;
-  FileConfig config = lines(folder.write("orders.jsonl", "one\ntwo\n"));
-  config.starting_position = StartingPosition::kLatest;
+  FileConfig config;
+  config.path = folder.write("orders.jsonl",
+                             "{\"json\":1,\"approximateArrivalTimestamp\":999.999}\n"
+                             "{\"json\":2,\"approximateArrivalTimestamp\":1000}\n"
+                             "{\"json\":3,\"approximateArrivalTimestamp\":1000.001}\n"
+                             "{\"json\":4,\"approximateArrivalTimestamp\":10}\n"
+                             "{\"json\":5}\n");
+  config.format = Format::kRecording;
+  const std::string shard = "shardId-000000000000";
   Reader reader(std::move(config));
+  reader.resume(shard, Resume::parse("AT_TIMESTAMP 1000").value());
   CHECK(reader.run() == "");
-  CHECK(reader.count == 0);
+  CHECK(reader.data[shard] == std::vector<std::string>{"2", "3", "5"});
+}
+
+TEST_CASE("filters see a record as one of Kinesis") {
+  const TemporaryFolder folder;
+  FileConfig config;
+  config.path = folder.write("orders.jsonl",
+                             R"({"json":{"kind":"click"},"partitionKey":"a\"b","approximateArrivalTimestamp":1000})"
+                             "\n");
+  config.format = Format::kRecording;
+  Reader reader(std::move(config));
+  pattern::FilterView with, without;
+  reader.after_batch = [&](const ShardId& shard, const RecordBatch& batch) {
+    if (batch.records.empty()) return;
+    reader.source().write_filter_view(shard, batch.records.front(), true, with);
+    reader.source().write_filter_view(shard, batch.records.front(), false, without);
+    CHECK(with.body == R"({"kind":"click"})");
+  };
+  CHECK(reader.run() == "");
+  CHECK(with.metadata == R"({"kinesisSchemaVersion":"1.0","partitionKey":"a\"b","sequenceNumber":"83",)"
+                         R"("approximateArrivalTimestamp":1000.0})");
+  CHECK(with.has_body);
+  CHECK(without.metadata.empty());
+}
+
+TEST_CASE("the call that ends a tumbling window has no records") {
+  const TemporaryFolder folder;
+  Reader reader(lines(folder.write("orders.jsonl", "one\n")));
+  std::string event, info;
+  reader.after_batch = [&](const ShardId& shard, const RecordBatch& batch) {
+    if (!batch.end_of_shard) return;
+    reader.source().write_event(shard, {}, event);
+    JsonWriter out(info);
+    out.begin_object();
+    reader.source().write_batch_info(shard, {}, event.size(), out);
+    out.end_object();
+  };
+  CHECK(reader.run() == "");
+  CHECK(event == R"({"Records":[]})");
+  CHECK(reader.source().event_source_arn() == "arn:aws:kinesis:us-east-1:000000000000:stream/orders");
+  // Source: reference stream-sources.md, section 6, "windows".
+  CHECK(info == R"({"KinesisBatchInfo":{"shardId":"shardId-000000000000",)"
+                R"("streamArn":"arn:aws:kinesis:us-east-1:000000000000:stream/orders"}})");
 }
 
 TEST_CASE("what stands before the damage of a recording is delivered, then the damage is told") {
