@@ -32,8 +32,8 @@ Result<std::unique_ptr<LambdaEndpoint>> make_emulator(net::any_io_executor execu
 }  // namespace
 
 Result<std::unique_ptr<LambdaEndpoint>> make_endpoint(net::any_io_executor executor, net::any_io_executor blocking,
-                                                      const config::FunctionConfig& function, const std::string& folder,
-                                                      Log& log, const Clock& clock) {
+                                                      const config::FunctionConfig& function, const AwsAccess& aws,
+                                                      const std::string& folder, Log& log, const Clock& clock) {
   const auto make = [&]() -> Result<std::unique_ptr<LambdaEndpoint>> {
     if (const auto* url = std::get_if<config::UrlFunction>(&function.target)) {
       remote::HttpEndpointSettings settings;
@@ -48,9 +48,10 @@ Result<std::unique_ptr<LambdaEndpoint>> make_endpoint(net::any_io_executor execu
       remote::AwsEndpointSettings settings;
       settings.name = function.name;
       settings.arn = arn->arn;
+      // Without a region of its own a function is where its ARN says, wherever the others are.
       settings.region = arn->region;
-      settings.endpoint_url = arn->endpoint_url;
-      settings.profile = arn->profile;
+      settings.endpoint_url = arn->endpoint_url.empty() ? aws.endpoint_url : arn->endpoint_url;
+      settings.profile = arn->profile.empty() ? aws.profile : arn->profile;
       return remote::make_aws_endpoint(executor, blocking, std::move(settings), log, clock);
     }
     return make_emulator(executor, function.name, std::get<config::CommandFunction>(function.target), folder, log,

@@ -171,8 +171,8 @@ int invoke(const Options& options) {
   net::thread_pool blocking(1);
   const SystemClock clock;
   observe::LogSink log(STDERR_FILENO, observe::LogFormat::kText, LogLevel::kWarn, clock);
-  auto endpoint =
-      make_endpoint(context.get_executor(), blocking.get_executor(), function->second, folder.path(), log, clock);
+  auto endpoint = make_endpoint(context.get_executor(), blocking.get_executor(), function->second, config->aws,
+                                folder.path(), log, clock);
   if (!endpoint) return complain(endpoint.error(), kNotDelivered);
   bridge::Invoker invoker(config->concurrency);
   if (auto added = invoker.add(options.function, **endpoint, function->second.reserved_concurrent_executions); !added) {

@@ -56,8 +56,8 @@ class Daemon {
     if (!store) return complain(store.error().during("opening the state folder"));
     bridge::Endpoints endpoints;
     for (const auto& [name, function] : config_.functions) {
-      auto endpoint =
-          make_endpoint(context_.get_executor(), blocking_.get_executor(), function, config_.state, log_, clock_);
+      auto endpoint = make_endpoint(context_.get_executor(), blocking_.get_executor(), function, config_.aws,
+                                    config_.state, log_, clock_);
       if (!endpoint) return complain(endpoint.error());
       endpoints.emplace(name, std::move(*endpoint));
     }

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "weir/aws_access.h"
 #include "weir/base/time.h"
 #include "weir/connector.h"
 
@@ -38,8 +39,8 @@ struct UrlFunction {
 struct ArnFunction {
   std::string arn;
   std::string region;        ///< "": the ARN's
-  std::string endpoint_url;  ///< "": AWS's own
-  std::string profile;       ///< "": the environment's
+  std::string endpoint_url;  ///< "": that of `aws`, else AWS's own
+  std::string profile;       ///< "": that of `aws`, else the environment's
 };
 
 /// What happens to the function's asynchronous invocations (AWS's event-invoke configuration).
@@ -73,6 +74,7 @@ struct Config {
   std::string admin = "127.0.0.1:4581";   ///< HOST:PORT; port 0 takes any
   /// Access key ids and their secrets. When there are some, calls of the gateway's AWS APIs have to be signed with one.
   std::map<std::string, std::string> access_keys;
+  AwsAccess aws;           ///< for whatever speaks to AWS and has no settings of its own
   int concurrency = 1000;  ///< the account's limit
   Duration shutdown_grace = std::chrono::seconds(30);
   std::map<std::string, FunctionConfig> functions;

@@ -215,15 +215,16 @@ ArnFunction read_arn_function(ModelNode& node) {
   function.region =
       *node.text("region", {.about = "The region, with `arn`; the ARN's when not given.", .fallback = ""});
   function.endpoint_url = *node.text(
-      "endpoint_url", {.about = "Where Lambda is, with `arn`; AWS_ENDPOINT_URL_LAMBDA, AWS_ENDPOINT_URL or AWS's own "
-                                "address of the region when not given.",
+      "endpoint_url", {.about = "Where Lambda is, with `arn`; that of `aws`, AWS_ENDPOINT_URL_LAMBDA, AWS_ENDPOINT_URL "
+                                "or AWS's own address of the region when not given.",
                        .fallback = ""});
   if (!function.endpoint_url.empty() && !is_http_url(function.endpoint_url)) {
     node.mistake("endpoint_url", "is no address of a server; without user, query and fragment");
   }
   function.profile = *node.text(
       "profile",
-      {.about = "The profile of the shared AWS files, with `arn`; AWS_PROFILE when not given.", .fallback = ""});
+      {.about = "The profile of the shared AWS files, with `arn`; that of `aws` or AWS_PROFILE when not given.",
+       .fallback = ""});
   return function;
 }
 
@@ -395,6 +396,11 @@ void read_settings(ModelNode& root, Draft& draft) {
     }
     config.access_keys = access_keys;
   }
+  root.section(
+      "aws",
+      "Where AWS is, or what stands in for it, and who asks: for every source, destination and function of real "
+      "Lambda that does not say it itself.",
+      [&config](ConfigNode& node) { config.aws = read_aws_access(node); });
   const auto concurrency =
       root.integer("concurrency", {.about = "How many invocations may run at a time in all: the account's limit.",
                                    .min = 1,

@@ -27,7 +27,9 @@ TEST_CASE("a resume reads what it prints, and prints what it read in one form") 
       {"AT_TIMESTAMP 1760000000", Resume::Kind::kAtTimestamp, "AT_TIMESTAMP 2025-10-09T08:53:20.000Z"},
       {"AT_TIMESTAMP 1760000000.5", Resume::Kind::kAtTimestamp, "AT_TIMESTAMP 2025-10-09T08:53:20.500Z"},
       {"AT_TIMESTAMP 1760000000.0004", Resume::Kind::kAtTimestamp, "AT_TIMESTAMP 2025-10-09T08:53:20.000Z"},
-      {"AT_TIMESTAMP 9000000000", Resume::Kind::kAtTimestamp, "AT_TIMESTAMP 2255-03-14T16:00:00.000Z"},
+      {"AT_TIMESTAMP 4611686018", Resume::Kind::kAtTimestamp, "AT_TIMESTAMP 2116-02-20T23:53:38.000Z"},
+      // The last time there is here: later ones are taken for it.
+      {"AT_TIMESTAMP 9000000000", Resume::Kind::kAtTimestamp, "AT_TIMESTAMP 2116-02-20T23:53:38.427Z"},
   }));
   DYNAMIC_SECTION(row.text) {
     const auto resume = Resume::parse(row.text);
