@@ -4,6 +4,24 @@
 #include <iterator>
 
 namespace weir::engine {
+namespace {
+
+/// Which lane a key falls to. Lambda's own function is not documented; any will do that spreads keys (FNV-1a, 64 bits).
+std::uint64_t hash(std::string_view key) {
+  std::uint64_t value = 0xCBF29CE484222325U;
+  for (const char c : key) value = (value ^ static_cast<unsigned char>(c)) * 0x100000001B3U;
+  return value;
+}
+
+/// The position behind which no other record of the same position follows, of the last such record.
+std::optional<Position> take_last_whole(std::span<Record> records) {
+  for (auto record = records.rbegin(); record != records.rend(); ++record) {
+    if (!record->continues) return std::move(record->position);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
 
 std::string_view text(DiscardCondition condition) {
   switch (condition) {
@@ -17,10 +35,29 @@ std::string_view text(DiscardCondition condition) {
   return "";
 }
 
+std::string_view text(ProcessingResult result) {
+  switch (result) {
+    case ProcessingResult::kNone:
+      return "No records processed";
+    case ProcessingResult::kOk:
+      return "OK";
+    case ProcessingResult::kFailed:
+      return "PROBLEM: Function call failed";
+  }
+  return "";
+}
+
 ShardProcessor::ShardProcessor(ShardSettings settings)
-    : settings_(settings), retry_(settings.retry, settings.seed), random_(settings.seed ^ 0xD1B54A32D192ED03U) {
+    : settings_(std::move(settings)),
+      retry_(settings_.retry, settings_.seed),
+      random_(settings_.seed ^ 0xD1B54A32D192ED03U) {
   WEIR_ASSERT(settings_.batch.batch_size >= 1);
   WEIR_ASSERT(settings_.buffer.max_records >= settings_.batch.batch_size);
+  WEIR_ASSERT(settings_.parallelization_factor >= 1 && settings_.parallelization_factor <= 10);
+  if (settings_.tumbling) {
+    WEIR_ASSERT(settings_.tumbling->length > Duration(0) && settings_.parallelization_factor == 1);
+  }
+  lanes_.resize(static_cast<std::size_t>(settings_.parallelization_factor));
   want_fetch();
 }
 
@@ -31,58 +68,47 @@ void ShardProcessor::on_records(Moment now, RecordBatch records) {
   if (!records.records.empty() && state_ != State::kRunning) {
     gave_back_ = true;
   } else if (!records.records.empty()) {
-    counters_.polled_events += records.records.size();
-    buffered_records_ += records.records.size();
-    for (const Record& record : records.records) buffered_bytes_ += record.memory_bytes();
-    read_.push_back({now.instant, std::move(records.owner), std::move(records.records), 0});
+    take(now, std::move(records));
   }
   advance(now);
 }
 
-void ShardProcessor::on_outcome(Moment now, BatchId id, const Outcome& outcome) {
-  WEIR_ASSERT(invoke_in_flight_ && !work_.empty() && work_.back()->id == id);
-  Batch& batch = *work_.back();
-  WEIR_ASSERT(batch.state == BatchState::kInvoking);
-  invoke_in_flight_ = false;
+void ShardProcessor::on_outcome(Moment now, BatchId id, const Outcome& outcome, const BatchResponse& response) {
+  Lane& lane = lane_at(id, BatchState::kInvoking);
+  Batch& batch = *lane.work.back();
   batch.state = BatchState::kReady;
+  --invokes_in_flight_;
+  lane.previous_end = now.instant;
 
   struct Verdict {
     ShardProcessor& shard;
+    Lane& lane;
     Batch& batch;
+    const BatchResponse& response;
     Moment now;
 
-    void operator()(const Succeeded&) {
-      shard.settle(batch);
-      shard.work_.pop_back();
-    }
-    void operator()(const FunctionFailed& failed) {
-      ++batch.attempts;
-      batch.error = failed;
+    void operator()(const Succeeded&) { shard.answered(now, lane, response); }
+    void operator()(const FunctionFailed&) {
+      shard.note_run(batch);
+      shard.note_result(now, ProcessingResult::kFailed);
       ++shard.counters_.function_errors;
-      shard.counters_.failed_invoke_events += batch.records.size();
-      if (shard.retry_.exhausted(batch.attempts)) {
-        shard.give_up(batch, DiscardCondition::kRetryAttemptsExhausted, now);
-      } else {
-        wait();
-      }
+      shard.attempt_failed(now, lane, ResponseContext::kUnhandled);
     }
     // A throttle uses up no attempt. The quota counts runs of the function, and this one never ran; only age ends a
-    // throttled batch (services-kinesis-parameters), so the shard may stand still here for days.
+    // throttled batch (services-kinesis-parameters), so the lane may stand still here for days.
     void operator()(const Throttled&) {
       ++shard.counters_.throttles;
       shard.counters_.failed_invoke_events += batch.records.size();
-      wait();
+      shard.back_off(now, batch);
     }
     void operator()(const ServiceFailed&) {
       ++shard.counters_.service_errors;
       shard.counters_.failed_invoke_events += batch.records.size();
-      wait();
+      shard.back_off(now, batch);
     }
-    void operator()(const Cancelled&) { wait(); }
-
-    void wait() { batch.due = now.instant + shard.retry_.backoff(++batch.failures); }
+    void operator()(const Cancelled&) { shard.back_off(now, batch); }
   };
-  std::visit(Verdict{*this, batch, now}, outcome.what);
+  std::visit(Verdict{*this, lane, batch, response, now}, outcome.what);
   advance(now);
 }
 
@@ -103,16 +129,15 @@ void ShardProcessor::on_checkpoint(Moment now, bool kept) {
 }
 
 void ShardProcessor::on_discarded(Moment now, BatchId id, Kept kept) {
-  WEIR_ASSERT(discard_in_flight_ && !work_.empty() && work_.back()->id == id);
-  Batch& batch = *work_.back();
-  WEIR_ASSERT(batch.state == BatchState::kDiscarding);
-  discard_in_flight_ = false;
+  Lane& lane = lane_at(id, BatchState::kDiscarding);
+  Batch& batch = *lane.work.back();
+  --discards_in_flight_;
   if (kept != Kept::kNowhere) {
     (kept == Kept::kDestination ? counters_.destination_events : counters_.dropped_events) += batch.records.size();
     if (kept == Kept::kDeadLetterInstead) ++counters_.destination_failures;
     store_failures_in_row_ = 0;
-    settle(batch);
-    work_.pop_back();
+    settle(lane, batch);
+    lane.work.pop_back();
   } else {
     ++counters_.store_failures;
     batch.state = BatchState::kToDiscard;
@@ -143,25 +168,132 @@ std::optional<Instant> ShardProcessor::wake_at() const {
 }
 
 std::optional<WallTime> ShardProcessor::oldest_unsettled() const {
-  if (!work_.empty()) return work_.back()->records.front().arrival;
-  if (forming_) return forming_->records.front().arrival;
-  if (!read_.empty()) return read_.front().records[read_.front().next].arrival;
-  return std::nullopt;
+  std::optional<WallTime> oldest;
+  for (const Lane& lane : lanes_) {
+    const Record* first = nullptr;
+    if (!lane.read.empty()) first = &lane.read.front().records[lane.read.front().next];
+    if (lane.forming) first = &lane.forming->records.front();
+    for (const auto& batch : lane.work) {
+      if (!batch->records.empty()) first = &batch->records.front();
+    }
+    if (first && (!oldest || first->arrival < *oldest)) oldest = first->arrival;
+  }
+  return oldest;
+}
+
+/// The lane whose batch this is the answer of.
+ShardProcessor::Lane& ShardProcessor::lane_at(BatchId id, BatchState state) {
+  const auto lane = std::find_if(lanes_.begin(), lanes_.end(), [&](const Lane& candidate) {
+    return !candidate.work.empty() && candidate.work.back()->id == id && candidate.work.back()->state == state;
+  });
+  WEIR_ASSERT(lane != lanes_.end());
+  return *lane;
+}
+
+/// The function answered. What of its batch is done, it may say itself.
+void ShardProcessor::answered(Moment now, Lane& lane, const BatchResponse& response) {
+  Batch& batch = *lane.work.back();
+  note_run(batch);
+  if (settings_.tumbling && !response.state) {
+    note_result(now, ProcessingResult::kFailed);
+    attempt_failed(now, lane, ResponseContext::kReported);
+    return;
+  }
+  note_result(now, ProcessingResult::kOk);
+  const std::optional<std::size_t> failed = first_failed(batch, response);
+  if (failed && *failed == 0) {
+    attempt_failed(now, lane, ResponseContext::kReported);
+    return;
+  }
+  std::unique_ptr<Batch> again;
+  if (failed) {
+    counters_.failed_invoke_events += batch.records.size();
+    again = cut_tail(batch, *failed);
+  }
+  settle(lane, batch);
+  lane.work.pop_back();
+  if (again) lane.work.push_back(std::move(again));
+  if (!window_) return;
+  window_->state = *response.state;
+  if (window_->state.size() > settings_.tumbling->max_state_bytes) lane.work.push_back(final_call(now, true));
+}
+
+/// The index of the first record that is to be handed over again, with all behind it; nothing when all are done. 0 also
+/// when the report names a record that is not in the batch: then it cannot be trusted, and all of the batch failed.
+std::optional<std::size_t> ShardProcessor::first_failed(const Batch& batch, const BatchResponse& response) const {
+  if (!settings_.report_batch_item_failures || response.items == BatchResponse::Items::kAllDone) return std::nullopt;
+  if (response.items == BatchResponse::Items::kAllFailed) return 0;
+  std::optional<std::size_t> first;
+  for (const Position& position : response.failed) {
+    const auto found = std::partition_point(batch.records.begin(), batch.records.end(),
+                                            [&](const Record& record) { return record.position < position; });
+    if (found == batch.records.end() || found->position != position) return 0;
+    const auto index = static_cast<std::size_t>(found - batch.records.begin());
+    first = std::min(first.value_or(index), index);
+  }
+  return first;
+}
+
+/// The function failed on the batch, or got no further than its first record.
+void ShardProcessor::attempt_failed(Moment now, Lane& lane, ResponseContext response) {
+  Batch& batch = *lane.work.back();
+  counters_.failed_invoke_events += batch.records.size();
+  if (settings_.bisect_batch_on_function_error && batch.records.size() > 1) {
+    halve(lane);
+    return;
+  }
+  batch.response = response;
+  use_attempt(now, batch);
+}
+
+void ShardProcessor::use_attempt(Moment now, Batch& batch) {
+  ++batch.attempts;
+  if (retry_.exhausted(batch.attempts)) {
+    give_up(now, batch, DiscardCondition::kRetryAttemptsExhausted);
+  } else {
+    back_off(now, batch);
+  }
+}
+
+void ShardProcessor::back_off(Moment now, Batch& batch) {
+  batch.due = now.instant + retry_.backoff(++batch.failures);
+}
+
+void ShardProcessor::give_up(Moment now, Batch& batch, DiscardCondition condition) {
+  batch.state = BatchState::kToDiscard;
+  batch.condition = condition;
+  batch.due = now.instant;
+  // AWS's record has a responseContext for this condition alone, even after failed invocations.
+  if (condition != DiscardCondition::kRetryAttemptsExhausted) batch.response = ResponseContext::kNone;
+}
+
+void ShardProcessor::note_result(Moment now, ProcessingResult result) {
+  last_result_ = result;
+  last_result_at_ = now.wall;
 }
 
 void ShardProcessor::advance(Moment now) {
   wake_at_.reset();
   if (state_ == State::kDrained) return;
+  if (!began_) {
+    began_ = true;
+    for (Lane& lane : lanes_) lane.previous_end = now.instant;
+  }
   if (state_ == State::kStopping) {
-    drain(now);
+    const std::size_t before = buffered_records_;
+    buffered_records_ = 0;
+    buffered_bytes_ = 0;
+    for (Lane& lane : lanes_) drain(now, lane);
+    gave_back_ = gave_back_ || buffered_records_ < before;
   } else {
-    advance_work(now);
+    for (Lane& lane : lanes_) advance_lane(now, lane);
     want_fetch();
   }
   want_checkpoint(now);
-  const bool behind = settled_upto_ != checkpointed_;
-  const bool ended = end_of_shard_ && buffered_records_ == 0 && !gave_back_;
-  if ((ended || state_ == State::kStopping) && !outstanding() && work_.empty() && !behind) {
+  const bool idle = std::all_of(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return lane.work.empty(); });
+  const bool behind = settled_upto() != checkpointed_;
+  const bool ended = end_of_shard_ && buffered_records_ == 0 && !gave_back_ && !window_;
+  if ((ended || state_ == State::kStopping) && !outstanding() && idle && !behind) {
     state_ = State::kDrained;
     wake_at_.reset();
     actions_.emplace_back(Drained{ended});
@@ -170,42 +302,45 @@ void ShardProcessor::advance(Moment now) {
 
 /// Gives up what was not begun: it is read again after the checkpoint. What is in flight is waited for, and records
 /// that were already given up on are still kept, unless the store refuses.
-void ShardProcessor::drain(Moment now) {
-  read_.clear();
-  forming_.reset();
-  if (!work_.empty()) {
-    work_.erase(work_.begin(), std::prev(work_.end()));
-    const BatchState state = work_.back()->state;
+void ShardProcessor::drain(Moment now, Lane& lane) {
+  lane.read.clear();
+  lane.forming.reset();
+  if (!lane.work.empty()) {
+    lane.work.erase(lane.work.begin(), std::prev(lane.work.end()));
+    const BatchState state = lane.work.back()->state;
     if (state == BatchState::kToDiscard && !store_failing()) {
-      start_or_discard(now, *work_.back());
+      start_or_discard(now, lane);
     } else if (state == BatchState::kReady || state == BatchState::kToDiscard) {
-      work_.clear();
+      lane.work.clear();
     }
   }
-  const std::size_t before = buffered_records_;
-  buffered_records_ = 0;
-  buffered_bytes_ = 0;
-  for (const auto& batch : work_) {
-    buffered_records_ += batch->records.size();
+  lane.unsettled = 0;
+  for (const auto& batch : lane.work) {
+    lane.unsettled += batch->records.size();
     for (const Record& record : batch->records) buffered_bytes_ += record.memory_bytes();
   }
-  gave_back_ = gave_back_ || buffered_records_ < before;
+  buffered_records_ += lane.unsettled;
 }
 
-void ShardProcessor::advance_work(Moment now) {
+void ShardProcessor::advance_lane(Moment now, Lane& lane) {
   for (;;) {
-    fill_forming();
-    if (work_.empty()) {
-      if (!forming_ || store_failing()) return;
-      if (!forming_complete(now)) {
-        wake_at_ = earlier(wake_at_, forming_due(now));
+    fill_forming(lane);
+    if (lane.work.empty()) {
+      if (store_failing()) return;
+      if (window_over(now, lane)) {
+        lane.work.push_back(final_call(now, false));
+        continue;
+      }
+      if (!lane.forming) return;
+      if (!forming_complete(now, lane)) {
+        wake_at_ = earlier(wake_at_, forming_due(now, lane));
         return;
       }
-      work_.push_back(std::move(forming_));
-      forming_full_ = false;
+      lane.work.push_back(std::move(lane.forming));
+      lane.forming_full = false;
       continue;
     }
-    Batch& batch = *work_.back();
+    Batch& batch = *lane.work.back();
     if (batch.state == BatchState::kInvoking || batch.state == BatchState::kDiscarding) return;
     // The store refuses: nothing that it would have to remember is begun. Trying the store again goes on.
     if (batch.state == BatchState::kReady && store_failing()) return;
@@ -213,64 +348,78 @@ void ShardProcessor::advance_work(Moment now) {
       wake_at_ = earlier(wake_at_, batch.due);
       return;
     }
-    start_or_discard(now, batch);
+    start_or_discard(now, lane);
   }
 }
 
 /// The batch's time has come: invoke, or give up what cannot be invoked.
-void ShardProcessor::start_or_discard(Moment now, Batch& batch) {
+void ShardProcessor::start_or_discard(Moment now, Lane& lane) {
+  Batch& batch = *lane.work.back();
   if (batch.state == BatchState::kToDiscard) {
     batch.state = BatchState::kDiscarding;
-    discard_in_flight_ = true;
+    ++discards_in_flight_;
     actions_.emplace_back(Discard{batch.id, batch.request_id, batch.records, batch.condition,
-                                  std::max(batch.attempts, 1), batch.error ? &*batch.error : nullptr});
+                                  std::max(batch.attempts, 1), batch.response, window_call(batch)});
     return;
   }
-  // Only the expired front goes; newer records of the batch are still handed over ([stackd notes], section 5.1).
-  const auto fresh = std::find_if(batch.records.begin(), batch.records.end(),
-                                  [&](const Record& record) { return !retry_.expired(now.wall, record.arrival); });
-  if (const auto expired = static_cast<std::size_t>(fresh - batch.records.begin()); expired > 0) {
-    split_front(batch, expired, DiscardCondition::kRecordAgeExceeded);
-    return;
-  }
-  const std::size_t payload_bytes = settings_.batch.envelope_bytes + batch.record_bytes;
-  if (payload_bytes > settings_.batch.max_payload_bytes) {
-    WEIR_ASSERT(batch.records.size() == 1);
-    give_up(batch, DiscardCondition::kMaximumPayloadSizeExceeded, now);
+  if (drop_what_is_too_old(now, lane)) return;
+  std::optional<WindowCall> window = window_call(batch);
+  if (!fits(lane, window)) {
+    if (settings_.batch.oversized == Oversized::kUseAttempts) {
+      use_attempt(now, batch);
+    } else {
+      give_up(now, batch, DiscardCondition::kMaximumPayloadSizeExceeded);
+    }
     return;
   }
   batch.state = BatchState::kInvoking;
-  invoke_in_flight_ = true;
-  counters_.iterator_age = std::max(Duration(0), now.wall - batch.records.back().arrival);
-  counters_.invoked_events += batch.records.size();
+  ++invokes_in_flight_;
   ++counters_.invocations;
-  actions_.emplace_back(
-      Invoke{batch.id, batch.request_id, batch.records, payload_bytes, batch.attempts + 1, counters_.iterator_age});
-}
-
-/// Takes the first `count` records out of the top batch, to be discarded before the rest goes on. The rest is another
-/// batch than before: it has a new request id and all its attempts again.
-void ShardProcessor::split_front(Batch& batch, std::size_t count, DiscardCondition condition) {
-  if (count < batch.records.size()) {
-    auto rest = new_batch();
-    const auto cut = batch.records.begin() + static_cast<std::ptrdiff_t>(count);
-    rest->records.assign(cut, batch.records.end());
-    batch.records.erase(cut, batch.records.end());
-    rest->owners = batch.owners;
-    rest->first_ordinal = batch.first_ordinal + count;
-    for (const Record& record : rest->records) rest->record_bytes += record.encoded_bytes + 1;
-    rest->record_bytes -= 1;
-    work_.insert(std::prev(work_.end()), std::move(rest));
+  Duration iterator_age{0};
+  if (!batch.records.empty()) {
+    iterator_age = std::max(Duration(0), now.wall - batch.records.back().arrival);
+    counters_.iterator_age = iterator_age;
+    counters_.invoked_events += batch.records.size();
   }
-  batch.state = BatchState::kToDiscard;
-  batch.condition = condition;
-  batch.error.reset();  // AWS's record has no responseContext for RecordAgeExceeded, even after failed invocations
+  actions_.emplace_back(Invoke{batch.id, batch.request_id, batch.records, payload_bytes(batch, window),
+                               batch.attempts + 1, iterator_age, std::move(window)});
 }
 
-void ShardProcessor::give_up(Batch& batch, DiscardCondition condition, Moment now) {
-  batch.state = BatchState::kToDiscard;
-  batch.condition = condition;
-  batch.due = now.instant;
+/// Only the expired front goes; newer records of the batch are still handed over ([stackd notes], section 5.1).
+bool ShardProcessor::drop_what_is_too_old(Moment now, Lane& lane) {
+  Batch& batch = *lane.work.back();
+  if (batch.is_final) {
+    if (!retry_.expired(now.wall, batch.made_at)) return false;
+  } else {
+    const auto fresh = std::find_if(batch.records.begin(), batch.records.end(),
+                                    [&](const Record& record) { return !retry_.expired(now.wall, record.arrival); });
+    const auto expired = static_cast<std::size_t>(fresh - batch.records.begin());
+    if (expired == 0) return false;
+    if (fresh != batch.records.end()) lane.work.insert(std::prev(lane.work.end()), cut_tail(batch, expired));
+  }
+  give_up(now, batch, DiscardCondition::kRecordAgeExceeded);
+  return true;
+}
+
+/// Whether the function can be invoked with the batch on top, which may lose its tail for it: a batch was filled before
+/// it was known how large the state of its tumbling window would be.
+bool ShardProcessor::fits(Lane& lane, const std::optional<WindowCall>& window) {
+  Batch& batch = *lane.work.back();
+  const std::size_t most = settings_.batch.max_payload_bytes;
+  std::size_t bytes = payload_bytes(batch, window);
+  if (bytes <= most) return true;
+  std::size_t count = batch.records.size();
+  WEIR_ASSERT(count <= 1 || window);
+  while (count > 1 && bytes > most) bytes -= batch.records[--count].encoded_bytes + 1;
+  if (count < batch.records.size()) lane.work.insert(std::prev(lane.work.end()), cut_tail(batch, count));
+  return bytes <= most;
+}
+
+/// Exactly what the event's JSON will take.
+std::size_t ShardProcessor::payload_bytes(const Batch& batch, const std::optional<WindowCall>& window) const {
+  std::size_t bytes = settings_.batch.envelope_bytes + batch.record_bytes;
+  if (window) bytes += window_members(settings_.tumbling->shard_id, settings_.tumbling->source_arn, *window).size();
+  return bytes;
 }
 
 std::unique_ptr<ShardProcessor::Batch> ShardProcessor::new_batch() {
@@ -280,87 +429,232 @@ std::unique_ptr<ShardProcessor::Batch> ShardProcessor::new_batch() {
   return batch;
 }
 
-/// Moves records that were read into the forming batch, until the next one would pass a limit.
-void ShardProcessor::fill_forming() {
-  while (!read_.empty() && !forming_full_) {
-    Chunk& chunk = read_.front();
-    if (!forming_) {
-      forming_ = new_batch();
-      forming_->first_ordinal = next_ordinal_;
-      // It may have waited here for the batch before it to close: the window counts from its coming, not from its turn.
-      forming_opened_ = chunk.came;
+/// Takes the records behind the first `count` out of a batch, which keeps at least one. They are another batch: it has
+/// a new request id and all its attempts.
+std::unique_ptr<ShardProcessor::Batch> ShardProcessor::cut_tail(Batch& batch, std::size_t count) {
+  WEIR_ASSERT(count > 0 && count < batch.records.size());
+  auto tail = new_batch();
+  const auto cut = batch.records.begin() + static_cast<std::ptrdiff_t>(count);
+  tail->records.assign(std::make_move_iterator(cut), std::make_move_iterator(batch.records.end()));
+  batch.records.erase(cut, batch.records.end());
+  tail->owners = batch.owners;
+  tail->ordinals = batch.ordinals.cut(count);
+  tail->window_start = batch.window_start;
+  for (const Record& record : tail->records) tail->record_bytes += record.encoded_bytes + 1;
+  batch.record_bytes -= tail->record_bytes;
+  tail->record_bytes -= 1;
+  return tail;
+}
+
+/// The batch on top becomes two, left half first, both of them new. No attempt is used up by it
+/// (services-kinesis-parameters).
+void ShardProcessor::halve(Lane& lane) {
+  auto right = cut_tail(*lane.work.back(), lane.work.back()->records.size() / 2);
+  auto left = new_batch();
+  Batch& whole = *lane.work.back();
+  left->records = std::move(whole.records);
+  left->owners = std::move(whole.owners);
+  left->ordinals = std::move(whole.ordinals);
+  left->record_bytes = whole.record_bytes;
+  left->window_start = whole.window_start;
+  lane.work.back() = std::move(right);
+  lane.work.push_back(std::move(left));
+}
+
+/// Numbers what was read and deals it to the lanes. What the filters do not want is done at once.
+void ShardProcessor::take(Moment now, RecordBatch read) {
+  counters_.polled_events += read.records.size();
+  std::size_t filtered = 0;
+  for (const Record& record : read.records) {
+    if (record.filtered) {
+      ++filtered;
+    } else {
+      buffered_bytes_ += record.memory_bytes();
     }
-    while (chunk.next < chunk.records.size()) {
-      Record& record = chunk.records[chunk.next];
-      const std::size_t comma = forming_->records.empty() ? 0 : 1;
-      const std::size_t bytes = forming_->record_bytes + comma + record.encoded_bytes;
-      // A record that is too large alone makes a batch of its own, which is then given up on.
-      if (comma == 1 && bytes + settings_.batch.envelope_bytes > settings_.batch.max_payload_bytes) {
-        forming_full_ = true;
-        break;
-      }
-      forming_->record_bytes = bytes;
-      forming_->records.push_back(std::move(record));
-      if (forming_->owners.empty() || forming_->owners.back() != chunk.owner) forming_->owners.push_back(chunk.owner);
-      ++chunk.next;
-      ++next_ordinal_;
-      if (forming_->records.size() >= settings_.batch.batch_size ||
-          bytes + settings_.batch.envelope_bytes >= settings_.batch.max_payload_bytes) {
-        forming_full_ = true;
-        break;
-      }
+  }
+  counters_.filtered_out_events += filtered;
+  counters_.settled_events += filtered;
+  buffered_records_ += read.records.size() - filtered;
+
+  if (lanes_.size() == 1 && filtered == 0) {
+    const OrdinalRun all{next_ordinal_, next_ordinal_ + read.records.size()};
+    next_ordinal_ = all.end;
+    lanes_[0].unsettled += all.size();
+    lanes_[0].read.push_back({now.instant, std::move(read.owner), std::move(read.records), Ordinals(all), 0});
+    return;
+  }
+  std::vector<Chunk> dealt(lanes_.size());
+  for (Record& record : read.records) {
+    const std::uint64_t ordinal = next_ordinal_++;
+    if (record.filtered) {
+      settlement_.settle({ordinal, ordinal + 1}, take_last_whole(std::span(&record, 1)));
+      continue;
     }
-    if (chunk.next == chunk.records.size()) read_.pop_front();
+    Chunk& chunk = dealt[lane_of(record)];
+    chunk.ordinals.append(ordinal);
+    chunk.records.push_back(std::move(record));
+  }
+  for (std::size_t i = 0; i < dealt.size(); ++i) {
+    if (dealt[i].records.empty()) continue;
+    dealt[i].came = now.instant;
+    dealt[i].owner = read.owner;
+    lanes_[i].unsettled += dealt[i].records.size();
+    lanes_[i].read.push_back(std::move(dealt[i]));
   }
 }
 
-bool ShardProcessor::forming_complete(Moment now) const {
-  if (forming_full_ || end_of_shard_ || settings_.batch.window == Duration(0)) return true;
-  return *forming_due(now) <= now.instant;
+std::size_t ShardProcessor::lane_of(const Record& record) const {
+  return lanes_.size() == 1 ? 0 : static_cast<std::size_t>(hash(record.key) % lanes_.size());
+}
+
+/// Moves records that were read into the forming batch, until the next one would pass a limit.
+void ShardProcessor::fill_forming(Lane& lane) {
+  while (!lane.read.empty() && !lane.forming_full) {
+    Chunk& chunk = lane.read.front();
+    if (!lane.forming) {
+      lane.forming = new_batch();
+      // It may have waited here for the batch before it to close: the window counts from its coming, not from its turn.
+      lane.forming_opened = chunk.came;
+      if (settings_.tumbling) {
+        newest_window_ = std::max(newest_window_, window_start(chunk.records[chunk.next]));
+        lane.forming->window_start = newest_window_;
+      }
+    }
+    Batch& batch = *lane.forming;
+    while (chunk.next < chunk.records.size()) {
+      Record& record = chunk.records[chunk.next];
+      const std::size_t comma = batch.records.empty() ? 0 : 1;
+      const std::size_t bytes = batch.record_bytes + comma + record.encoded_bytes;
+      // A record that is too large alone makes a batch of its own, which is then given up on.
+      if (comma == 1 && bytes + settings_.batch.envelope_bytes > settings_.batch.max_payload_bytes) {
+        lane.forming_full = true;
+        break;
+      }
+      if (settings_.tumbling && window_start(record) > batch.window_start) {
+        lane.forming_full = true;
+        break;
+      }
+      batch.record_bytes = bytes;
+      batch.records.push_back(std::move(record));
+      batch.ordinals.append(chunk.ordinals.take_first());
+      if (batch.owners.empty() || batch.owners.back() != chunk.owner) batch.owners.push_back(chunk.owner);
+      ++chunk.next;
+      if (batch.records.size() >= settings_.batch.batch_size ||
+          bytes + settings_.batch.envelope_bytes >= settings_.batch.max_payload_bytes) {
+        lane.forming_full = true;
+        break;
+      }
+    }
+    if (chunk.next == chunk.records.size()) lane.read.pop_front();
+  }
+}
+
+bool ShardProcessor::forming_complete(Moment now, const Lane& lane) const {
+  if (lane.forming_full || end_of_shard_ || settings_.batch.window == Duration(0)) return true;
+  return *forming_due(now, lane) <= now.instant;
 }
 
 /// When the window closes, or the oldest record's age must be decided, which does not wait for the window
 /// ([stackd notes], section 5.1).
-std::optional<Instant> ShardProcessor::forming_due(Moment now) const {
-  const Instant window_closes = forming_opened_ + settings_.batch.window;
-  return earlier(window_closes, retry_.expiry(now, forming_->records.front().arrival));
+std::optional<Instant> ShardProcessor::forming_due(Moment now, const Lane& lane) const {
+  return earlier(batching_window_closes(lane), retry_.expiry(now, lane.forming->records.front().arrival));
 }
 
-void ShardProcessor::settle(const Batch& batch) {
-  const std::uint64_t first = batch.first_ordinal;
-  const std::uint64_t end = first + batch.records.size();
-  WEIR_ASSERT(first >= settled_front_ && end > first);
+/// With WindowOpens::kPreviousEnd windows follow each other without a gap: the batch waits for the end of the one in
+/// which its first record came.
+Instant ShardProcessor::batching_window_closes(const Lane& lane) const {
+  const Duration window = settings_.batch.window;
+  if (settings_.batch.window_opens == WindowOpens::kFirstRecord) return lane.forming_opened + window;
+  const Duration empty = std::max(Duration(0), lane.forming_opened - lane.previous_end);
+  return lane.previous_end + (empty / window + 1) * window;
+}
+
+void ShardProcessor::settle(Lane& lane, Batch& batch) {
+  if (batch.is_final) {
+    window_.reset();
+    return;
+  }
   counters_.settled_events += batch.records.size();
-  WEIR_ASSERT(buffered_records_ >= batch.records.size());
+  WEIR_ASSERT(lane.unsettled >= batch.records.size() && buffered_records_ >= batch.records.size());
+  lane.unsettled -= batch.records.size();
   buffered_records_ -= batch.records.size();
   for (const Record& record : batch.records) buffered_bytes_ -= record.memory_bytes();
-  settled_ahead_.emplace(first, Range{end, batch.records.back().position});
-  while (!settled_ahead_.empty() && settled_ahead_.begin()->first == settled_front_) {
-    Range& range = settled_ahead_.begin()->second;
-    WEIR_ASSERT(!settled_upto_ || *settled_upto_ < range.last);
-    settled_front_ = range.end;
-    settled_upto_ = std::move(range.last);
-    settled_ahead_.erase(settled_ahead_.begin());
+  std::span<Record> rest(batch.records);
+  for (const OrdinalRun& run : batch.ordinals.runs()) {
+    settlement_.settle(run, take_last_whole(rest.first(run.size())));
+    rest = rest.subspan(run.size());
   }
+  WEIR_ASSERT(rest.empty());
+}
+
+/// Where the tumbling window of a record begins.
+WallTime ShardProcessor::window_start(const Record& record) const {
+  const Duration length = settings_.tumbling->length;
+  Duration into = record.arrival.time_since_epoch() % length;
+  if (into < Duration(0)) into += length;  // before 1970
+  return record.arrival - into;
+}
+
+/// Whether it is time for the final call of the open window: a later record was read, none will ever come, or none came
+/// for a while. Asked when the lane has no other work.
+bool ShardProcessor::window_over(Moment now, const Lane& lane) {
+  if (!window_) return false;
+  if (lane.forming) return lane.forming->window_start > window_->start;
+  if (end_of_shard_) return true;
+  const Duration left = window_->start + settings_.tumbling->length + settings_.tumbling->idle_close - now.wall;
+  if (left <= Duration(0)) return true;
+  wake_at_ = earlier(wake_at_, now.instant + left);
+  return false;
+}
+
+std::unique_ptr<ShardProcessor::Batch> ShardProcessor::final_call(Moment now, bool terminated_early) {
+  auto batch = new_batch();
+  batch->window_start = window_->start;
+  batch->is_final = true;
+  batch->terminated_early = terminated_early;
+  batch->made_at = now.wall;
+  return batch;
+}
+
+std::optional<WindowCall> ShardProcessor::window_call(const Batch& batch) const {
+  if (!settings_.tumbling) return std::nullopt;
+  WindowCall call;
+  call.start = batch.window_start;
+  call.end = batch.window_start + settings_.tumbling->length;
+  if (window_) call.state = window_->state;
+  call.is_final = batch.is_final;
+  call.terminated_early = batch.terminated_early;
+  return call;
+}
+
+/// The function ran on a batch: its tumbling window is open.
+void ShardProcessor::note_run(const Batch& batch) {
+  if (!settings_.tumbling || window_) return;
+  window_.emplace(OpenWindow{batch.window_start, WindowCall().state, settlement_.upto()});
 }
 
 void ShardProcessor::want_fetch() {
   if (state_ != State::kRunning || fetch_in_flight_ || end_of_shard_ || store_failing()) return;
-  // Two batches ahead keep the function busy while the source is asked for more.
-  const std::size_t most = std::min(settings_.buffer.max_records, settings_.batch.batch_size * 2);
-  if (buffered_records_ >= most || buffered_bytes_ >= settings_.buffer.max_bytes) return;
+  const BufferLimits& buffer = settings_.buffer;
+  // Two batches ahead keep the function busy while the source is asked for more. A lane that has them does not keep the
+  // others from theirs: reading goes on for those, while there is room.
+  const std::size_t ahead = std::min(buffer.max_records, settings_.batch.batch_size * 2);
+  std::size_t wanted = 0;
+  for (const Lane& lane : lanes_) wanted += ahead - std::min(ahead, lane.unsettled);
+  wanted = std::min(wanted, buffer.max_records - std::min(buffer.max_records, buffered_records_));
+  if (wanted == 0 || buffered_bytes_ >= buffer.max_bytes) return;
   fetch_in_flight_ = true;
-  actions_.emplace_back(Fetch{most - buffered_records_, settings_.buffer.max_bytes - buffered_bytes_});
+  actions_.emplace_back(Fetch{wanted, buffer.max_bytes - buffered_bytes_});
 }
 
 void ShardProcessor::want_checkpoint(Moment now) {
-  if (checkpoint_in_flight_ || !settled_upto_ || settled_upto_ == checkpointed_) return;
+  if (checkpoint_in_flight_ || !settled_upto() || settled_upto() == checkpointed_) return;
   if (store_failing() && checkpoint_due_ > now.instant) {
     wake_at_ = earlier(wake_at_, checkpoint_due_);
     return;
   }
-  WEIR_ASSERT(!checkpointed_ || *checkpointed_ < *settled_upto_);
-  checkpoint_asked_ = settled_upto_;
+  WEIR_ASSERT(!checkpointed_ || *checkpointed_ < *settled_upto());
+  checkpoint_asked_ = settled_upto();
   checkpoint_in_flight_ = true;
   actions_.emplace_back(Checkpoint{*checkpoint_asked_});
 }

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -19,6 +18,7 @@
 #include "weir/event/window.h"
 
 #include "engine/retry_policy.h"
+#include "engine/settlement.h"
 
 namespace weir::engine {
 
@@ -170,9 +170,14 @@ struct ShardCounters {
 /// gets exactly one answer, also when it failed or was called off; wake_at() may lie in the past, then tick at once.
 /// Source: reference pages services-kinesis-*, kafka-*, invocation-eventsourcemapping; docs/semantics.md.
 ///
-/// How it is made, so that bisecting, partial responses, lanes and filters fit: work is a stack of batches (a bisected
-/// batch is replaced by its halves, left on top); what is done is a set of ordinal ranges whose contiguous front is the
-/// checkpoint.
+/// How it is made: each lane's work is a stack of batches (a bisected batch is replaced by its halves, left on top);
+/// what is done is a set of ordinal ranges whose contiguous front is the checkpoint.
+///
+/// A tumbling window opens with the first run of the function on its records and ends with its final call. Its state
+/// lives in memory only, so the checkpoint stays in front of an open window: whoever goes on from there hands over the
+/// whole window again, from the state {}. A record that came late, for a window before the one that is being worked on,
+/// counts for that one. A final call has no records whose age could end it; it may be tried for as long as a record may
+/// be old.
 class ShardProcessor {
  public:
   explicit ShardProcessor(ShardSettings settings);
@@ -196,7 +201,7 @@ class ShardProcessor {
   std::optional<Position> checkpointed() const { return checkpointed_; }
   /// Records read and not settled.
   std::size_t unsettled() const { return buffered_records_; }
-  bool in_flight() const { return invoke_in_flight_; }
+  bool in_flight() const { return invokes_in_flight_ > 0; }
   /// When the oldest unsettled record arrived, for the live IteratorAge; nothing when all is settled.
   std::optional<WallTime> oldest_unsettled() const;
   ProcessingResult last_result() const { return last_result_; }
@@ -213,75 +218,123 @@ class ShardProcessor {
     std::string request_id;
     std::vector<Record> records;
     std::vector<std::shared_ptr<const void>> owners;
-    std::uint64_t first_ordinal = 0;
+    Ordinals ordinals;
     std::size_t record_bytes = 0;  ///< of JSON: the records and the commas between them
     BatchState state = BatchState::kReady;
     Instant due{};     ///< not tried (or kept) before
-    int attempts = 0;  ///< runs of the function that failed; throttles are not among them
-    int failures = 0;  ///< failures in a row of any kind, for the backoff
+    int attempts = 0;  ///< that failed and count; throttles are not among them
+    int failures = 0;  ///< in a row, of any kind, for the backoff
     DiscardCondition condition{};
-    std::optional<FunctionFailed> error;
+    ResponseContext response = ResponseContext::kNone;
+    WallTime window_start{};  ///< of its tumbling window
+    /// The call that ends a window has no records.
+    bool is_final = false;
+    bool terminated_early = false;
+    WallTime made_at{};  ///< of a final call
   };
 
-  /// Records read and not yet in a batch.
+  /// Records of a lane that were read together and are not yet in a batch.
   struct Chunk {
-    Instant came{};  ///< when it was read
+    Instant came{};  ///< when they were read
     std::shared_ptr<const void> owner;
     std::vector<Record> records;
+    Ordinals ordinals;
     std::size_t next = 0;
   };
 
-  std::unique_ptr<Batch> new_batch();
-  void fill_forming();
-  bool forming_complete(Moment now) const;
-  std::optional<Instant> forming_due(Moment now) const;
-  void advance(Moment now);
-  void advance_work(Moment now);
-  void start_or_discard(Moment now, Batch& batch);
-  void split_front(Batch& batch, std::size_t count, DiscardCondition condition);
-  void settle(const Batch& batch);
-  void give_up(Batch& batch, DiscardCondition condition, Moment now);
+  /// The records whose keys fall together, in order. Without parallelization the shard is one lane.
+  struct Lane {
+    std::deque<Chunk> read;                    ///< oldest first
+    std::unique_ptr<Batch> forming;            ///< the batch that is being filled; never empty
+    Instant forming_opened{};                  ///< when its first record came
+    bool forming_full = false;                 ///< the next record does not fit
+    std::vector<std::unique_ptr<Batch>> work;  ///< a stack: the last one is worked on; all lie before the forming one
+    Instant previous_end{};                    ///< of its last invocation; before one, when the shard began
+    std::size_t unsettled = 0;                 ///< records
+  };
+
+  /// A tumbling window in which the function has run.
+  struct OpenWindow {
+    WallTime start;
+    std::string state;
+    std::optional<Position> before;  ///< what was settled as it opened: no checkpoint passes it
+  };
+
+  // What was read.
+  void take(Moment now, RecordBatch read);
+  std::size_t lane_of(const Record& record) const;
   void want_fetch();
+
+  // Batches.
+  std::unique_ptr<Batch> new_batch();
+  void fill_forming(Lane& lane);
+  bool forming_complete(Moment now, const Lane& lane) const;
+  std::optional<Instant> forming_due(Moment now, const Lane& lane) const;
+  Instant batching_window_closes(const Lane& lane) const;
+  std::unique_ptr<Batch> cut_tail(Batch& batch, std::size_t count);
+  void halve(Lane& lane);
+  void settle(Lane& lane, Batch& batch);
+
+  // Tumbling windows.
+  WallTime window_start(const Record& record) const;
+  bool window_over(Moment now, const Lane& lane);
+  std::unique_ptr<Batch> final_call(Moment now, bool terminated_early);
+  std::optional<WindowCall> window_call(const Batch& batch) const;
+  void note_run(const Batch& batch);
+
+  // What is to be done.
+  void advance(Moment now);
+  void advance_lane(Moment now, Lane& lane);
+  void drain(Moment now, Lane& lane);
+  void start_or_discard(Moment now, Lane& lane);
+  bool drop_what_is_too_old(Moment now, Lane& lane);
+  bool fits(Lane& lane, const std::optional<WindowCall>& window);
+  std::size_t payload_bytes(const Batch& batch, const std::optional<WindowCall>& window) const;
   void want_checkpoint(Moment now);
-  void drain(Moment now);
+
+  // What an answer means.
+  Lane& lane_at(BatchId id, BatchState state);
+  void answered(Moment now, Lane& lane, const BatchResponse& response);
+  std::optional<std::size_t> first_failed(const Batch& batch, const BatchResponse& response) const;
+  void attempt_failed(Moment now, Lane& lane, ResponseContext response);
+  void use_attempt(Moment now, Batch& batch);
+  void back_off(Moment now, Batch& batch);
+  void give_up(Moment now, Batch& batch, DiscardCondition condition);
+  void note_result(Moment now, ProcessingResult result);
+
+  /// Up to where a checkpoint may go.
+  const std::optional<Position>& settled_upto() const { return window_ ? window_->before : settlement_.upto(); }
   bool store_failing() const { return store_failures_in_row_ > 0; }
   bool outstanding() const {
-    return fetch_in_flight_ || invoke_in_flight_ || checkpoint_in_flight_ || discard_in_flight_;
+    return fetch_in_flight_ || invokes_in_flight_ > 0 || checkpoint_in_flight_ || discards_in_flight_ > 0;
   }
 
   ShardSettings settings_;
   RetryPolicy retry_;
   Random random_;
   State state_ = State::kRunning;
+  bool began_ = false;  ///< it was told a time
 
-  std::deque<Chunk> read_;                    ///< oldest first
-  std::unique_ptr<Batch> forming_;            ///< the batch that is being filled; never empty
-  Instant forming_opened_{};                  ///< when its first record came
-  bool forming_full_ = false;                 ///< the next record does not fit
-  std::vector<std::unique_ptr<Batch>> work_;  ///< a stack: the last one is worked on; all lie before the forming one
-  bool end_of_shard_ = false;                 ///< nothing more to read
-  bool gave_back_ = false;                    ///< draining gave up records that were read and not settled
+  std::vector<Lane> lanes_;
+  bool end_of_shard_ = false;         ///< nothing more to read
+  bool gave_back_ = false;            ///< draining gave up records that were read and not settled
+  std::uint64_t next_ordinal_ = 0;    ///< of the next record that is read
+  std::size_t buffered_records_ = 0;  ///< of all lanes, not settled
+  std::size_t buffered_bytes_ = 0;
 
-  std::uint64_t next_ordinal_ = 0;   ///< of the next record that enters a batch
-  std::uint64_t settled_front_ = 0;  ///< all ordinals below are settled
-  struct Range {
-    std::uint64_t end = 0;
-    Position last;
-  };
-  std::map<std::uint64_t, Range> settled_ahead_;  ///< settled ranges behind a gap, by their first ordinal
-  std::optional<Position> settled_upto_;
+  std::optional<OpenWindow> window_;
+  WallTime newest_window_ = WallTime::min();  ///< the start of the latest window that a batch was made for
+
+  Settlement settlement_;
   std::optional<Position> checkpointed_;
   std::optional<Position> checkpoint_asked_;
   Instant checkpoint_due_{};
   int store_failures_in_row_ = 0;
 
-  std::size_t buffered_records_ = 0;
-  std::size_t buffered_bytes_ = 0;
-
   bool fetch_in_flight_ = false;
-  bool invoke_in_flight_ = false;
   bool checkpoint_in_flight_ = false;
-  bool discard_in_flight_ = false;
+  int invokes_in_flight_ = 0;
+  int discards_in_flight_ = 0;
 
   std::deque<Action> actions_;
   std::optional<Instant> wake_at_;

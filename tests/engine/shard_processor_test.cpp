@@ -12,6 +12,7 @@ using weir::BrokenBelief;
 using weir::Duration;
 using weir::engine::BatchLimits;
 using weir::engine::Kept;
+using weir::engine::ResponseContext;
 using weir::engine::RetryLimits;
 using weir::engine::ShardSettings;
 using weir::test::ShardDriver;
@@ -139,7 +140,7 @@ TEST_CASE("a record that is too large alone is given up on at once, and the shar
   CHECK(drive.gives_sizes({100, 981, 100}) == "invoke 1, fetch");
   CHECK(drive.succeeds() == "discard 2 MaximumPayloadSizeExceeded, checkpoint 1");
   CHECK(drive.discard().approximate_invoke_count == 1);
-  CHECK(drive.discard().error == nullptr);
+  CHECK(drive.discard().response == ResponseContext::kNone);
   CHECK(drive.checkpoint(true).empty());
   CHECK(drive.discarded(true) == "invoke 3, checkpoint 2");
   CHECK(drive.shard().counters().dropped_events == 1);
@@ -174,8 +175,7 @@ TEST_CASE("one shard, records 1 and 2 as one batch, the function always fails") 
     CHECK(drive.discard().condition == weir::engine::DiscardCondition::kRetryAttemptsExhausted);
     CHECK(drive.discard().approximate_invoke_count == row.runs);
     CHECK(drive.discard().request_id == drive.invoke().request_id);
-    REQUIRE(drive.discard().error != nullptr);
-    CHECK(drive.discard().error->error_type == "Unhandled");
+    CHECK(drive.discard().response == ResponseContext::kUnhandled);
   }
 }
 
@@ -239,7 +239,7 @@ TEST_CASE("a record is given up on by age when it is about to be handed over") {
     old.start();
     CHECK(old.gives(2, 60s + 1ns) == "discard 1-2 RecordAgeExceeded, fetch");
     CHECK(old.discard().approximate_invoke_count == 1);  // although the function never ran, as recorded from AWS
-    CHECK(old.discard().error == nullptr);
+    CHECK(old.discard().response == ResponseContext::kNone);
   }
   SECTION("only the expired front goes; the rest is handed over, also what is old behind a young one") {
     ShardDriver drive(shard_of({.batch_size = 10}, minute));
@@ -255,7 +255,7 @@ TEST_CASE("a record is given up on by age when it is about to be handed over") {
     drive.fails();
     CHECK(drive.at_wake() == "discard 1 RecordAgeExceeded");
     CHECK(drive.discard().request_id == request_id);
-    CHECK(drive.discard().error == nullptr);
+    CHECK(drive.discard().response == ResponseContext::kNone);
     CHECK(drive.discarded(true) == "invoke 2, checkpoint 1");
     CHECK(drive.invoke().attempt == 1);
     CHECK(drive.invoke().request_id != request_id);
