@@ -13,7 +13,8 @@ namespace {
 // One line per source; a new one is added here and nowhere else.
 constexpr std::array kConnectors{
     ConnectorEntry{"file", Delivery::kPoll, "A file that stands in for a stream: JSON lines or a recording.",
-                   &file::read_config, &file::make_source, &file::sample_event, nullptr, nullptr},
+                   &file::read_config, &file::make_source, &file::sample_event, nullptr, nullptr, nullptr, nullptr,
+                   &file::check_checkpoint},
     ConnectorEntry{"kafka", Delivery::kPoll, "A topic of a Kafka cluster, self-managed or MSK.", &kafka::read_config,
                    &kafka::make_source, &kafka::sample_event, &kafka::list_checkpoints, &kafka::move_checkpoint},
     ConnectorEntry{"s3", Delivery::kPush,

@@ -12,8 +12,6 @@ namespace weir::file {
 namespace {
 
 constexpr std::size_t kKeptBlocks = 8;
-/// As the configuration's `shards`; a recording that names a higher one is damaged.
-constexpr std::size_t kMaxShards = 10'000;
 
 Error failure(const std::string& path, int number) {
   const ErrorCode code = number == ENOENT                      ? ErrorCode::kSourceNotFound

@@ -29,7 +29,7 @@ std::unique_ptr<SourceConfig> read_config(ConfigNode& node) {
           "shards", {.about = "How many shards the records are spread over, by their partition key. A recording's "
                               "own shards when not given, one for lines.",
                      .min = 1,
-                     .max = 10'000})) {
+                     .max = static_cast<std::int64_t>(kMaxShards)})) {
     config->shards = static_cast<std::size_t>(*shards);
   }
   config->partition_key =

@@ -11,6 +11,9 @@ namespace weir::file {
 enum class Format { kLines, kRecording };
 enum class StartingPosition { kTrimHorizon, kLatest };
 
+/// More shards than this are a mistake, or a damaged recording.
+inline constexpr std::size_t kMaxShards = 10'000;
+
 /// The settings of a file that stands in for a stream.
 struct FileConfig final : SourceConfig {
   std::string path;

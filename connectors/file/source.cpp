@@ -278,6 +278,26 @@ std::unique_ptr<PollSource> make_source(std::shared_ptr<const SourceConfig> conf
                                       std::move(context));
 }
 
+std::string check_checkpoint(const SourceConfig& settings, std::string_view shard, const Resume& to) {
+  const auto& config = static_cast<const FileConfig&>(settings);
+  const auto number = shard_number(shard);
+  if (!number || shard_id(*number) != shard) {
+    return "there is no shard " + std::string(shard) + "; one is " + shard_id(0);
+  }
+  // How many a recording names only its reading tells.
+  const std::size_t shards = config.shards.value_or(config.format == Format::kLines ? 1 : kMaxShards);
+  if (*number >= shards) {
+    return "there is no shard " + std::string(shard) + "; the last one is " + shard_id(shards - 1);
+  }
+  if (to.kind() == Resume::Kind::kAfter && !to.position().number()) {
+    return "a position of a file is a byte of it, " + to.text() + " is none";
+  }
+  if (to.kind() == Resume::Kind::kAtTimestamp && config.format == Format::kLines) {
+    return "lines have no time that they came at; only a recording has";
+  }
+  return "";
+}
+
 std::string sample_event() {
   const KinesisStream stream = stream_of("sample", 0);
   Record record;

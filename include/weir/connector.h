@@ -246,6 +246,8 @@ struct ConnectorEntry {
   /// Of kQueue; null otherwise.
   std::unique_ptr<QueueSource> (*make_queue_source)(std::shared_ptr<const SourceConfig> config,
                                                     SourceContext context) = nullptr;
+  /// Why no checkpoint can be set there, or set so; "" when it can. Without it, any name of a shard will do.
+  std::string (*check_checkpoint)(const SourceConfig& config, std::string_view shard, const Resume& to) = nullptr;
 };
 
 }  // namespace weir

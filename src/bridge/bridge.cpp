@@ -39,7 +39,7 @@ Bridge::Bridge(net::any_io_executor executor, net::any_io_executor blocking, con
     WEIR_ASSERT(added.has_value());
   }
   for (const config::SourceEntry& entry : config.sources) {
-    Supervisor::Deps deps{executor_, blocking_, invoker_, queue_, store, store, store, log, clock};
+    Supervisor::Deps deps{executor_, blocking_, invoker_, queue_, store, store, store, log, clock, config.aws};
     supervisors_.push_back(std::make_unique<Supervisor>(std::move(deps), entry, seed_from_system()));
   }
 }
@@ -183,14 +183,14 @@ net::awaitable<Result<std::vector<CheckpointRow>>> Bridge::checkpoints() {
   co_return co_await runtime::offload(blocking_, std::move(list));
 }
 
-net::awaitable<Result<void>> Bridge::move_checkpoint(std::string source, std::string shard,
-                                                     std::optional<Position> upto) {
+net::awaitable<Result<void>> Bridge::move_checkpoint(std::string source, std::string shard, std::optional<Resume> to) {
   const auto entry = find_source(config_, source);
   if (!entry) co_return entry.error();
+  if (auto right = check_move(**entry, shard, to); !right) co_return right;
   const auto found = std::find_if(supervisors_.begin(), supervisors_.end(),
                                   [&](const auto& each) { return &each->entry() == *entry; });
-  std::function<Result<void>()> move = [this, entry = *entry, shard, upto] {
-    return bridge::move_checkpoint(store_, *entry, shard, upto);
+  std::function<Result<void>()> move = [this, entry = *entry, shard, to] {
+    return bridge::move_checkpoint(store_, *entry, shard, to);
   };
   std::function<net::awaitable<Result<void>>()> interlude = [this, move] { return runtime::offload(blocking_, move); };
   co_return co_await (*found)->while_stopped(std::move(interlude));

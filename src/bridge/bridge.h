@@ -90,9 +90,9 @@ class Bridge {
   /// many.
   net::awaitable<Result<std::size_t>> redrive(store::DeadLetterFilter which);
 
-  /// Moves checkpoints of a source while it is not reading. `upto` none: forgets them. An empty shard: all of the
-  /// source's.
-  net::awaitable<Result<void>> move_checkpoint(std::string source, std::string shard, std::optional<Position> upto);
+  /// Moves checkpoints of a source while it is not reading. `to` none: forgets them. An empty shard: all of the
+  /// source's. Errors: source.not_found, those of check_move(), before anything is stopped, and of who keeps them.
+  net::awaitable<Result<void>> move_checkpoint(std::string source, std::string shard, std::optional<Resume> to);
   net::awaitable<Result<std::vector<CheckpointRow>>> checkpoints();
 
  private:

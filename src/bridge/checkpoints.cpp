@@ -11,7 +11,7 @@ Result<void> forget_all(const config::SourceEntry& entry) {
   auto kept = entry.connector->list_checkpoints(*entry.settings);
   if (!kept) return std::move(kept.error()).during(doing);
   for (const SourceCheckpoint& each : *kept) {
-    if (!each.upto) continue;
+    if (!each.resume) continue;
     auto forgotten = entry.connector->move_checkpoint(*entry.settings, each.shard, std::nullopt);
     if (!forgotten) return std::move(forgotten.error()).during(doing);
   }
@@ -26,7 +26,7 @@ Result<const config::SourceEntry*> find_source(const config::Config& config, con
   if (found != config.sources.end()) return &*found;
   std::string known;
   for (const config::SourceEntry& entry : config.sources) known += (known.empty() ? "" : ", ") + entry.name;
-  return Error(ErrorCode::kConfigInvalid,
+  return Error(ErrorCode::kSourceNotFound,
                "no source " + name + " is configured; there is " + (known.empty() ? "none" : known));
 }
 
@@ -35,29 +35,70 @@ Result<std::vector<CheckpointRow>> list_checkpoints(store::StateFolder& store, c
   auto stored = store.list_checkpoints();
   if (!stored) return std::move(stored.error());
   for (store::StoredCheckpoint& each : *stored)
-    rows.push_back({each.shard.source, each.shard.name, std::move(each.upto), each.saved_at});
+    rows.push_back({each.shard.source, each.shard.name, std::move(each.resume), each.saved_at});
   for (const config::SourceEntry& entry : config.sources) {
     if (entry.connector->list_checkpoints == nullptr) continue;
     auto kept = entry.connector->list_checkpoints(*entry.settings);
     if (!kept) return std::move(kept.error()).during("listing the checkpoints of " + entry.name);
-    for (SourceCheckpoint& each : *kept) rows.push_back({entry.name, each.shard, std::move(each.upto), std::nullopt});
+    for (SourceCheckpoint& each : *kept) rows.push_back({entry.name, each.shard, std::move(each.resume), std::nullopt});
   }
   return rows;
 }
 
+Result<void> check_move(const config::SourceEntry& entry, const std::string& shard, const std::optional<Resume>& to) {
+  const auto refused = [&](const std::string& sentence) { return Error(ErrorCode::kConfigInvalid, sentence); };
+  const std::string what = entry.name + " (" + std::string(entry.connector->type) + ")";
+  switch (entry.connector->delivery) {
+    case Delivery::kPoll:
+      break;
+    case Delivery::kQueue:
+      return refused(what + " has no checkpoints: what is not done stays in the queue itself");
+    case Delivery::kPush:
+      return refused(what + " has no checkpoints: what it accepted waits in weir's own queue until it is done");
+  }
+  if (!to) return {};
+  if (shard.empty()) return refused("a position is one shard's: say which of " + what);
+  if (to->kind() == Resume::Kind::kShardEnd) {
+    return refused("SHARD_END is what weir remembers of a shard that ended; a checkpoint cannot be set to it");
+  }
+  if (entry.connector->check_checkpoint == nullptr) return {};
+  const std::string sentence = entry.connector->check_checkpoint(*entry.settings, shard, *to);
+  if (!sentence.empty()) return refused(entry.name + ": " + sentence);
+  return {};
+}
+
+std::string what_follows(const std::optional<Resume>& to) {
+  if (!to) return "forgotten, read from its starting position";
+  switch (to->kind()) {
+    case Resume::Kind::kAfter:
+      return "the next record read is the one behind " + to->position().text();
+    case Resume::Kind::kTrimHorizon:
+      return "read from the oldest record there is";
+    case Resume::Kind::kLatest:
+      return "read from behind the newest record there is when reading begins";
+    case Resume::Kind::kAtTimestamp:
+      return "read from the first record that came at " + iso_milliseconds(to->time()) + " or later";
+    case Resume::Kind::kShardEnd:
+      return "not read any more";
+  }
+  return "";
+}
+
 Result<void> move_checkpoint(store::StateFolder& store, const config::SourceEntry& entry, const std::string& shard,
-                             std::optional<Position> upto) {
+                             std::optional<Resume> to) {
   if (entry.connector->move_checkpoint != nullptr) {
     if (shard.empty()) return forget_all(entry);
-    auto moved = entry.connector->move_checkpoint(*entry.settings, shard, std::move(upto));
+    auto moved = entry.connector->move_checkpoint(*entry.settings, shard, std::move(to));
     if (!moved) return std::move(moved.error()).during("moving a checkpoint of " + entry.name);
     return moved;
   }
   const ShardId id{entry.name, shard};
-  if (upto) return store.set_checkpoint(id, *upto);
+  if (to) return store.set_checkpoint(id, *to);
   auto forgotten = store.reset_checkpoints(entry.name, shard);
   if (!forgotten) return std::move(forgotten.error());
-  if (*forgotten == 0) return Error(ErrorCode::kSourceNotFound, id.text() + " has no checkpoint");
+  if (*forgotten == 0) {
+    return Error(ErrorCode::kSourceNotFound, (shard.empty() ? entry.name : id.text()) + " has no checkpoint");
+  }
   return {};
 }
 

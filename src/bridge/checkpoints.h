@@ -13,7 +13,7 @@ namespace weir::bridge {
 struct CheckpointRow {
   std::string source;
   std::string shard;
-  std::optional<Position> upto;
+  std::optional<Resume> resume;
   std::optional<WallTime> saved_at;  ///< unknown where the source keeps it
 };
 
@@ -21,10 +21,17 @@ struct CheckpointRow {
 /// asked for. What cannot be asked for comes as an error that names the source. Blocks.
 Result<std::vector<CheckpointRow>> list_checkpoints(store::StateFolder& store, const config::Config& config);
 
-/// Moves a checkpoint of a source that is not being read; without `upto` it is forgotten. An empty `shard` means all of
-/// the source's, and needs `upto` to be none. Blocks.
+/// Whether checkpoints of that source can be moved so, as far as that can be told without asking anybody. Error
+/// config.invalid: the source has none, there can be no such shard, or the place is none to go on at.
+Result<void> check_move(const config::SourceEntry& entry, const std::string& shard, const std::optional<Resume>& to);
+
+/// Moves a checkpoint of a source that is not being read; without `to` it is forgotten. An empty `shard` means all of
+/// the source's, and needs `to` to be none. It has passed check_move(). Blocks.
 Result<void> move_checkpoint(store::StateFolder& store, const config::SourceEntry& entry, const std::string& shard,
-                             std::optional<Position> upto);
+                             std::optional<Resume> to);
+
+/// What happens next to a shard whose checkpoint was moved: "the next record read is the one behind 1041".
+std::string what_follows(const std::optional<Resume>& to);
 
 /// The source of that name, or what is told to a user who named none of the configuration.
 Result<const config::SourceEntry*> find_source(const config::Config& config, const std::string& name);

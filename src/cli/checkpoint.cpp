@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <iostream>
 #include <memory>
@@ -20,8 +22,39 @@ struct Options {
   bool json = false;
   std::string source;
   std::string shard;
-  std::string position;
+  std::vector<std::string> position;  ///< the words of it: "AT_TIMESTAMP" takes a second one
+  std::string at;
 };
+
+/// Where `set` wants reading to go on; a sentence when that is nowhere.
+struct Place {
+  std::optional<Resume> resume;
+  std::string mistake;
+};
+
+Place read_place(const Options& options) {
+  Place place;
+  if (options.position.empty() == options.at.empty()) {
+    place.mistake = "give either a POSITION or --at TIME";
+    return place;
+  }
+  if (!options.at.empty()) {
+    place.resume = Resume::parse("AT_TIMESTAMP " + options.at);
+    if (!place.resume) place.mistake = options.at + " is no time; one is 2026-09-12T07:00:00Z, or seconds since 1970";
+    return place;
+  }
+  std::string text = options.position.front();
+  for (std::size_t i = 1; i < options.position.size(); ++i) text += " " + options.position[i];
+  place.resume = Resume::parse(text);
+  // A date can only be meant as one.
+  if (!place.resume && parse_iso(text)) place.resume = Resume::parse("AT_TIMESTAMP " + text);
+  if (!place.resume) {
+    place.mistake = text +
+                    " is no position; one is a sequence number or offset, TRIM_HORIZON, LATEST, or a time: --at "
+                    "2026-09-12T07:00:00Z";
+  }
+  return place;
+}
 
 /// Opens the state folder; nothing when a running bridge holds it, which is asked instead.
 Result<std::unique_ptr<store::StateFolder>> open_unless_held(const config::Config& config) {
@@ -42,12 +75,21 @@ Result<std::string> ask_bridge(const config::Config& config, const std::string& 
 }
 
 void print(const std::string& json) {
-  std::printf("%-20s %-32s %24s  %s\n", "SOURCE", "SHARD", "POSITION", "SAVED AT");
+  using Row = std::array<std::string, 4>;
+  std::vector<Row> rows{{"SOURCE", "SHARD", "POSITION", "SAVED AT"}};
   for (const auto& row : nlohmann::json::parse(json)) {
-    std::printf("%-20s %-32s %24s  %s\n", row.at("source").get<std::string>().c_str(),
-                row.at("shard").get<std::string>().c_str(),
-                row.at("position").is_null() ? "-" : row.at("position").get<std::string>().c_str(),
-                row.at("saved_at").is_null() ? "-" : row.at("saved_at").get<std::string>().c_str());
+    const auto shown = [&](const char* key) { return row.at(key).is_null() ? "-" : row.at(key).get<std::string>(); };
+    rows.push_back({shown("source"), shown("shard"), shown("position"), shown("saved_at")});
+  }
+  // Names and positions of streams are long: as wide as the widest.
+  constexpr std::size_t columns = std::tuple_size_v<Row>;
+  std::array<int, columns> widths{};
+  for (const Row& row : rows) {
+    for (std::size_t i = 0; i < columns; ++i) widths[i] = std::max(widths[i], static_cast<int>(row[i].size()));
+  }
+  for (const Row& row : rows) {
+    std::printf("%-*s  %-*s  %*s  %s\n", widths[0], row[0].c_str(), widths[1], row[1].c_str(), widths[2],
+                row[2].c_str(), row[3].c_str());
   }
 }
 
@@ -78,27 +120,26 @@ int list(const Options& options) {
   return kDone;
 }
 
-int move(const Options& options) {
-  std::optional<Position> upto;
-  if (!options.position.empty()) {
-    upto = Position::parse(options.position);
-    if (!upto) return complain("checkpoint: a position is decimal digits, not " + options.position, kBadCall);
-  }
+/// `to` none: forgets it.
+int move(const Options& options, const std::optional<Resume>& to) {
   const auto config = load_config(options.files, "no checkpoint was moved");
   if (!config) return kBadCall;
   const auto entry = bridge::find_source(*config, options.source);
   if (!entry) return complain(entry.error(), kBadCall);
+  if (const auto right = bridge::check_move(**entry, options.shard, to); !right) {
+    return complain("checkpoint: " + right.error().message(), kBadCall);
+  }
   auto store = open_unless_held(*config);
   if (!store) return complain(store.error());
   if (*store) {
-    const auto moved = bridge::move_checkpoint(**store, **entry, options.shard, upto);
+    const auto moved = bridge::move_checkpoint(**store, **entry, options.shard, to);
     if (!moved) return complain(moved.error());
   } else {
     std::string body;
     JsonWriter writer(body);
     writer.begin_object().member("source", options.source).member("shard", options.shard).key("position");
-    if (upto) {
-      writer.value(upto->text());
+    if (to) {
+      writer.value(to->text());
     } else {
       writer.null();
     }
@@ -107,11 +148,14 @@ int move(const Options& options) {
     if (!answer) return complain(answer.error());
   }
   const std::string what = options.source + (options.shard.empty() ? "" : "/" + options.shard);
-  std::cout << what
-            << (upto ? ": the next record read is the one behind " + upto->text()
-                     : ": forgotten, read from its starting position")
-            << "\n";
+  std::cout << what << ": " << bridge::what_follows(to) << "\n";
   return kDone;
+}
+
+int set(const Options& options) {
+  const Place place = read_place(options);
+  if (!place.resume) return complain("checkpoint: " + place.mistake, kBadCall);
+  return move(options, place.resume);
 }
 
 }  // namespace
@@ -123,7 +167,10 @@ void add_checkpoint(CLI::App& app, Work& chosen) {
   command->require_subcommand(1);
   command->footer(
       "Example: weir checkpoint set clicks clicks-0 1041 --config weir.yaml\n"
-      "A checkpoint is the position of the last record that is done. Exit status: 0, 1 when it failed, 2 for a bad "
+      "         weir checkpoint set orders shardId-000000000003 --at 2026-09-12T07:00:00Z\n"
+      "A checkpoint is the position of the last record that is done: a Kafka offset, a sequence number of a stream, a "
+      "byte of a file. SHARD_END is one of a shard that ended for good; `reset` makes such a shard be read again.\n"
+      "Sources without shards (a queue, a webhook) have no checkpoints. Exit status: 0, 1 when it failed, 2 for a bad "
       "call.");
   CLI::App* list_command = command->add_subcommand("list", "Lists every checkpoint.");
   CLI::App* set_command = command->add_subcommand("set", "Sets the checkpoint of one shard.");
@@ -137,13 +184,19 @@ void add_checkpoint(CLI::App& app, Work& chosen) {
   list_command->add_flag("--json", options->json, "Prints JSON.");
   set_command->add_option("SOURCE", options->source, "The source's name.")->required();
   set_command->add_option("SHARD", options->shard, "The shard, as `checkpoint list` shows it.")->required();
-  set_command->add_option("POSITION", options->position, "The last record that is done; reading goes on behind it.")
-      ->required();
+  set_command
+      ->add_option("POSITION", options->position,
+                   "The last record that is done: reading goes on behind it. Or TRIM_HORIZON (the oldest record there "
+                   "is), LATEST (behind the newest), AT_TIMESTAMP TIME.")
+      ->expected(0, 2);
+  set_command->add_option("--at", options->at,
+                          "Instead of a POSITION: reading goes on with the first record that came at this time or "
+                          "later. ISO 8601, or seconds since 1970.");
   reset_command->add_option("SOURCE", options->source, "The source's name.")->required();
   reset_command->add_option("SHARD", options->shard, "The shard; all when not given.");
   list_command->callback([options, &chosen] { chosen = [options] { return list(*options); }; });
-  set_command->callback([options, &chosen] { chosen = [options] { return move(*options); }; });
-  reset_command->callback([options, &chosen] { chosen = [options] { return move(*options); }; });
+  set_command->callback([options, &chosen] { chosen = [options] { return set(*options); }; });
+  reset_command->callback([options, &chosen] { chosen = [options] { return move(*options, std::nullopt); }; });
 }
 
 }  // namespace weir::cli

@@ -36,17 +36,21 @@ net::awaitable<http::Response> move_checkpoint(bridge::Bridge& bridge, std::stri
   const std::string source = text_member("source");
   const std::string shard = text_member("shard");
   if (source.empty()) co_return bad_request("source is missing");
-  std::optional<Position> upto;
+  std::optional<Resume> to;
   if (const auto position = order.find("position"); position != order.end() && !position->is_null()) {
-    upto = Position::parse(text_member("position"));
-    if (!upto) co_return bad_request("position is not a text of decimal digits");
-    if (shard.empty()) co_return bad_request("a position needs a shard");
+    to = Resume::parse(text_member("position"));
+    if (!to) {
+      co_return bad_request(
+          "position is none: a sequence number or offset, TRIM_HORIZON, LATEST or \"AT_TIMESTAMP TIME\", as a text");
+    }
   }
-  auto moved = co_await bridge.move_checkpoint(source, shard, upto);
+  auto moved = co_await bridge.move_checkpoint(source, shard, std::move(to));
   if (!moved) {
     const Error error = moved.error();
-    const bool unknown = error.code() == ErrorCode::kConfigInvalid || error.code() == ErrorCode::kSourceNotFound;
-    co_return error_response(unknown ? 404 : 500, error);
+    const int status = error.code() == ErrorCode::kSourceNotFound  ? 404
+                       : error.code() == ErrorCode::kConfigInvalid ? 400
+                                                                   : 500;
+    co_return error_response(status, error);
   }
   co_return http::Response(200, kJson, "{}\n");
 }

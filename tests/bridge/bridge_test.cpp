@@ -249,9 +249,9 @@ TEST_CASE("a disabled source is not read") {
 
 namespace {
 
-net::awaitable<void> move(Bridge& bridge, std::string shard, std::optional<Position> upto,
+net::awaitable<void> move(Bridge& bridge, std::string shard, std::optional<Resume> to,
                           std::optional<Result<void>>& result) {
-  result = co_await bridge.move_checkpoint("clicks", std::move(shard), std::move(upto));
+  result = co_await bridge.move_checkpoint("clicks", std::move(shard), std::move(to));
 }
 
 }  // namespace
@@ -267,7 +267,7 @@ TEST_CASE("a checkpoint is moved while the bridge runs") {
     const SourceStatus status = world.source("clicks");
     if (!moved && status.counters.settled_events == 4 && status.counters.checkpoints == 1) {
       moved = true;
-      mover.spawn(move(world.bridge(), "a", Position(2), result));
+      mover.spawn(move(world.bridge(), "a", Resume::after(Position(2)), result));
     }
     return status.counters.settled_events == 6;
   });
