@@ -19,6 +19,11 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kDomains{
     {"", "amazonaws.com"},
 }};
 
+/// What settings call a service: its id with underscores, which is not always the name in its addresses.
+std::string setting_name(const std::string& service) {
+  return service == "streams.dynamodb" ? "dynamodb_streams" : service;
+}
+
 std::string upper(std::string_view text) {
   std::string out(text);
   for (char& c : out) {
@@ -56,13 +61,14 @@ std::string find_service_url(const std::string& service, const std::string& regi
   std::string ignored = variable(environment, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
   if (ignored.empty()) ignored = profiles.get(profile, "ignore_configured_endpoint_urls").value_or("");
   if (upper(ignored) != "TRUE") {
-    for (const std::string& name : {"AWS_ENDPOINT_URL_" + upper(service), std::string("AWS_ENDPOINT_URL")}) {
+    for (const std::string& name :
+         {"AWS_ENDPOINT_URL_" + upper(setting_name(service)), std::string("AWS_ENDPOINT_URL")}) {
       if (std::string value = variable(environment, name); !value.empty()) return value;
     }
     if (const auto services = profiles.get(profile, "services")) {
       const auto section = profiles.services.find(*services);
       if (section != profiles.services.end()) {
-        const auto url = section->second.find(service + ".endpoint_url");
+        const auto url = section->second.find(setting_name(service) + ".endpoint_url");
         if (url != section->second.end() && !url->second.empty()) return url->second;
       }
     }

@@ -22,7 +22,8 @@ bool is_region(std::string_view text);
 std::string service_url(std::string_view service, std::string_view region);
 
 /// Where a service is: AWS_ENDPOINT_URL_SERVICE, AWS_ENDPOINT_URL, the profile's services section and endpoint_url (all
-/// unless AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is true), else AWS's own address. `service`: "lambda" or "sts".
+/// unless AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is true), else AWS's own address. `service`: as it stands in addresses
+/// ("lambda", "streams.dynamodb").
 std::string find_service_url(const std::string& service, const std::string& region, const Environment& environment,
                              const AwsProfiles& profiles, const std::string& profile);
 

@@ -43,9 +43,15 @@ struct ServiceRequest {
   std::string url;  ///< the whole URL instead, where the answer is elsewhere (an SQS queue's); "": the service's
   http::Headers headers;
   std::string body;
-  Duration timeout = std::chrono::seconds(30);
+  Duration timeout = std::chrono::seconds(30);  ///< for all of it, waiting for credentials included
   std::size_t response_max_bytes = 32U << 20U;
+  Instant* sent_at = nullptr;  ///< told when the (last) exchange began, credentials at hand; outlives the call
 };
+
+/// Codes of what never reached a service, or came to no answer.
+inline constexpr std::string_view kCancelled = "cancelled";
+inline constexpr std::string_view kNoAnswer = "RequestFailed";
+inline constexpr std::string_view kNoCredentials = "CredentialsProviderError";
 
 /// What a service answered that is no success.
 struct ServiceError {

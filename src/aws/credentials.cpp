@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "aws/addresses.h"
+#include "aws/xml_text.h"
 #include "http/uri.h"
 
 namespace weir::aws {
@@ -255,30 +256,6 @@ Chooser::MaybeSource Chooser::instance() const {
 }
 
 // ---- Answers ----
-
-/// The text between <name> and </name>, its entities resolved; nothing when it is not there. STS's answers have no
-/// attributes on these and nothing nested in them.
-std::optional<std::string> xml_text(std::string_view xml, std::string_view name) {
-  const std::string open = "<" + std::string(name) + ">";
-  const std::string close = "</" + std::string(name) + ">";
-  const std::size_t begin = xml.find(open);
-  if (begin == std::string_view::npos) return std::nullopt;
-  const std::size_t end = xml.find(close, begin + open.size());
-  if (end == std::string_view::npos) return std::nullopt;
-  std::string_view raw = xml.substr(begin + open.size(), end - begin - open.size());
-  constexpr std::array<std::pair<std::string_view, char>, 5> kEntities{
-      {{"&amp;", '&'}, {"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&apos;", '\''}}};
-  std::string text;
-  while (!raw.empty()) {
-    const auto entity = std::find_if(kEntities.begin(), kEntities.end(),
-                                     [&](const auto& known) { return raw.starts_with(known.first); });
-    text += entity == kEntities.end() ? raw.front() : entity->second;
-    raw.remove_prefix(entity == kEntities.end() ? 1 : entity->first.size());
-  }
-  while (!text.empty() && blank(text.back())) text.pop_back();
-  text.erase(text.begin(), std::find_if_not(text.begin(), text.end(), blank));
-  return text;
-}
 
 std::string text_of(const json& object, const char* key) {
   const auto found = object.find(key);

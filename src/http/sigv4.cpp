@@ -406,6 +406,8 @@ void sign(const std::string& method, std::string_view host, std::string_view tar
   }
   fresh.add("X-Amz-Date", time);
   if (!credentials.session_token.empty()) fresh.add("X-Amz-Security-Token", credentials.session_token);
+  // S3 alone wants to be told the hash.
+  if (scope.service == "s3" && !fresh.get(kContentHash)) fresh.add(kContentHash, sha256_hex(body));
 
   Canonical canonical;
   canonical.method = method;

@@ -401,5 +401,5 @@ TEST_CASE("what cannot be an endpoint is refused when it is made") {
         "the region of billing is not known: give `region`, an ARN, AWS_REGION or the profile's region");
   CHECK(made("billing", "EU/../x", "") == "\"EU/../x\" is no region");
   CHECK(made("a:b:c", "eu-west-1", "") == "\"a:b:c\" is no function's name");
-  CHECK(made(kArn, "", "ftp://h") == "\"ftp://h\" is no address of Lambda");
+  CHECK(made(kArn, "", "ftp://h") == "\"ftp://h\" is no address of lambda");
 }

@@ -1,0 +1,351 @@
+#include "aws/client.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <utility>
+
+#include <boost/asio/this_coro.hpp>
+#include <boost/throw_exception.hpp>
+#include <nlohmann/json.hpp>
+
+#include "weir/base/random.h"
+
+#include "aws/addresses.h"
+#include "aws/courier.h"
+#include "aws/credential_fetcher.h"
+#include "aws/credential_provider.h"
+#include "aws/xml_text.h"
+#include "http/sigv4.h"
+#include "http/uri.h"
+
+namespace weir::aws {
+namespace {
+
+using nlohmann::json;
+
+/// A service's sentence is kept to a length that a log line bears.
+constexpr std::size_t kMessageMax = 1000;
+/// Errors are small; what is larger is a page of somebody else's.
+constexpr std::size_t kErrorBodyMax = 64U << 10U;
+
+template <std::size_t N>
+bool is_one_of(std::string_view word, const std::array<std::string_view, N>& words) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+/// What credentials that have ended or were taken back are answered with, unlike those that lack a right. Status 403 of
+/// REST services, 400 of JSON protocols.
+bool are_credentials_refused(const ServiceError& error) {
+  constexpr std::array<std::string_view, 4> kCodes{"ExpiredTokenException", "ExpiredToken",
+                                                   "UnrecognizedClientException", "InvalidClientTokenId"};
+  return (error.status == 403 || error.status == 400) && is_one_of(error.code, kCodes);
+}
+
+/// As botocore's retries know them, with Kinesis's and DynamoDB's own.
+bool is_throttle(std::string_view code) {
+  constexpr std::array<std::string_view, 15> kCodes{"Throttling",
+                                                    "ThrottlingException",
+                                                    "ThrottledException",
+                                                    "RequestThrottledException",
+                                                    "RequestThrottled",
+                                                    "TooManyRequestsException",
+                                                    "ProvisionedThroughputExceededException",
+                                                    "RequestLimitExceeded",
+                                                    "BandwidthLimitExceeded",
+                                                    "LimitExceededException",
+                                                    "SlowDown",
+                                                    "PriorRequestNotComplete",
+                                                    "KMSThrottlingException",
+                                                    "KmsThrottled",
+                                                    "OverLimit"};
+  return is_one_of(code, kCodes);
+}
+
+bool is_refusal(const ServiceError& error) {
+  constexpr std::array<std::string_view, 11> kCodes{"AccessDeniedException",
+                                                    "AccessDenied",
+                                                    "AuthFailure",
+                                                    "UnrecognizedClientException",
+                                                    "InvalidClientTokenId",
+                                                    "InvalidSignatureException",
+                                                    "SignatureDoesNotMatch",
+                                                    "ExpiredTokenException",
+                                                    "ExpiredToken",
+                                                    "MissingAuthenticationTokenException",
+                                                    "IncompleteSignatureException"};
+  return error.code == kNoCredentials || error.status == 401 || error.status == 403 || is_one_of(error.code, kCodes);
+}
+
+bool is_absence(const ServiceError& error) {
+  constexpr std::array<std::string_view, 6> kCodes{
+      "ResourceNotFoundException", "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", "NoSuchBucket",
+      "NotFoundException",         "NotFound"};
+  return error.status == 404 || is_one_of(error.code, kCodes);
+}
+
+/// "com.amazonaws.kinesis#ResourceNotFoundException" and "ResourceNotFoundException:http://internal/..." are both of
+/// that name.
+std::string exception_name(std::string_view word) {
+  if (const std::size_t mark = word.find('#'); mark != std::string_view::npos) word.remove_prefix(mark + 1);
+  word = word.substr(0, word.find_first_of(":,;"));
+  while (word.ends_with(' ')) word.remove_suffix(1);
+  while (word.starts_with(' ')) word.remove_prefix(1);
+  return std::string(word);
+}
+
+std::string text_of(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+std::string shortened(std::string text) {
+  if (text.size() <= kMessageMax) return text;
+  std::size_t end = kMessageMax;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
+  text.resize(end);
+  return text + " ...";
+}
+
+ServiceError unanswered(std::string_view code, std::string message) {
+  ServiceError error;
+  error.code = code;
+  error.message = std::move(message);
+  return error;
+}
+
+ServiceError called_off() {
+  return unanswered(kCancelled, "the request was called off");
+}
+
+}  // namespace
+
+bool ServiceError::is_transient() const {
+  if (code == kCancelled) return false;
+  return status == 0 || status == 429 || status >= 500 || is_throttle(code);
+}
+
+Error ServiceError::as_source_error(std::string_view doing) const {
+  ErrorCode what = ErrorCode::kSourceFailed;
+  if (code == kCancelled) {
+    what = ErrorCode::kCancelled;
+  } else if (is_refusal(*this)) {
+    what = ErrorCode::kSourceRefused;
+  } else if (status == 0) {
+    what = ErrorCode::kSourceUnreachable;
+  } else if (is_absence(*this)) {
+    what = ErrorCode::kSourceNotFound;
+  }
+  std::string sentence = message;
+  if (status != 0) {
+    sentence = code.empty() ? "status " + std::to_string(status) : code;
+    if (!message.empty()) sentence += ": " + message;
+  }
+  return Error(what, std::move(sentence)).during(std::string(doing));
+}
+
+void throw_exception_from_error(const ServiceError& error, const boost::source_location& where) {
+  boost::throw_exception(BrokenBelief("the value of a failed request was used: " + error.code + ": " + error.message),
+                         where);
+}
+
+ServiceError read_service_error(const http::Response& response) {
+  ServiceError error;
+  error.status = response.status;
+  if (response.body.size() <= kErrorBodyMax) {
+    const json document = json::parse(response.body, nullptr, false);
+    if (document.is_object()) {
+      error.code = exception_name(text_of(document, "__type"));
+      if (error.code.empty()) error.code = exception_name(text_of(document, "code"));
+      error.message = text_of(document, "message");
+      if (error.message.empty()) error.message = text_of(document, "Message");
+    } else if (response.body.find("</Code>") != std::string::npos) {
+      error.code = xml_text(response.body, "Code").value_or("");
+      error.message = xml_text(response.body, "Message").value_or("");
+    }
+  }
+  if (const auto type = response.headers.get("x-amzn-ErrorType"); type && !type->empty())
+    error.code = exception_name(*type);
+  // The name that clients of the older protocol know; the more stable one where both are given.
+  if (const auto legacy = response.headers.get("x-amzn-query-error"); legacy && !legacy->empty())
+    error.code = exception_name(*legacy);
+  error.message = shortened(std::move(error.message));
+  if (const auto pause = response.headers.get("Retry-After")) {
+    int seconds = 0;
+    const auto [stop, problem] = std::from_chars(pause->data(), pause->data() + pause->size(), seconds);
+    // The other form, a date, is not AWS's.
+    if (problem == std::errc() && stop == pause->data() + pause->size() && seconds >= 0)
+      error.retry_after = std::chrono::seconds(seconds);
+  }
+  return error;
+}
+
+/// Shared with the requests under way.
+struct Client::State {
+  State(const net::any_io_executor& executor, net::any_io_executor blocking, ClientSettings what, std::string where,
+        std::string address, Log& log, const Clock& time)
+      : settings(std::move(what)),
+        region(std::move(where)),
+        url(std::move(address)),
+        clock(time),
+        courier(executor),
+        fetcher(std::move(blocking), courier, fetching(settings, region), time),
+        provider(
+            executor, [this] { return fetcher.fetch(); }, settings.name, log, time, seed_from_system()) {}
+
+  static CredentialFetcherSettings fetching(const ClientSettings& settings, const std::string& region) {
+    CredentialFetcherSettings fetching;
+    fetching.profile = settings.access.profile;
+    fetching.region = region;
+    fetching.environment = settings.environment;
+    fetching.pause = settings.metadata_pause;
+    return fetching;
+  }
+
+  /// Request, signed, as it is to be sent now. Nothing: its URL is none.
+  std::optional<http::ClientRequest> prepare(const ServiceRequest& request, const http::Credentials& credentials,
+                                             Moment now, Instant deadline) const;
+
+  ClientSettings settings;
+  std::string region;
+  std::string url;
+  const Clock& clock;
+  Courier courier;
+  CredentialFetcher fetcher;
+  CredentialProvider provider;
+};
+
+std::optional<http::ClientRequest> Client::State::prepare(const ServiceRequest& request,
+                                                          const http::Credentials& credentials, Moment now,
+                                                          Instant deadline) const {
+  http::ClientRequest sent;
+  sent.method = request.method;
+  if (request.url.empty()) {
+    sent.url = url;
+    while (sent.url.ends_with('/')) sent.url.pop_back();
+    sent.url += request.target;
+  } else {
+    sent.url = request.url;
+  }
+  const auto parts = split_url(sent.url);
+  if (!parts) return std::nullopt;
+  sent.headers = request.headers;
+  sent.body = request.body;
+  sent.timeout = std::max<Duration>(deadline - now.instant, std::chrono::milliseconds(1));
+  sent.connect_timeout = std::min(sent.connect_timeout, sent.timeout);
+  sent.response_max_bytes = request.response_max_bytes;
+  http::SigningScope scope;
+  scope.region = region;
+  scope.service = settings.signing;
+  scope.at = now.wall;
+  http::sign(sent.method, parts->host, parts->target, sent.body, credentials, scope, sent.headers);
+  return sent;
+}
+
+Result<std::unique_ptr<Client>> Client::make(net::any_io_executor executor, net::any_io_executor blocking,
+                                             ClientSettings settings, Log& log, const Clock& clock) {
+  if (!settings.environment) settings.environment = process_environment();
+  if (settings.signing.empty()) settings.signing = settings.service;
+  const Result<AwsProfiles> profiles = read_profiles(settings.environment);
+  if (!profiles) return Error(profiles.error()).during("looking for the region");
+  const std::string profile = profile_name(settings.access.profile, settings.environment);
+  std::string region =
+      find_region(settings.access.region, settings.arn_region, settings.environment, *profiles, profile);
+  if (!is_region(region)) {
+    return Error(ErrorCode::kEndpointFailed,
+                 region.empty() ? "the region of " + settings.name +
+                                      " is not known: give `region`, an ARN, AWS_REGION or the profile's region"
+                                : "\"" + region + "\" is no region");
+  }
+  std::string url = settings.access.endpoint_url.empty()
+                        ? find_service_url(settings.service, region, settings.environment, *profiles, profile)
+                        : settings.access.endpoint_url;
+  if (!split_url(url)) {
+    return Error(ErrorCode::kEndpointFailed,
+                 "\"" + http::without_secrets(url) + "\" is no address of " + settings.service);
+  }
+  return std::unique_ptr<Client>(new Client(std::make_shared<State>(executor, std::move(blocking), std::move(settings),
+                                                                    std::move(region), std::move(url), log, clock)));
+}
+
+Client::Client(std::shared_ptr<State> state) : state_(std::move(state)) {}
+Client::~Client() = default;
+
+const std::string& Client::region() const {
+  return state_->region;
+}
+
+const std::string& Client::url() const {
+  return state_->url;
+}
+
+net::awaitable<ServiceResult<http::Response>> Client::send(ServiceRequest request) {
+  const std::shared_ptr<State> state = state_;
+  // Being cancelled is a value here, so it must not throw while the request is on its way.
+  const bool throws = co_await net::this_coro::throw_if_cancelled();
+  co_await net::this_coro::throw_if_cancelled(false);
+  const Instant deadline = state->clock.now().instant + request.timeout;
+  ServiceResult<http::Response> outcome = called_off();
+  std::optional<http::Credentials> refused;
+  for (;;) {
+    const Result<http::Credentials> credentials = co_await state->provider.get(deadline);
+    if (!credentials) {
+      // That the first ones were refused says more than that there are no others.
+      if (!refused && credentials.error().code() != ErrorCode::kCancelled)
+        outcome = unanswered(kNoCredentials, credentials.error().describe());
+      break;
+    }
+    const bool others = !refused || refused->access_key_id != credentials->access_key_id ||
+                        refused->session_token != credentials->session_token;
+    if (!others) break;
+    const Moment now = state->clock.now();
+    auto sent = state->prepare(request, *credentials, now, deadline);
+    if (!sent) {
+      outcome = unanswered(kNoAnswer, "\"" + http::without_secrets(request.url) + "\" is no address");
+      break;
+    }
+    if (request.sent_at) *request.sent_at = now.instant;
+    Result<http::Response> answer = co_await state->courier.send(std::move(*sent));
+    if (!answer) {
+      outcome = answer.error().code() == ErrorCode::kCancelled ? called_off()
+                                                               : unanswered(kNoAnswer, answer.error().message());
+      break;
+    }
+    const bool ended = answer->status >= 400 && are_credentials_refused(read_service_error(*answer));
+    outcome = std::move(*answer);
+    if (refused || !ended) break;
+    // They ended, or were taken back, between two looks at the clock: others are fetched, and tried once.
+    refused = *credentials;
+    state->provider.refused(*credentials);
+  }
+  co_await net::this_coro::throw_if_cancelled(throws);
+  co_return outcome;
+}
+
+net::awaitable<ServiceResult<std::string>> Client::call(std::string target, std::string version, std::string body,
+                                                        Duration timeout) {
+  const std::shared_ptr<State> state = state_;
+  ServiceRequest request;
+  request.headers.add("Content-Type", "application/x-amz-json-" + version);
+  request.headers.add("X-Amz-Target", target);
+  request.body = std::move(body);
+  request.timeout = timeout;
+  ServiceResult<http::Response> answer = co_await send(std::move(request));
+  if (!answer) co_return answer.error();
+  if (answer->status == 200) co_return std::move(answer->body);
+  ServiceError error = read_service_error(*answer);
+  if (error.code.empty() && error.message.empty()) {
+    error.message = http::without_secrets(state->url) + " answered status " + std::to_string(error.status) +
+                    ", and nothing that AWS would";
+  }
+  co_return error;
+}
+
+net::awaitable<void> Client::close() {
+  const std::shared_ptr<State> state = state_;
+  state->fetcher.stop();
+  co_await state->courier.close();
+  co_await state->provider.close();
+}
+
+}  // namespace weir::aws

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "streams/stream_api.h"
+
+namespace weir::streams {
+
+/// Which shards of a stream may be read: a child only after all of its parents, as the stream still lists them, were
+/// done. Pure: told what the stream lists and what ended. One owner, not thread-safe.
+/// Source: with-kinesis; KCL's lease lifecycle (reference stream-sources.md, sections 4 and 9.1).
+class ShardLineage {
+ public:
+  /// Everything that the stream lists now. A shard that is not listed any more is forgotten, unless it is being read:
+  /// that one is until it is released.
+  void on_listing(const std::vector<ListedShard>& listing);
+  /// `ended`: every record of it is done. Otherwise it was given back: it is not opened again, nor are its children.
+  void on_released(std::string_view shard, bool ended);
+
+  /// The shards that may be opened now, in the order in which they are listed; each is given once.
+  std::vector<std::string> take_openable();
+
+  /// Whether the last listing had it.
+  bool lists(std::string_view shard) const;
+  /// Whether it came with the first listing.
+  bool is_original(std::string_view shard) const;
+
+ private:
+  enum class State { kWaiting, kOpen, kEnded, kGivenBack };
+  struct Known {
+    std::vector<std::string> parents;
+    State state = State::kWaiting;
+    bool listed = true;
+    bool original = false;
+    std::size_t place = 0;  ///< in the last listing
+  };
+  bool may_open(const Known& shard) const;
+
+  std::map<std::string, Known, std::less<>> known_;
+  bool listed_before_ = false;
+};
+
+}  // namespace weir::streams

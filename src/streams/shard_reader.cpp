@@ -1,0 +1,306 @@
+#include "streams/shard_reader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/throw_exception.hpp>
+
+namespace weir::streams {
+namespace {
+
+/// What a record is taken to hold before any was read.
+constexpr std::size_t kRecordBytesGuess = 1024;
+
+bool may_pass(ReadFailure failure) {
+  return failure == ReadFailure::kThrottled || failure == ReadFailure::kUnreachable;
+}
+
+}  // namespace
+
+void throw_exception_from_error(const ReadError& error, const boost::source_location& where) {
+  boost::throw_exception(BrokenBelief("the value of a failed read was used: " + error.error.describe()), where);
+}
+
+struct ShardReader::Shard {
+  Shard(ShardId which, const net::any_io_executor& executor, PaceLimits limits, std::uint64_t seed)
+      : id(std::move(which)), pace(limits, seed), timer(executor) {}
+
+  ShardId id;
+  PollPace pace;
+  net::steady_timer timer;    ///< a fetch waits for it
+  bool opened_first = false;  ///< as soon as the stream was listed for the first time
+  bool started = false;
+  Resume from = Resume::trim_horizon();  ///< where an iterator begins when another one is needed
+  WallTime started_at{};
+  std::optional<std::string> iterator;
+  bool read_to_end = false;  ///< no iterator follows; `page` may hold the last records
+  RecordBatch page;          ///< what was read and not handed out, from `next` on
+  std::size_t next = 0;
+  std::size_t record_bytes = kRecordBytesGuess;  ///< of the last page, on average
+  std::optional<Instant> failing_since;          ///< it was not answered since
+};
+
+ShardReader::ShardReader(net::any_io_executor executor, StreamApi& api, ShardReaderSettings settings, Log& log,
+                         const Clock& clock, std::uint64_t seed)
+    : executor_(std::move(executor)),
+      api_(api),
+      settings_(std::move(settings)),
+      log_(log),
+      clock_(clock),
+      random_(seed),
+      changed_(executor_) {}
+
+ShardReader::~ShardReader() = default;
+
+ShardReader::Shard& ShardReader::at(const ShardId& shard) {
+  const auto found = shards_.find(shard.name);
+  WEIR_ASSERT(found != shards_.end());
+  return *found->second;
+}
+
+net::awaitable<bool> ShardReader::is_called_off() const {
+  co_return (co_await net::this_coro::cancellation_state).cancelled() != net::cancellation_type::none;
+}
+
+void ShardReader::wake() {
+  woken_ = true;
+  changed_.cancel();
+}
+
+void ShardReader::fail(Error error) {
+  if (!failure_) failure_ = std::move(error);
+  wake();
+}
+
+void ShardReader::open(ShardListener& listener) {
+  for (std::string& name : lineage_.take_openable()) {
+    const ShardId id{settings_.source, name};
+    auto shard = std::make_unique<Shard>(id, executor_, settings_.pace, random_.next());
+    shard->opened_first = !opened_;
+    shards_.emplace(std::move(name), std::move(shard));
+    listener.shard_opened(id);
+  }
+}
+
+net::awaitable<ReadResult<void>> ShardReader::discover(ShardListener& listener) {
+  const WallTime asked_at = clock_.now().wall;
+  ReadResult<std::vector<ListedShard>> listed = co_await api_.list_shards();
+  if (!listed) co_return std::move(listed.error());
+  if (!began_) began_ = asked_at;
+  lineage_.on_listing(*listed);
+  open(listener);
+  opened_ = true;
+  co_return ReadResult<void>();
+}
+
+net::awaitable<Result<void>> ShardReader::run(ShardListener& listener) {
+  // Being called off is looked for, not thrown: after the listener was told of a shard nothing may be left half done.
+  const bool throws = co_await net::this_coro::throw_if_cancelled();
+  co_await net::this_coro::throw_if_cancelled(false);
+  Result<void> result = co_await serve(listener);
+  co_await net::this_coro::throw_if_cancelled(throws);
+  co_return result;
+}
+
+net::awaitable<Result<void>> ShardReader::serve(ShardListener& listener) {
+  std::optional<Instant> failing_since;
+  PollPace retries(settings_.pace, random_.next());
+  Instant due = clock_.now().instant;
+  while (!failure_) {
+    const Instant now = clock_.now().instant;
+    const bool listing_due = now >= due || (listing_wanted_ && !failing_since);
+    if (listing_due) {
+      listing_wanted_ = false;
+      ReadResult<void> found = co_await discover(listener);
+      if (co_await is_called_off()) break;
+      if (found) {
+        failing_since.reset();
+        due = clock_.now().instant + settings_.discovery;
+      } else {
+        const Instant then = clock_.now().instant;
+        const ReadError& problem = found.error();
+        if (!may_pass(problem.failure)) co_return problem.error;
+        if (problem.failure == ReadFailure::kUnreachable) {
+          if (!failing_since) failing_since = now;
+          if (then - *failing_since >= settings_.patience) co_return problem.error;
+          retries.on_failure(now, then);
+        } else {
+          retries.on_throttled(now, then);
+        }
+        due = retries.due();
+      }
+      continue;
+    }
+    open(listener);
+    if (!woken_) {
+      changed_.expires_after(due - now);
+      boost::system::error_code ignored;
+      co_await changed_.async_wait(net::redirect_error(net::use_awaitable, ignored));
+      if (co_await is_called_off()) break;
+    }
+    woken_ = false;
+  }
+  if (failure_) co_return *failure_;
+  co_return Result<void>();
+}
+
+std::optional<Resume> ShardReader::start(const ShardId& id, std::optional<Resume> from, bool first_run) {
+  Shard& shard = at(id);
+  const WallTime now = clock_.now().wall;
+  shard.started = true;
+  shard.started_at = now;
+  const bool own_position = !from && first_run && lineage_.is_original(id.name);
+  shard.from = from ? *from : own_position ? settings_.starting_position : Resume::trim_horizon();
+  if (shard.from.kind() == Resume::Kind::kLatest) {
+    if (!own_position || shard.opened_first) return Resume::at_timestamp(now);
+    // Its parents came first: what was written to it since the mapping began is as new as what was written to them.
+    shard.from = Resume::at_timestamp(*began_);
+    return shard.from;
+  }
+  // Else a restart, for which this is no first run, would begin at the oldest record.
+  if (own_position && shard.from.kind() == Resume::Kind::kAtTimestamp) return shard.from;
+  return std::nullopt;
+}
+
+std::size_t ShardReader::page_size(const Shard& shard, FetchLimits limits) const {
+  // More than a batch is read at once: reads are few, and what is left over waits here.
+  const std::size_t room = limits.max_bytes / std::max<std::size_t>(1, shard.record_bytes);
+  return std::clamp<std::size_t>(std::max(limits.max_records, room), 1, settings_.page_max_records);
+}
+
+RecordBatch ShardReader::take(Shard& shard, FetchLimits limits) {
+  RecordBatch batch;
+  batch.owner = shard.page.owner;
+  std::vector<Record>& page = shard.page.records;
+  std::size_t bytes = 0;
+  while (shard.next < page.size() && batch.records.size() < std::max<std::size_t>(1, limits.max_records) &&
+         (batch.records.empty() || bytes < limits.max_bytes)) {
+    bytes += page[shard.next].memory_bytes();
+    batch.records.push_back(page[shard.next++]);
+  }
+  if (shard.next == page.size()) {
+    shard.page = RecordBatch();
+    shard.next = 0;
+    batch.end_of_shard = shard.read_to_end;
+  }
+  return batch;
+}
+
+net::awaitable<RecordBatch> ShardReader::fetch(ShardId id, FetchLimits limits) {
+  Shard& shard = at(id);
+  WEIR_ASSERT(shard.started);
+  while (!co_await is_called_off()) {
+    if (shard.read_to_end || shard.next < shard.page.records.size()) co_return take(shard, limits);
+    const Instant now = clock_.now().instant;
+    const Instant due = shard.pace.due();
+    if (failure_ || due > now) {
+      // After a failure run() is about to return, and whoever runs the source then calls this off.
+      if (failure_) {
+        shard.timer.expires_at(net::steady_timer::time_point::max());
+      } else {
+        shard.timer.expires_after(due - now);
+      }
+      boost::system::error_code ignored;
+      co_await shard.timer.async_wait(net::redirect_error(net::use_awaitable, ignored));
+      if (failure_ || co_await is_called_off()) continue;
+    }
+    co_await read(shard, limits);
+  }
+  co_return RecordBatch();
+}
+
+net::awaitable<void> ShardReader::read(Shard& shard, FetchLimits limits) {
+  const Instant began = clock_.now().instant;
+  if (!shard.iterator) {
+    ReadResult<std::string> iterator = co_await api_.shard_iterator(shard.id.name, shard.from);
+    // The end of the stream moves: what comes from here on is wanted, also by the iterator after this one.
+    if (shard.from.kind() == Resume::Kind::kLatest) shard.from = Resume::at_timestamp(shard.started_at);
+    if (!iterator) {
+      on_failed(shard, iterator.error(), began);
+      co_return;
+    }
+    shard.iterator = std::move(*iterator);
+    if (co_await is_called_off()) co_return;
+  }
+  const std::size_t asked = page_size(shard, limits);
+  ReadResult<ReadPage> page = co_await api_.get_records(shard.id.name, *shard.iterator, asked);
+  if (!page) {
+    on_failed(shard, page.error(), began);
+    co_return;
+  }
+  shard.failing_since.reset();
+  std::vector<Record>& records = page->records.records;
+  const bool more = (page->behind && *page->behind > Duration(0)) || records.size() >= asked;
+  shard.pace.on_read(began, more, !records.empty());
+  if (!records.empty()) {
+    shard.from = Resume::after(records.back().position);
+    std::size_t bytes = 0;
+    for (const Record& record : records) bytes += record.memory_bytes();
+    shard.record_bytes = bytes / records.size();
+  }
+  shard.iterator = std::move(page->next);
+  shard.read_to_end = !shard.iterator;
+  shard.page = std::move(page->records);
+  shard.next = 0;
+}
+
+void ShardReader::on_failed(Shard& shard, const ReadError& problem, Instant began) {
+  if (problem.error.code() == ErrorCode::kCancelled) return;
+  const Moment now = clock_.now();
+  if (problem.failure != ReadFailure::kUnreachable) shard.failing_since.reset();
+  switch (problem.failure) {
+    case ReadFailure::kExpiredIterator:
+      log_.debug("shard.iterator_expired", {{"source", shard.id.source}, {"shard", shard.id.name}});
+      shard.iterator.reset();
+      shard.pace.on_failure(began, now.instant);
+      return;
+    case ReadFailure::kTrimmed:
+      log_.warn("shard.trimmed", {{"source", shard.id.source},
+                                  {"shard", shard.id.name},
+                                  {"position", shard.from.text()},
+                                  {"message", problem.error.message()}});
+      shard.from = Resume::trim_horizon();
+      shard.iterator.reset();
+      shard.pace.on_failure(began, now.instant);
+      return;
+    case ReadFailure::kThrottled:
+      shard.pace.on_throttled(began, now.instant);
+      return;
+    case ReadFailure::kUnreachable:
+      shard.pace.on_failure(began, now.instant);
+      if (!shard.failing_since) shard.failing_since = began;
+      if (now.instant - *shard.failing_since >= settings_.patience) fail(problem.error);
+      return;
+    case ReadFailure::kGone:
+      // The shard may have outlived what the stream keeps, or the stream is gone: the next listing says which.
+      if (lineage_.lists(shard.id.name)) {
+        shard.iterator.reset();
+        shard.pace.on_failure(began, now.instant);
+        listing_wanted_ = true;
+        wake();
+        return;
+      }
+      log_.warn("shard.gone", {{"source", shard.id.source}, {"shard", shard.id.name}});
+      shard.read_to_end = true;
+      return;
+    case ReadFailure::kRefused:
+    case ReadFailure::kOther:
+      fail(problem.error);
+      return;
+  }
+}
+
+void ShardReader::release(const ShardId& id, bool ended) {
+  const auto found = shards_.find(id.name);
+  if (found == shards_.end()) return;
+  // A shard that ended in an earlier life is no news: its children are listed already.
+  if (ended && found->second->started) listing_wanted_ = true;
+  shards_.erase(found);
+  lineage_.on_released(id.name, ended);
+  wake();
+}
+
+}  // namespace weir::streams
