@@ -215,7 +215,8 @@ class QueueProcessor {
   };
   struct Changing {
     Poller* poller = nullptr;  ///< null: messages that are let go
-    std::vector<std::uint64_t> ordinals;
+    std::size_t receipts = 0;
+    std::map<std::uint64_t, std::size_t> places;  ///< among the receipts, by ordinal
     Instant since{};
     Duration timeout{};
   };
