@@ -71,8 +71,7 @@ void read_destination(ConfigNode& node, MappingSettings& settings) {
       {.about = "Where AWS's record of records that were given up on goes, for example file:PATH (a line of JSON "
                 "each) or sqs:QUEUE. Without it, and when it cannot be delivered, they are kept as dead letters "
                 "(`weir deadletter`).",
-       .fallback = "",
-       .max_length = 350});
+       .fallback = ""});
   constexpr std::string_view kFile = "file:";
   std::string& destination = settings.destination_on_failure;
   if (destination.starts_with(kFile) && destination.size() > kFile.size()) {

@@ -35,7 +35,7 @@ std::unique_ptr<SourceConfig> read_clock(ConfigNode& node) {
     login.refuse_other_keys();
   });
   config->file = node.resolve_path(node.text("file", {.about = "Its file.", .fallback = "clock.txt"}).value_or(""));
-  config->mapping = read_mapping_settings(node, Duration{0});
+  config->mapping = read_mapping_settings(node, MappingKind::kKinesis);
   if (config->zone == "Atlantis") node.mistake("zone", "\"" + config->zone + "\" has sunk");
   if (config->hands == 3 && !config->strikes) node.mistake("strikes", "a clock with 3 hands strikes");
   node.refuse_other_keys();
