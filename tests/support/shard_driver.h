@@ -1,7 +1,10 @@
 #pragma once
 
+#include <deque>
+#include <map>
 #include <memory>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <variant>
@@ -11,14 +14,25 @@
 
 namespace weir::test {
 
-/// Records by their positions: "1-4", or "2" for one alone.
+/// Records by their positions: "1-4", "2" for one alone, "1+3-4" with a gap, "nothing" without any.
 inline std::string range(std::span<const Record> records) {
-  const std::string first = records.front().position.text();
-  return records.size() == 1 ? first : first + "-" + records.back().position.text();
+  std::string out;
+  for (std::size_t first = 0; first < records.size();) {
+    std::size_t last = first;
+    while (last + 1 < records.size() && *records[last + 1].position.number() == *records[last].position.number() + 1) {
+      ++last;
+    }
+    if (!out.empty()) out += "+";
+    out += records[first].position.text();
+    if (last > first) out += "-" + records[last].position.text();
+    first = last + 1;
+  }
+  return out.empty() ? "nothing" : out;
 }
 
 /// A ShardProcessor, a clock turned by hand, and a source whose records are numbered from 1. Each verb tells the engine
-/// one thing and returns what it wants done next, in its own order: "invoke 1-2, fetch".
+/// one thing and returns what it wants done next, in its own order: "invoke 1-2, fetch". With tumbling windows it says
+/// in which one, in seconds from the beginning, and with which state: "invoke 1-2 of 60 {}", "final nothing of 60 {}".
 class ShardDriver {
  public:
   static constexpr std::size_t kRecordBytes = 100;  ///< of JSON, where a test does not say otherwise
@@ -41,6 +55,21 @@ class ShardDriver {
     for (const Duration age : ages) together.records.push_back(record(kRecordBytes, age));
     return tell_records(std::move(together));
   }
+  /// Records by their keys: "a b a". A "-" behind a key: filtered out; a "+": the next record has the same position.
+  std::string gives_keys(const std::string& keys) {
+    RecordBatch read;
+    std::istringstream words(keys);
+    for (std::string word; words >> word;) {
+      Record made = record(kRecordBytes, Duration(0));
+      made.filtered = word.ends_with('-');
+      made.continues = word.ends_with('+');
+      if (made.continues) --last_position_;
+      keys_.push_back(word.substr(0, word.size() - (made.filtered || made.continues ? 1 : 0)));
+      made.key = keys_.back();
+      read.records.push_back(std::move(made));
+    }
+    return tell_records(std::move(read));
+  }
   std::string gives_nothing() { return tell_records({}); }
   /// The read is answered with the shard's last records.
   std::string ends(std::size_t count = 0) {
@@ -50,12 +79,39 @@ class ShardDriver {
   }
 
   std::string succeeds() { return tell(Outcome(Succeeded{"null"})); }
+  /// The same of one of several invocations under way, by its records.
+  std::string succeeds(const std::string& records) { return tell(records, Outcome(Succeeded{"null"})); }
+  std::string fails(const std::string& records) {
+    return tell(records, Outcome(FunctionFailed{"Unhandled", R"({"errorMessage":"no"})"}));
+  }
+  /// The function answers and reports these positions in batchItemFailures.
+  std::string reports(const std::vector<std::uint64_t>& failed) {
+    BatchResponse response;
+    response.items = BatchResponse::Items::kSomeFailed;
+    for (const std::uint64_t position : failed) response.failed.emplace_back(position);
+    return tell(Outcome(Succeeded{"{}"}), response);
+  }
+  /// It answers what cannot be understood.
+  std::string reports_nonsense() {
+    BatchResponse response;
+    response.items = BatchResponse::Items::kAllFailed;
+    return tell(Outcome(Succeeded{"{}"}), response);
+  }
+  std::string answers_state(std::string state) {
+    BatchResponse response;
+    response.state = std::move(state);
+    return tell(Outcome(Succeeded{"{}"}), response);
+  }
   std::string fails() { return tell(Outcome(FunctionFailed{"Unhandled", R"({"errorMessage":"no"})"})); }
   std::string throttled() { return tell(Outcome(Throttled{})); }
   std::string service_error() { return tell(Outcome(ServiceFailed{})); }
   std::string cancelled() { return tell(Outcome(Cancelled{})); }
-  std::string tell(const Outcome& outcome) {
-    shard_.on_outcome(now_, invoke_->batch, outcome);
+  std::string tell(const Outcome& outcome, const BatchResponse& response = BatchResponse()) {
+    shard_.on_outcome(now_, invoke_->batch, outcome, response);
+    return wanted();
+  }
+  std::string tell(const std::string& records, const Outcome& outcome) {
+    shard_.on_outcome(now_, invoked_.at(records), outcome);
     return wanted();
   }
 
@@ -66,6 +122,11 @@ class ShardDriver {
   std::string discarded(bool kept) { return discarded(kept ? engine::Kept::kDeadLetter : engine::Kept::kNowhere); }
   std::string discarded(engine::Kept kept) {
     shard_.on_discarded(now_, discard_->batch, kept);
+    return wanted();
+  }
+  /// The same of one of several discards under way, by its records.
+  std::string discarded(const std::string& records, bool kept) {
+    shard_.on_discarded(now_, discarding_.at(records), kept ? engine::Kept::kDeadLetter : engine::Kept::kNowhere);
     return wanted();
   }
   std::string stop() {
@@ -138,22 +199,34 @@ class ShardDriver {
   }
   std::string note(engine::Invoke& wish) {
     invoke_ = wish;
-    return "invoke " + range(wish.records);
+    invoked_[range(wish.records)] = wish.batch;
+    const bool is_final = wish.window && wish.window->is_final;
+    return (is_final ? "final " : "invoke ") + range(wish.records) + note(wish.window);
   }
   std::string note(engine::Checkpoint& wish) { return "checkpoint " + wish.upto.text(); }
   std::string note(engine::Discard& wish) {
     discard_ = wish;
-    return "discard " + range(wish.records) + " " + std::string(text(wish.condition));
+    discarding_[range(wish.records)] = wish.batch;
+    return "discard " + range(wish.records) + note(wish.window) + " " + std::string(text(wish.condition));
+  }
+  std::string note(const std::optional<WindowCall>& window) const {
+    if (!window) return "";
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(window->start - kBeginning).count();
+    return " of " + std::to_string(seconds) + (window->terminated_early ? " early " : " ") + window->state;
   }
   std::string note(engine::Drained& wish) { return wish.end_of_shard ? "drained, ended" : "drained"; }
 
+  static constexpr WallTime kBeginning{std::chrono::hours(24 * 365 * 50)};  // a window of any length may begin here
+
   engine::ShardProcessor shard_;
-  Moment now_{Instant(std::chrono::hours(1)), WallTime(std::chrono::hours(24 * 365 * 50))};
+  Moment now_{Instant(std::chrono::hours(1)), kBeginning};
+  std::deque<std::string> keys_;  ///< of all records; they do not move
   std::uint64_t last_position_ = 0;
   std::weak_ptr<const void> last_owner_;
   std::optional<engine::Fetch> fetch_;
   std::optional<engine::Invoke> invoke_;
   std::optional<engine::Discard> discard_;
+  std::map<std::string, engine::BatchId> invoked_, discarding_;  ///< by their records
 };
 
 }  // namespace weir::test
