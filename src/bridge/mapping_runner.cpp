@@ -13,6 +13,10 @@ constexpr std::size_t kSourceBufferBytes = 128U << 20U;
 /// A shard gets at least this much of it. Of very many shards with large records each invokes smaller batches for it.
 constexpr std::size_t kShardBufferBytes = 1U << 20U;
 
+LastResult last_result_of(const ShardRunner& runner) {
+  return {runner.engine().last_result(), runner.engine().last_result_at()};
+}
+
 }  // namespace
 
 struct MappingRunner::Shard {
@@ -196,6 +200,7 @@ void MappingRunner::close(const std::string& name) {
   if (shard.began) stored_.insert_or_assign(name, *shard.began);
   if (shard.runner) {
     closed_[name] += shard.runner->engine().counters();
+    closed_result_.follow(last_result_of(*shard.runner));
     if (const auto upto = shard.runner->engine().checkpointed()) stored_.insert_or_assign(name, Resume::after(*upto));
     if (shard.runner->ended() && deps_.source.remembers_ends()) stored_.insert_or_assign(name, Resume::shard_end());
   }
@@ -230,6 +235,14 @@ engine::ShardSettings MappingRunner::settings_for(const ShardId& id) {
   return settings;
 }
 
+LastResult MappingRunner::last_result() const {
+  LastResult newest = closed_result_;
+  for (const auto& [name, shard] : shards_) {
+    if (shard->runner) newest.follow(last_result_of(*shard->runner));
+  }
+  return newest;
+}
+
 std::vector<ShardStatus> MappingRunner::shards() const {
   std::vector<ShardStatus> all;
   for (const auto& [name, shard] : shards_) {
@@ -244,8 +257,7 @@ std::vector<ShardStatus> MappingRunner::shards() const {
       status.in_flight = engine.in_flight();
       status.backlog = shard->runner->backlog();
       status.counters = engine.counters();
-      status.last_result = engine.last_result();
-      status.last_result_at = engine.last_result_at();
+      status.last_result = last_result_of(*shard->runner);
     }
     all.push_back(std::move(status));
   }

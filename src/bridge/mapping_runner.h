@@ -14,6 +14,17 @@
 
 namespace weir::bridge {
 
+/// What came of the last invocation of a shard, or of all shards of a mapping.
+struct LastResult {
+  engine::ProcessingResult result{};
+  WallTime at{};  ///< the epoch before there was one
+
+  /// Takes the newer one.
+  void follow(const LastResult& other) {
+    if (other.result != engine::ProcessingResult::kNone && other.at >= at) *this = other;
+  }
+};
+
 /// What one shard looks like from outside.
 struct ShardStatus {
   std::string shard;
@@ -22,8 +33,7 @@ struct ShardStatus {
   std::size_t unsettled = 0;
   bool in_flight = false;
   std::optional<std::int64_t> backlog;
-  engine::ProcessingResult last_result{};
-  WallTime last_result_at{};
+  LastResult last_result;
   engine::ShardCounters counters;
 };
 
@@ -44,6 +54,8 @@ class MappingRunner final : public SourceRunner, public ShardListener {
   std::vector<ShardStatus> shards() const;
   /// What shards did that are closed by now.
   const std::map<std::string, engine::ShardCounters>& closed() const { return closed_; }
+  /// The newest of all shards, closed ones included.
+  LastResult last_result() const;
 
   void shard_opened(ShardId shard) override;
   void shard_revoked(const ShardId& shard, bool lost) override;
@@ -67,6 +79,7 @@ class MappingRunner final : public SourceRunner, public ShardListener {
   bool woken_ = false;
   std::map<std::string, std::unique_ptr<Shard>> shards_;
   std::map<std::string, engine::ShardCounters> closed_;
+  LastResult closed_result_;              ///< of closed shards
   std::map<std::string, Resume> stored_;  ///< checkpoints, as they were when a shard was opened or closed last
   bool first_run_ = true;                 ///< there was none when the mapping began
   std::optional<Result<void>> read_result_;

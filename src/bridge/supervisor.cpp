@@ -170,6 +170,7 @@ net::awaitable<void> Supervisor::live() {
   if (mapping_ != nullptr) {
     for (const ShardStatus& shard : mapping_->shards()) closed_[shard.shard] += shard.counters;
     for (const auto& [shard, counters] : mapping_->closed()) closed_[shard] += counters;
+    closed_result_.follow(mapping_->last_result());
   }
   mapping_ = nullptr;
   push_ = nullptr;
@@ -225,9 +226,11 @@ SourceStatus Supervisor::status() const {
   if (state_ != SourceState::kRunning) status.error = error_;
   status.restarts = restarts_;
   for (const auto& [shard, counters] : closed_) status.counters += counters;
+  status.last_result = closed_result_;
   if (entry_.connector->delivery == Delivery::kPush) status.pushed = pushed_;
   if (mapping_ != nullptr) {
     for (const auto& [shard, counters] : mapping_->closed()) status.counters += counters;
+    status.last_result.follow(mapping_->last_result());
     status.shards = mapping_->shards();
     for (ShardStatus& shard : status.shards) {
       status.counters += shard.counters;

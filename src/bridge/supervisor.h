@@ -39,6 +39,7 @@ struct SourceStatus {
   int restarts = 0;
   std::vector<ShardStatus> shards;
   engine::ShardCounters counters;      ///< of all shards, closed ones included
+  LastResult last_result;              ///< the same
   std::optional<PushCounters> pushed;  ///< of a source that pushes, which has no shards
 };
 
@@ -101,6 +102,7 @@ class Supervisor {
   PushRunner* push_ = nullptr;            ///< it, when the source pushes
   PushCounters pushed_;
   std::map<std::string, engine::ShardCounters> closed_;  ///< of former lives
+  LastResult closed_result_;                             ///< the same
   std::function<net::awaitable<Result<void>>()> interlude_;
   std::optional<Result<void>> interlude_result_;
   net::steady_timer interlude_done_;

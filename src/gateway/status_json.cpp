@@ -1,5 +1,7 @@
 #include "gateway/status_json.h"
 
+#include <array>
+
 #include "weir/base/json_writer.h"
 
 #include "observe/metrics_page.h"
@@ -7,32 +9,46 @@
 namespace weir::gateway {
 namespace {
 
-void write_position(JsonWriter& out, std::string_view name, const std::optional<Position>& position) {
+void write_resume(JsonWriter& out, std::string_view name, const std::optional<Resume>& resume) {
   out.key(name);
-  if (position) {
-    out.value(position->text());
+  if (resume) {
+    out.value(resume->text());
   } else {
     out.null();
   }
 }
 
-void write_shard(JsonWriter& out, const bridge::ShardStatus& shard) {
-  out.begin_object().member("shard", shard.shard);
-  write_position(out, "checkpoint", shard.checkpoint);
-  out.member("iterator_age_seconds", as_seconds(shard.iterator_age));
-  out.member("unsettled_records", static_cast<std::int64_t>(shard.unsettled)).member("in_flight", shard.in_flight);
-  if (shard.backlog) out.member("offset_lag", *shard.backlog);
-  out.end_object();
+/// What happened to records, under CloudWatch's names.
+void write_event_counts(JsonWriter& out, const engine::ShardCounters& counters) {
+  out.member("polled_events", counters.polled_events).member("filtered_out_events", counters.filtered_out_events);
+  out.member("invoked_events", counters.invoked_events).member("settled_events", counters.settled_events);
+  out.member("failed_invoke_events", counters.failed_invoke_events).member("dropped_events", counters.dropped_events);
+  out.member("destination_events", counters.destination_events);
 }
 
 void write_counters(JsonWriter& out, const engine::ShardCounters& counters) {
-  out.member("polled_events", counters.polled_events).member("invoked_events", counters.invoked_events);
-  out.member("settled_events", counters.settled_events).member("failed_invoke_events", counters.failed_invoke_events);
-  out.member("dropped_events", counters.dropped_events).member("destination_events", counters.destination_events);
+  write_event_counts(out, counters);
   out.member("destination_failures", counters.destination_failures).member("invocations", counters.invocations);
   out.member("function_errors", counters.function_errors).member("throttles", counters.throttles);
   out.member("service_errors", counters.service_errors).member("checkpoints", counters.checkpoints);
   out.member("store_failures", counters.store_failures);
+}
+
+/// As LastProcessingResult says it: what hinders the source goes before what came of the last invocation.
+std::string processing_result(const bridge::SourceStatus& source) {
+  if (!source.error.empty()) return "PROBLEM: " + source.error;
+  return std::string(engine::text(source.last_result.result));
+}
+
+void write_shard(JsonWriter& out, const bridge::ShardStatus& shard) {
+  out.begin_object().member("shard", shard.shard);
+  write_resume(out, "checkpoint", shard.checkpoint);
+  out.member("iterator_age_seconds", as_seconds(shard.iterator_age));
+  out.member("unsettled_records", static_cast<std::int64_t>(shard.unsettled)).member("in_flight", shard.in_flight);
+  if (shard.backlog) out.member("offset_lag", *shard.backlog);
+  out.member("last_processing_result", engine::text(shard.last_result.result));
+  write_event_counts(out, shard.counters);
+  out.end_object();
 }
 
 /// Null where there is nothing to be old or due.
@@ -73,6 +89,131 @@ void write_queue_sums(JsonWriter& out, const std::vector<bridge::AsyncStatus>& q
   write_age(out, "next_attempt_seconds", next);
 }
 
+double count(std::uint64_t number) {
+  return static_cast<double>(number);
+}
+
+void add_function(observe::MetricsPage& page, const bridge::FunctionStatus& function) {
+  const observe::Labels labels{{"function", function.name}};
+  page.counter("lambda_invocations_total", "Invocations whose code ran, well or not.", labels,
+               count(function.meter.invocations()));
+  page.counter("lambda_errors_total", "Invocations that ended in a function error.", labels,
+               count(function.meter.errors()));
+  page.counter("lambda_throttles_total", "Invocations that were not admitted.", labels, count(function.throttles));
+  page.gauge("lambda_concurrent_executions", "Invocations that run now.", labels, function.executing);
+  page.gauge("lambda_concurrent_executions_max", "The most invocations that ran at once.", labels,
+             function.executing_max);
+  page.counter("weir_cold_starts_total", "Execution environments that were started for an invocation.", labels,
+               count(function.meter.cold_starts()));
+  page.histogram("lambda_duration_seconds", "How long the function's code ran, without its initialization.", labels,
+                 engine::InvocationMeter::kDurationBounds, function.meter.durations(),
+                 as_seconds(function.meter.duration_sum()));
+}
+
+void add_async(observe::MetricsPage& page, const bridge::AsyncStatus& each) {
+  const observe::Labels labels{{"function", each.function}};
+  const engine::AsyncFigures& figures = each.figures;
+  page.counter("lambda_async_events_received_total", "Events that got their 202; a retry is not counted again.", labels,
+               count(figures.received));
+  page.counter("lambda_async_events_dropped_total", "Events that ended without success, after they were kept.", labels,
+               count(figures.dropped));
+  page.histogram("lambda_async_event_age_seconds", "Age of an event at each of its attempts.", labels,
+                 engine::AsyncFigures::kAgeBounds, figures.ages, as_seconds(figures.age_sum));
+  page.counter("weir_async_events_succeeded_total", "Events that the function handled.", labels,
+               count(figures.succeeded));
+  page.counter("weir_async_retries_total", "Attempts again after a function error.", labels, count(figures.retries));
+  page.gauge("weir_async_events", "Events that are not over: waiting, in flight or about to end.", labels,
+             count(figures.waiting + figures.in_flight + figures.ending));
+  page.gauge("weir_async_oldest_event_age_seconds", "Age of the oldest event that is not over; 0 when there is none.",
+             labels, as_seconds(each.oldest_age.value_or(Duration(0))));
+  page.counter("lambda_destination_delivery_failures_total", "Records that a destination did not take.", labels,
+               count(each.destination_failures));
+}
+
+/// What happened to records: of a mapping under CloudWatch's name, of each of its shards under weir's own. Two
+/// families, so that a sum over either one counts a record once.
+struct EventCounter {
+  std::string_view mapping;
+  std::string_view shard;
+  std::string_view help;
+  std::uint64_t engine::ShardCounters::*number;
+};
+using Counters = engine::ShardCounters;
+constexpr std::array kEventCounters{
+    EventCounter{"lambda_polled_event_count_total", "weir_shard_polled_event_count_total", "Records read.",
+                 &Counters::polled_events},
+    EventCounter{"lambda_filtered_out_event_count_total", "weir_shard_filtered_out_event_count_total",
+                 "Records that the mapping's filters did not want.", &Counters::filtered_out_events},
+    EventCounter{"lambda_invoked_event_count_total", "weir_shard_invoked_event_count_total",
+                 "Records sent to the function, again on each retry.", &Counters::invoked_events},
+    EventCounter{"lambda_failed_invoke_event_count_total", "weir_shard_failed_invoke_event_count_total",
+                 "Records of invocations that failed.", &Counters::failed_invoke_events},
+    EventCounter{"lambda_dropped_event_count_total", "weir_shard_dropped_event_count_total",
+                 "Records given up on and kept as dead letters.", &Counters::dropped_events},
+    EventCounter{"lambda_on_failure_destination_delivered_event_count_total",
+                 "weir_shard_on_failure_destination_delivered_event_count_total",
+                 "Records given up on and taken by the on-failure destination.", &Counters::destination_events},
+};
+
+void add_failures(observe::MetricsPage& page, observe::Labels labels, std::string_view stage, std::uint64_t number) {
+  labels.emplace_back("stage", stage);
+  page.counter("weir_errors_total", "Failures by where they happened: function, throttle, endpoint, store or source.",
+               labels, count(number));
+}
+
+void add_shard(observe::MetricsPage& page, observe::Labels labels, const bridge::ShardStatus& shard) {
+  labels.emplace_back("shard", shard.shard);
+  page.gauge("lambda_iterator_age_seconds",
+             "Age of the oldest record that is read and not settled; 0 when there is none.", labels,
+             as_seconds(shard.iterator_age));
+  if (shard.backlog) {
+    page.gauge("lambda_offset_lag", "Records written to the shard and not settled.", labels,
+               static_cast<double>(*shard.backlog));
+  }
+  for (const EventCounter& each : kEventCounters) {
+    page.counter(each.shard, each.help, labels, count(shard.counters.*each.number));
+  }
+}
+
+void add_mapping(observe::MetricsPage& page, const observe::Labels& labels, const bridge::SourceStatus& source) {
+  const engine::ShardCounters& counters = source.counters;
+  for (const EventCounter& each : kEventCounters) {
+    page.counter(each.mapping, each.help, labels, count(counters.*each.number));
+  }
+  page.counter("lambda_destination_delivery_failures_total", "Records that a destination did not take.", labels,
+               count(counters.destination_failures));
+  page.counter("weir_settled_records_total", "Records that are done, one way or the other.", labels,
+               count(counters.settled_events));
+  page.counter("weir_checkpoints_total", "Checkpoints stored.", labels, count(counters.checkpoints));
+  add_failures(page, labels, "function", counters.function_errors);
+  add_failures(page, labels, "throttle", counters.throttles);
+  add_failures(page, labels, "endpoint", counters.service_errors);
+  add_failures(page, labels, "store", counters.store_failures);
+  for (const bridge::ShardStatus& shard : source.shards) add_shard(page, labels, shard);
+}
+
+void add_pushed(observe::MetricsPage& page, const observe::Labels& labels, const bridge::PushCounters& pushed) {
+  page.counter("weir_source_events_total", "Events of the source that were taken into the queue.", labels,
+               count(pushed.accepted));
+  page.counter("weir_source_refused_events_total", "Events of the source that were not taken.", labels,
+               count(pushed.refused));
+  page.counter("weir_source_webhook_requests_total", "Requests to the source's webhook.", labels,
+               count(pushed.webhooks));
+}
+
+void add_source(observe::MetricsPage& page, const bridge::SourceStatus& source) {
+  const observe::Labels labels{{"source", source.name}, {"function", source.function}};
+  page.counter("weir_source_restarts_total", "How often the source was made anew after a failure.", labels,
+               source.restarts);
+  page.gauge("weir_source_up", "1 while the source runs or has ended by itself.", labels,
+             source.state == bridge::SourceState::kRunning || source.state == bridge::SourceState::kFinished ? 1 : 0);
+  if (source.pushed) {
+    add_pushed(page, labels, *source.pushed);
+  } else {
+    add_mapping(page, labels, source);
+  }
+}
+
 }  // namespace
 
 std::string status_json(const bridge::BridgeStatus& status) {
@@ -109,6 +250,7 @@ std::string status_json(const bridge::BridgeStatus& status) {
       out.member("webhook_requests", source.pushed->webhooks).end_object();
       continue;
     }
+    out.member("last_processing_result", processing_result(source));
     Duration oldest{0};
     for (const bridge::ShardStatus& shard : source.shards) oldest = std::max(oldest, shard.iterator_age);
     out.member("iterator_age_seconds", as_seconds(oldest));
@@ -127,7 +269,7 @@ std::string checkpoints_json(const std::vector<bridge::CheckpointRow>& rows) {
   out.begin_array();
   for (const bridge::CheckpointRow& row : rows) {
     out.begin_object().member("source", row.source).member("shard", row.shard);
-    write_position(out, "position", row.upto);
+    write_resume(out, "position", row.resume);
     out.key("saved_at");
     if (row.saved_at) {
       out.value(iso_milliseconds(*row.saved_at));
@@ -142,101 +284,15 @@ std::string checkpoints_json(const std::vector<bridge::CheckpointRow>& rows) {
 
 std::string metrics_text(const bridge::BridgeStatus& status) {
   observe::MetricsPage page;
-  const auto count = [](std::uint64_t number) { return static_cast<double>(number); };
   page.gauge("lambda_concurrent_executions_limit", "The account's concurrency.", {}, status.concurrency);
   page.gauge("lambda_unreserved_concurrent_executions", "Executions of functions without reserved concurrency.", {},
              status.executing_unreserved);
-  for (const bridge::FunctionStatus& function : status.functions) {
-    const observe::Labels labels{{"function", function.name}};
-    page.counter("lambda_invocations_total", "Invocations whose code ran, well or not.", labels,
-                 count(function.meter.invocations()));
-    page.counter("lambda_errors_total", "Invocations that ended in a function error.", labels,
-                 count(function.meter.errors()));
-    page.counter("lambda_throttles_total", "Invocations that were not admitted.", labels, count(function.throttles));
-    page.gauge("lambda_concurrent_executions", "Invocations that run now.", labels, function.executing);
-    page.gauge("lambda_concurrent_executions_max", "The most invocations that ran at once.", labels,
-               function.executing_max);
-    page.counter("weir_cold_starts_total", "Execution environments that were started for an invocation.", labels,
-                 count(function.meter.cold_starts()));
-    page.histogram("lambda_duration_seconds", "How long the function's code ran, without its initialization.", labels,
-                   engine::InvocationMeter::kDurationBounds, function.meter.durations(),
-                   as_seconds(function.meter.duration_sum()));
-  }
+  for (const bridge::FunctionStatus& function : status.functions) add_function(page, function);
   page.gauge("weir_async_parked",
              "1 when weir broke a belief about its queue: nothing is accepted or invoked any more.", {},
              status.queue_parked ? 1 : 0);
-  for (const bridge::AsyncStatus& each : status.queue) {
-    const observe::Labels labels{{"function", each.function}};
-    const engine::AsyncFigures& figures = each.figures;
-    page.counter("lambda_async_events_received_total", "Events that got their 202; a retry is not counted again.",
-                 labels, count(figures.received));
-    page.counter("lambda_async_events_dropped_total", "Events that ended without success, after they were kept.",
-                 labels, count(figures.dropped));
-    page.histogram("lambda_async_event_age_seconds", "Age of an event at each of its attempts.", labels,
-                   engine::AsyncFigures::kAgeBounds, figures.ages, as_seconds(figures.age_sum));
-    page.counter("weir_async_events_succeeded_total", "Events that the function handled.", labels,
-                 count(figures.succeeded));
-    page.counter("weir_async_retries_total", "Attempts again after a function error.", labels, count(figures.retries));
-    page.gauge("weir_async_events", "Events that are not over: waiting, in flight or about to end.", labels,
-               count(figures.waiting + figures.in_flight + figures.ending));
-    page.gauge("weir_async_oldest_event_age_seconds", "Age of the oldest event that is not over; 0 when there is none.",
-               labels, as_seconds(each.oldest_age.value_or(Duration(0))));
-    page.counter("lambda_destination_delivery_failures_total", "Records that a destination did not take.", labels,
-                 count(each.destination_failures));
-  }
-  for (const bridge::SourceStatus& source : status.sources) {
-    const observe::Labels labels{{"source", source.name}, {"function", source.function}};
-    page.counter("weir_source_restarts_total", "How often the source was made anew after a failure.", labels,
-                 source.restarts);
-    page.gauge("weir_source_up", "1 while the source runs or has ended by itself.", labels,
-               source.state == bridge::SourceState::kRunning || source.state == bridge::SourceState::kFinished ? 1 : 0);
-    if (source.pushed) {
-      page.counter("weir_source_events_total", "Events of the source that were taken into the queue.", labels,
-                   count(source.pushed->accepted));
-      page.counter("weir_source_refused_events_total", "Events of the source that were not taken.", labels,
-                   count(source.pushed->refused));
-      page.counter("weir_source_webhook_requests_total", "Requests to the source's webhook.", labels,
-                   count(source.pushed->webhooks));
-      continue;
-    }
-    const engine::ShardCounters& counters = source.counters;
-    page.counter("lambda_polled_event_count_total", "Records read.", labels, count(counters.polled_events));
-    page.counter("lambda_invoked_event_count_total", "Records sent to the function, again on each retry.", labels,
-                 count(counters.invoked_events));
-    page.counter("lambda_failed_invoke_event_count_total", "Records of invocations that failed.", labels,
-                 count(counters.failed_invoke_events));
-    page.counter("lambda_dropped_event_count_total", "Records given up on and kept as dead letters.", labels,
-                 count(counters.dropped_events));
-    page.counter("lambda_on_failure_destination_delivered_event_count_total",
-                 "Records given up on and taken by the on-failure destination.", labels,
-                 count(counters.destination_events));
-    page.counter("lambda_destination_delivery_failures_total", "Records that a destination did not take.", labels,
-                 count(counters.destination_failures));
-    page.counter("weir_settled_records_total", "Records that are done, one way or the other.", labels,
-                 count(counters.settled_events));
-    page.counter("weir_checkpoints_total", "Checkpoints stored.", labels, count(counters.checkpoints));
-    const auto failures = [&](std::string_view stage, std::uint64_t number) {
-      observe::Labels with = labels;
-      with.emplace_back("stage", stage);
-      page.counter("weir_errors_total", "Failures by where they happened: function, throttle, endpoint or store.", with,
-                   count(number));
-    };
-    failures("function", counters.function_errors);
-    failures("throttle", counters.throttles);
-    failures("endpoint", counters.service_errors);
-    failures("store", counters.store_failures);
-    for (const bridge::ShardStatus& shard : source.shards) {
-      observe::Labels with = labels;
-      with.emplace_back("shard", shard.shard);
-      page.gauge("lambda_iterator_age_seconds",
-                 "Age of the oldest record that is read and not settled; 0 when there is none.", with,
-                 as_seconds(shard.iterator_age));
-      if (shard.backlog) {
-        page.gauge("lambda_offset_lag", "Records written to the shard and not settled.", with,
-                   static_cast<double>(*shard.backlog));
-      }
-    }
-  }
+  for (const bridge::AsyncStatus& each : status.queue) add_async(page, each);
+  for (const bridge::SourceStatus& source : status.sources) add_source(page, source);
   return page.text();
 }
 
