@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 
+#include "connectors/dynamodb/connector.h"
 #include "connectors/file/connector.h"
 #include "connectors/kafka/connector.h"
+#include "connectors/kinesis/connector.h"
 #include "connectors/s3/connector.h"
 
 namespace weir {
@@ -12,11 +14,16 @@ namespace {
 
 // One line per source; a new one is added here and nowhere else.
 constexpr std::array kConnectors{
+    ConnectorEntry{"dynamodb", Delivery::kPoll, "The stream of a DynamoDB table.", &dynamodb::read_config,
+                   &dynamodb::make_source, &dynamodb::sample_event, nullptr, nullptr},
     ConnectorEntry{"file", Delivery::kPoll, "A file that stands in for a stream: JSON lines or a recording.",
                    &file::read_config, &file::make_source, &file::sample_event, nullptr, nullptr, nullptr, nullptr,
                    &file::check_checkpoint},
     ConnectorEntry{"kafka", Delivery::kPoll, "A topic of a Kafka cluster, self-managed or MSK.", &kafka::read_config,
                    &kafka::make_source, &kafka::sample_event, &kafka::list_checkpoints, &kafka::move_checkpoint},
+    ConnectorEntry{"kinesis", Delivery::kPoll, "A Kinesis data stream, by its shards or with enhanced fan-out.",
+                   &kinesis::read_config, &kinesis::make_source, &kinesis::sample_event, nullptr, nullptr, nullptr,
+                   nullptr, &kinesis::check_checkpoint},
     ConnectorEntry{"s3", Delivery::kPush,
                    "A bucket's notifications by webhook, or a folder that stands in for a bucket.", &s3::read_config,
                    nullptr, &s3::sample_event, nullptr, nullptr, &s3::make_source},
