@@ -1,6 +1,3 @@
-#include <algorithm>
-#include <array>
-#include <cstdio>
 #include <iostream>
 #include <memory>
 
@@ -11,6 +8,7 @@
 
 #include "bridge/checkpoints.h"
 #include "cli/command.h"
+#include "cli/table.h"
 #include "gateway/status_json.h"
 #include "http/client.h"
 
@@ -75,22 +73,12 @@ Result<std::string> ask_bridge(const config::Config& config, const std::string& 
 }
 
 void print(const std::string& json) {
-  using Row = std::array<std::string, 4>;
-  std::vector<Row> rows{{"SOURCE", "SHARD", "POSITION", "SAVED AT"}};
+  Table table({"SOURCE", "SHARD", "SAVED AT", "POSITION"}, 4);
   for (const auto& row : nlohmann::json::parse(json)) {
     const auto shown = [&](const char* key) { return row.at(key).is_null() ? "-" : row.at(key).get<std::string>(); };
-    rows.push_back({shown("source"), shown("shard"), shown("position"), shown("saved_at")});
+    table.add({shown("source"), shown("shard"), shown("saved_at"), shown("position")});
   }
-  // Names and positions of streams are long: as wide as the widest.
-  constexpr std::size_t columns = std::tuple_size_v<Row>;
-  std::array<int, columns> widths{};
-  for (const Row& row : rows) {
-    for (std::size_t i = 0; i < columns; ++i) widths[i] = std::max(widths[i], static_cast<int>(row[i].size()));
-  }
-  for (const Row& row : rows) {
-    std::printf("%-*s  %-*s  %*s  %s\n", widths[0], row[0].c_str(), widths[1], row[1].c_str(), widths[2],
-                row[2].c_str(), row[3].c_str());
-  }
+  table.print();
 }
 
 int list(const Options& options) {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/table.h"
 #include "http/client.h"
 
 namespace weir::cli {
@@ -40,6 +41,59 @@ void print_queue(const nlohmann::json& queue) {
   }
 }
 
+std::string number(const nlohmann::json& of, const char* key) {
+  return std::to_string(of.at(key).get<std::uint64_t>());
+}
+
+void print_shards(const nlohmann::json& shards) {
+  if (shards.empty()) return;
+  Table table({"SHARD", "CHECKPOINT", "ITERATOR AGE", "UNSETTLED", "OFFSET LAG", "INVOKED", "FAILED", "FILTERED",
+               "DROPPED", "DELIVERED"},
+              2);
+  for (const auto& shard : shards) {
+    const auto& checkpoint = shard.at("checkpoint");
+    table.add({shard.at("shard").get<std::string>(), checkpoint.is_null() ? "-" : checkpoint.get<std::string>(),
+               seconds(shard.at("iterator_age_seconds")), number(shard, "unsettled_records"),
+               shard.contains("offset_lag") ? std::to_string(shard.at("offset_lag").get<std::int64_t>()) : "-",
+               number(shard, "invoked_events"), number(shard, "failed_invoke_events"),
+               number(shard, "filtered_out_events"), number(shard, "dropped_events"),
+               number(shard, "destination_events")});
+  }
+  table.print(2);
+}
+
+/// What the source did so far, in a few words.
+std::string summary(const nlohmann::json& source) {
+  if (source.contains("accepted_events"))
+    return number(source, "accepted_events") + " events accepted, " + number(source, "refused_events") + " refused";
+  if (source.contains("deleted_events")) {
+    return number(source, "deleted_events") + " messages deleted, " + number(source, "filtered_out_events") +
+           " filtered out, " + number(source, "function_errors") + " function errors";
+  }
+  return number(source, "settled_events") + " records settled, " + number(source, "filtered_out_events") +
+         " filtered out, " + number(source, "dropped_events") + " dropped, " + number(source, "destination_events") +
+         " delivered to the destination, " + number(source, "function_errors") + " function errors";
+}
+
+void print_source(const nlohmann::json& source) {
+  const auto word = [&](const char* key) { return source.at(key).get<std::string>(); };
+  std::printf("\nsource %s (%s -> %s): %s, %s\n", word("source").c_str(), word("type").c_str(),
+              word("function").c_str(), word("state").c_str(), summary(source).c_str());
+  // A trouble of the source is told by its last result, where it has one.
+  if (source.contains("last_processing_result")) {
+    std::printf("  last processing result: %s\n", word("last_processing_result").c_str());
+  } else if (!word("error").empty()) {
+    std::printf("  %s\n", word("error").c_str());
+  }
+  if (source.contains("messages_in_flight")) {
+    const auto& waiting = source.at("approximate_messages");
+    std::printf("  %s messages received and not done, about %s wait in the queue\n",
+                number(source, "messages_in_flight").c_str(),
+                waiting.is_null() ? "?" : std::to_string(waiting.get<std::int64_t>()).c_str());
+  }
+  if (source.contains("shards")) print_shards(source.at("shards"));
+}
+
 void print(const nlohmann::json& status) {
   const auto& concurrency = status.at("concurrency");
   std::printf("started %s, %s; concurrency %d of %d in use\n", status.at("started").get<std::string>().c_str(),
@@ -56,34 +110,7 @@ void print(const nlohmann::json& status) {
                 function.at("cold_starts").get<std::uint64_t>());
   }
   print_queue(status.at("queue"));
-  for (const auto& source : status.at("sources")) {
-    if (source.contains("accepted_events")) {
-      std::printf("\nsource %s (%s -> %s): %s, %lu events accepted, %lu refused\n",
-                  source.at("source").get<std::string>().c_str(), source.at("type").get<std::string>().c_str(),
-                  source.at("function").get<std::string>().c_str(), source.at("state").get<std::string>().c_str(),
-                  source.at("accepted_events").get<std::uint64_t>(), source.at("refused_events").get<std::uint64_t>());
-      if (const auto error = source.at("error").get<std::string>(); !error.empty())
-        std::printf("  %s\n", error.c_str());
-      continue;
-    }
-    std::printf("\nsource %s (%s -> %s): %s, %lu records settled, %lu dropped, %lu function errors\n",
-                source.at("source").get<std::string>().c_str(), source.at("type").get<std::string>().c_str(),
-                source.at("function").get<std::string>().c_str(), source.at("state").get<std::string>().c_str(),
-                source.at("settled_events").get<std::uint64_t>(), source.at("dropped_events").get<std::uint64_t>(),
-                source.at("function_errors").get<std::uint64_t>());
-    if (const auto error = source.at("error").get<std::string>(); !error.empty()) std::printf("  %s\n", error.c_str());
-    if (source.at("shards").empty()) continue;
-    std::printf("  %-28s %20s %13s %10s %10s\n", "SHARD", "CHECKPOINT", "ITERATOR AGE", "UNSETTLED", "OFFSET LAG");
-    for (const auto& shard : source.at("shards")) {
-      const auto& checkpoint = shard.at("checkpoint");
-      const std::string lag =
-          shard.contains("offset_lag") ? std::to_string(shard.at("offset_lag").get<std::int64_t>()) : "-";
-      std::printf("  %-28s %20s %11.1f s %10lu %10s\n", shard.at("shard").get<std::string>().c_str(),
-                  checkpoint.is_null() ? "-" : checkpoint.get<std::string>().c_str(),
-                  shard.at("iterator_age_seconds").get<double>(), shard.at("unsettled_records").get<std::uint64_t>(),
-                  lag.c_str());
-    }
-  }
+  for (const auto& source : status.at("sources")) print_source(source);
 }
 
 }  // namespace

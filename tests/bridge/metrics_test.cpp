@@ -25,11 +25,20 @@ BridgeStatus some_status() {
   source.function = "counter";
   source.state = SourceState::kRunning;
   source.counters.polled_events = 12;
+  source.counters.filtered_out_events = 5;
+  source.last_result = {engine::ProcessingResult::kFailed, WallTime(std::chrono::seconds(7))};
   ShardStatus shard;
   shard.shard = "clicks-0";
-  shard.checkpoint = Position(41);
+  shard.checkpoint = Resume::after(Position(41));
   shard.iterator_age = std::chrono::milliseconds(1500);
   shard.backlog = 7;
+  shard.counters.polled_events = 11;
+  shard.counters.filtered_out_events = 4;
+  shard.counters.invoked_events = 6;
+  shard.counters.failed_invoke_events = 3;
+  shard.counters.dropped_events = 2;
+  shard.counters.destination_events = 1;
+  shard.last_result = {engine::ProcessingResult::kOk, WallTime(std::chrono::seconds(6))};
   source.shards.push_back(shard);
   status.sources.push_back(source);
   return status;
@@ -55,6 +64,52 @@ TEST_CASE("the exposition has AWS's names in base units") {
   CHECK(has_line(page, "lambda_duration_seconds_sum{function=\"counter\"} 0.003"));
 }
 
+TEST_CASE("what happened to records is counted by mapping, and by shard under a name of its own") {
+  const std::string page = gateway::metrics_text(some_status());
+  CAPTURE(page);
+  CHECK(has_line(page, "lambda_filtered_out_event_count_total{source=\"clicks\",function=\"counter\"} 5"));
+  const auto of_shard = [&](const std::string& name, int number) {
+    return has_line(page, "weir_shard_" + name + "_total{source=\"clicks\",function=\"counter\",shard=\"clicks-0\"} " +
+                              std::to_string(number));
+  };
+  CHECK(of_shard("polled_event_count", 11));
+  CHECK(of_shard("filtered_out_event_count", 4));
+  CHECK(of_shard("invoked_event_count", 6));
+  CHECK(of_shard("failed_invoke_event_count", 3));
+  CHECK(of_shard("dropped_event_count", 2));
+  CHECK(of_shard("on_failure_destination_delivered_event_count", 1));
+}
+
+TEST_CASE("the last result of a mapping is told in AWS's words") {
+  BridgeStatus status = some_status();
+  const auto told = [&] {
+    const auto source = nlohmann::json::parse(gateway::status_json(status))["sources"][0];
+    return source["last_processing_result"].get<std::string>();
+  };
+  CHECK(told() == "PROBLEM: Function call failed");
+  status.sources[0].last_result.result = engine::ProcessingResult::kOk;
+  CHECK(told() == "OK");
+  status.sources[0].last_result.result = engine::ProcessingResult::kNone;
+  CHECK(told() == "No records processed");
+  status.sources[0].state = SourceState::kBackingOff;
+  status.sources[0].error = "source.unreachable: nobody answers";
+  CHECK(told() == "PROBLEM: source.unreachable: nobody answers");
+}
+
+TEST_CASE("of two results the newer one counts, and having none is no result") {
+  using engine::ProcessingResult;
+  const auto at = [](int seconds) { return WallTime(std::chrono::seconds(seconds)); };
+  LastResult last;
+  last.follow({ProcessingResult::kFailed, at(5)});
+  last.follow({ProcessingResult::kOk, at(4)});
+  CHECK(last.result == ProcessingResult::kFailed);
+  last.follow({ProcessingResult::kOk, at(6)});
+  CHECK(last.result == ProcessingResult::kOk);
+  last.follow({ProcessingResult::kNone, at(7)});
+  CHECK(last.result == ProcessingResult::kOk);
+  CHECK(last.at == at(6));
+}
+
 TEST_CASE("the status is JSON") {
   const auto status = nlohmann::json::parse(gateway::status_json(some_status()));
   CHECK(status["functions"][0]["cold_starts"] == 1);
@@ -63,4 +118,7 @@ TEST_CASE("the status is JSON") {
   CHECK(status["sources"][0]["iterator_age_seconds"] == 1.5);
   CHECK(status["sources"][0]["shards"][0]["checkpoint"] == "41");
   CHECK(status["sources"][0]["shards"][0]["offset_lag"] == 7);
+  CHECK(status["sources"][0]["filtered_out_events"] == 5);
+  CHECK(status["sources"][0]["shards"][0]["filtered_out_events"] == 4);
+  CHECK(status["sources"][0]["shards"][0]["last_processing_result"] == "OK");
 }
