@@ -638,6 +638,7 @@ void QueueProcessor::forget(const Held& held) {
 void QueueProcessor::end_batch(Moment now, Poller& poller) {
   poller.batch.reset();
   poller.window_opened = now.instant;
+  if (poller.forming.empty()) poller.lease_due = Instant::max();
 }
 
 void QueueProcessor::remove(Removing removing) {

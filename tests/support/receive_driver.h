@@ -52,12 +52,15 @@ class ReceiveDriver {
   std::string service_error(engine::QueueCall call) { return outcome(call, Outcome(ServiceFailed{})); }
   std::string cancelled(engine::QueueCall call) { return outcome(call, Outcome(Cancelled{})); }
 
-  std::string removed(engine::QueueCall call, std::optional<std::vector<bool>> gone = std::nullopt) {
-    queue_.on_removed(now_, call, gone.value_or(std::vector<bool>(receipts_.at(call), true)));
+  /// All of them, or those that are said to be.
+  std::string removed(engine::QueueCall call) { return removed(call, std::vector<bool>(receipts_.at(call), true)); }
+  std::string removed(engine::QueueCall call, const std::vector<bool>& gone) {
+    queue_.on_removed(now_, call, gone);
     return wanted();
   }
-  std::string changed(engine::QueueCall call, std::optional<std::vector<bool>> changed = std::nullopt) {
-    queue_.on_visibility(now_, call, changed.value_or(std::vector<bool>(receipts_.at(call), true)));
+  std::string changed(engine::QueueCall call) { return changed(call, std::vector<bool>(receipts_.at(call), true)); }
+  std::string changed(engine::QueueCall call, const std::vector<bool>& changed) {
+    queue_.on_visibility(now_, call, changed);
     return wanted();
   }
   std::string stop() {
