@@ -101,6 +101,7 @@ net::awaitable<Result<void>> ShardReader::run(ShardListener& listener) {
   const bool throws = co_await net::this_coro::throw_if_cancelled();
   co_await net::this_coro::throw_if_cancelled(false);
   Result<void> result = co_await serve(listener);
+  over_ = true;
   co_await net::this_coro::throw_if_cancelled(throws);
   co_return result;
 }
@@ -196,16 +197,16 @@ net::awaitable<RecordBatch> ShardReader::fetch(ShardId id, FetchLimits limits) {
     if (shard.read_to_end || shard.next < shard.page.records.size()) co_return take(shard, limits);
     const Instant now = clock_.now().instant;
     const Instant due = shard.pace.due();
-    if (failure_ || due > now) {
-      // After a failure run() is about to return, and whoever runs the source then calls this off.
-      if (failure_) {
+    if (over_ || failure_ || due > now) {
+      // When run() has returned, or is about to, whoever runs the source calls this off.
+      if (over_ || failure_) {
         shard.timer.expires_at(net::steady_timer::time_point::max());
       } else {
         shard.timer.expires_after(due - now);
       }
       boost::system::error_code ignored;
       co_await shard.timer.async_wait(net::redirect_error(net::use_awaitable, ignored));
-      if (failure_ || co_await is_called_off()) continue;
+      if (over_ || failure_ || co_await is_called_off()) continue;
     }
     co_await read(shard, limits);
   }
@@ -248,8 +249,12 @@ net::awaitable<void> ShardReader::read(Shard& shard, FetchLimits limits) {
 }
 
 void ShardReader::on_failed(Shard& shard, const ReadError& problem, Instant began) {
-  if (problem.error.code() == ErrorCode::kCancelled) return;
   const Moment now = clock_.now();
+  if (problem.error.code() == ErrorCode::kCancelled) {
+    // Called off, or the connector is closing: not asked again at once, should it go on all the same.
+    shard.pace.on_failure(began, now.instant);
+    return;
+  }
   if (problem.failure != ReadFailure::kUnreachable) shard.failing_since.reset();
   switch (problem.failure) {
     case ReadFailure::kExpiredIterator:

@@ -84,6 +84,7 @@ class ShardReader {
   std::optional<WallTime> began_;                                      ///< when the stream was listed first
   std::optional<Error> failure_;                                       ///< ends run()
   bool opened_ = false;                                                ///< what the first listing had without parents
+  bool over_ = false;                                                  ///< run() has returned
   bool listing_wanted_ = false;
   bool woken_ = false;
   net::steady_timer changed_;  ///< cancelled to wake run()

@@ -1,0 +1,107 @@
+#include "connectors/kinesis/api.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace weir::kinesis {
+namespace {
+
+using streams::ReadError;
+using streams::ReadFailure;
+using streams::ReadResult;
+
+/// kinesalite never answers when it is asked for an iterator at a time since which nothing came (its issue 84).
+constexpr Duration kAtTimestampPatience = std::chrono::seconds(3);
+
+bool is_of_aws(std::string_view url) {
+  return url.find(".amazonaws.com") != std::string_view::npos;
+}
+
+ReadError wrong_answer(const Error& error, std::string_view doing) {
+  return {ReadFailure::kOther, Error(error).during(std::string(doing))};
+}
+
+}  // namespace
+
+ReadError read_error(const aws::ServiceError& error, std::string_view doing) {
+  ReadFailure failure = ReadFailure::kOther;
+  Error shown = error.as_source_error(doing);
+  if (error.code == "ExpiredIteratorException") {
+    failure = ReadFailure::kExpiredIterator;
+  } else if (error.code == "ProvisionedThroughputExceededException" || error.code == "LimitExceededException" ||
+             error.code.starts_with("KMSThrottling") || error.status == 429 || error.code.starts_with("Throttl")) {
+    failure = ReadFailure::kThrottled;
+  } else if (shown.code() == ErrorCode::kSourceNotFound) {
+    failure = ReadFailure::kGone;
+  } else if (shown.code() == ErrorCode::kSourceRefused) {
+    failure = ReadFailure::kRefused;
+  } else if (error.is_transient()) {
+    failure = ReadFailure::kUnreachable;
+  }
+  return {failure, std::move(shown)};
+}
+
+net::awaitable<aws::ServiceResult<std::string>> KinesisApi::call(std::string_view operation, std::string body,
+                                                                 Duration timeout) {
+  return client_.call("Kinesis_20131202." + std::string(operation), "1.1", std::move(body), timeout);
+}
+
+net::awaitable<ReadResult<std::string>> KinesisApi::ask_for_arn() {
+  constexpr std::string_view kDoing = "looking for the stream";
+  auto answer = co_await call("DescribeStreamSummary", describe_summary_body(stream_));
+  if (!answer) co_return read_error(answer.error(), kDoing);
+  auto arn = read_stream_arn(*answer);
+  if (!arn) co_return wrong_answer(arn.error(), kDoing);
+  co_return std::move(*arn);
+}
+
+net::awaitable<ReadResult<std::vector<streams::ListedShard>>> KinesisApi::list_shards() {
+  constexpr std::string_view kDoing = "listing the shards";
+  std::vector<streams::ListedShard> all;
+  std::string token;
+  do {
+    auto answer = co_await call("ListShards", list_shards_body(stream_, token));
+    if (!answer) co_return read_error(answer.error(), kDoing);
+    auto page = read_shards(*answer);
+    if (!page) co_return wrong_answer(page.error(), kDoing);
+    std::move(page->shards.begin(), page->shards.end(), std::back_inserter(all));
+    token = std::move(page->next_token);
+  } while (!token.empty());
+  co_return std::move(all);
+}
+
+net::awaitable<ReadResult<std::string>> KinesisApi::shard_iterator(std::string shard, Resume from) {
+  const std::string doing = "asking where to read " + shard;
+  not_before_.erase(shard);
+  const bool stand_in_by_time = from.kind() == Resume::Kind::kAtTimestamp && !is_of_aws(client_.url());
+  const Duration timeout = stand_in_by_time ? kAtTimestampPatience : Duration(std::chrono::seconds(30));
+  auto answer = co_await call("GetShardIterator", shard_iterator_body(stream_, shard, from), timeout);
+  if (!answer && stand_in_by_time && answer.error().code == aws::kNoAnswer) {
+    // All of it is read, and what came before that time left out.
+    not_before_.insert_or_assign(shard, from.time());
+    answer = co_await call("GetShardIterator", shard_iterator_body(stream_, shard, Resume::trim_horizon()));
+  }
+  if (!answer) co_return read_error(answer.error(), doing);
+  auto iterator = read_shard_iterator(*answer);
+  if (!iterator) co_return wrong_answer(iterator.error(), doing);
+  co_return std::move(*iterator);
+}
+
+net::awaitable<ReadResult<streams::ReadPage>> KinesisApi::get_records(std::string shard, std::string iterator,
+                                                                      std::size_t max_records) {
+  const std::string doing = "reading " + shard;
+  auto answer = co_await call("GetRecords", get_records_body(stream_, iterator, max_records));
+  if (!answer) co_return read_error(answer.error(), doing);
+  KinesisStream stream = event_;
+  stream.shard_id = shard;
+  auto page = records_.read_page(std::move(*answer), stream);
+  if (!page) co_return wrong_answer(page.error(), doing);
+  if (const auto late = not_before_.find(shard); late != not_before_.end()) {
+    const auto left_out =
+        std::erase_if(page->records.records, [&](const Record& record) { return record.arrival < late->second; });
+    if (left_out > 0 && page->next) page->behind = std::chrono::milliseconds(1);  // there is more: go on at once
+  }
+  co_return std::move(*page);
+}
+
+}  // namespace weir::kinesis

@@ -1,0 +1,222 @@
+#include "connectors/kinesis/protocol.h"
+
+#include <cmath>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+#include <simdjson.h>
+
+#include "weir/base/bytes.h"
+#include "weir/base/json_writer.h"
+
+namespace weir::kinesis {
+namespace {
+
+using nlohmann::json;
+namespace dom = simdjson::dom;
+
+Error wrong(std::string_view what) {
+  return {ErrorCode::kSourceData, "the answer is none of Kinesis: " + std::string(what)};
+}
+
+void write_stream(JsonWriter& out, const StreamName& stream) {
+  // Both, as KCL does: what stands in for Kinesis mostly knows names only.
+  out.member("StreamName", stream.name);
+  if (!stream.arn.empty()) out.member("StreamARN", stream.arn);
+}
+
+std::string text_of(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+/// Seconds with milliseconds behind the point, which is what Kinesis keeps: "1790000000.123".
+std::string epoch_seconds(WallTime time) {
+  const std::int64_t milliseconds = epoch_milliseconds(time);
+  std::string fraction = std::to_string(milliseconds % 1000);
+  fraction.insert(0, 3 - fraction.size(), '0');
+  return std::to_string(milliseconds / 1000) + "." + fraction;
+}
+
+/// The bytes of a page: what records' views refer to.
+struct PageBytes {
+  std::string bytes;
+};
+
+/// Text of the page's own, for views of records; `bytes` has room for all of it.
+std::string_view kept(std::string& bytes, std::string_view text) {
+  const std::size_t begin = bytes.size();
+  WEIR_ASSERT(bytes.capacity() - begin >= text.size());  // else what earlier views refer to would move
+  bytes.append(text);
+  return std::string_view(bytes).substr(begin);
+}
+
+/// One element of Records; throws simdjson_error when it is none.
+Record read_record(const dom::object& object, std::string& bytes) {
+  Record record;
+  bool has_position = false;
+  for (const dom::key_value_pair field : object) {
+    if (field.key == "SequenceNumber") {
+      auto position = Position::parse(std::string_view(field.value));
+      if (!position) throw simdjson::simdjson_error(simdjson::NUMBER_ERROR);
+      record.position = std::move(*position);
+      has_position = true;
+    } else if (field.key == "PartitionKey") {
+      record.key = kept(bytes, std::string_view(field.value));
+    } else if (field.key == "Data") {
+      const auto data = decode_base64(std::string_view(field.value));
+      if (!data) throw simdjson::simdjson_error(simdjson::STRING_ERROR);
+      record.data = kept(bytes, *data);
+    } else if (field.key == "ApproximateArrivalTimestamp") {
+      record.arrival = from_epoch_milliseconds(std::llround(double(field.value) * 1000));
+    }
+  }
+  if (!has_position) throw simdjson::simdjson_error(simdjson::NO_SUCH_FIELD);
+  return record;
+}
+
+}  // namespace
+
+std::string list_shards_body(const StreamName& stream, const std::string& next_token) {
+  std::string body;
+  JsonWriter out(body);
+  out.begin_object();
+  // A page that follows is named by its token alone.
+  if (next_token.empty()) {
+    write_stream(out, stream);
+  } else {
+    out.member("NextToken", next_token);
+  }
+  out.member("MaxResults", 1000).end_object();
+  return body;
+}
+
+std::string shard_iterator_body(const StreamName& stream, const std::string& shard, const Resume& from) {
+  std::string body;
+  JsonWriter out(body);
+  out.begin_object();
+  write_stream(out, stream);
+  out.member("ShardId", shard);
+  switch (from.kind()) {
+    case Resume::Kind::kAfter:
+      out.member("ShardIteratorType", "AFTER_SEQUENCE_NUMBER");
+      out.member("StartingSequenceNumber", from.position().text());
+      break;
+    case Resume::Kind::kTrimHorizon:
+      out.member("ShardIteratorType", "TRIM_HORIZON");
+      break;
+    case Resume::Kind::kLatest:
+      out.member("ShardIteratorType", "LATEST");
+      break;
+    case Resume::Kind::kAtTimestamp:
+      out.member("ShardIteratorType", "AT_TIMESTAMP");
+      out.key("Timestamp").raw(epoch_seconds(from.time()));
+      break;
+    case Resume::Kind::kShardEnd:
+      throw BrokenBelief("a shard that has ended is not read");
+  }
+  out.end_object();
+  return body;
+}
+
+std::string get_records_body(const StreamName& stream, const std::string& iterator, std::size_t max_records) {
+  std::string body;
+  JsonWriter out(body);
+  out.begin_object().member("ShardIterator", iterator).member("Limit", static_cast<std::int64_t>(max_records));
+  if (!stream.arn.empty()) out.member("StreamARN", stream.arn);
+  out.end_object();
+  return body;
+}
+
+std::string describe_summary_body(const StreamName& stream) {
+  std::string body;
+  JsonWriter out(body);
+  out.begin_object();
+  write_stream(out, stream);
+  out.end_object();
+  return body;
+}
+
+Result<ShardsPage> read_shards(std::string_view answer) {
+  const json document = json::parse(answer, nullptr, false);
+  if (!document.is_object()) return wrong("no JSON object");
+  const auto shards = document.find("Shards");
+  if (shards == document.end() || !shards->is_array()) return wrong("no Shards");
+  ShardsPage page;
+  for (const json& each : *shards) {
+    if (!each.is_object()) return wrong("a shard is no object");
+    streams::ListedShard shard;
+    shard.id = text_of(each, "ShardId");
+    if (shard.id.empty()) return wrong("a shard without ShardId");
+    for (const char* key : {"ParentShardId", "AdjacentParentShardId"}) {
+      if (std::string parent = text_of(each, key); !parent.empty()) shard.parents.push_back(std::move(parent));
+    }
+    const auto range = each.find("SequenceNumberRange");
+    shard.closed = range != each.end() && range->is_object() && !text_of(*range, "EndingSequenceNumber").empty();
+    page.shards.push_back(std::move(shard));
+  }
+  page.next_token = text_of(document, "NextToken");
+  return page;
+}
+
+Result<std::string> read_shard_iterator(std::string_view answer) {
+  const json document = json::parse(answer, nullptr, false);
+  std::string iterator = document.is_object() ? text_of(document, "ShardIterator") : "";
+  if (iterator.empty()) return wrong("no ShardIterator");
+  return iterator;
+}
+
+Result<std::string> read_stream_arn(std::string_view answer) {
+  const json document = json::parse(answer, nullptr, false);
+  if (!document.is_object()) return wrong("no JSON object");
+  const auto summary = document.find("StreamDescriptionSummary");
+  if (summary == document.end() || !summary->is_object()) return wrong("no StreamDescriptionSummary");
+  std::string arn = text_of(*summary, "StreamARN");
+  if (arn.empty()) return wrong("no StreamARN");
+  return arn;
+}
+
+/// The DOM's parser: unlike the other one of this library it picks the machine's instructions when it runs.
+struct RecordsReader::Impl {
+  dom::parser parser;
+};
+
+RecordsReader::RecordsReader() : impl_(std::make_unique<Impl>()) {}
+RecordsReader::~RecordsReader() = default;
+
+Result<streams::ReadPage> RecordsReader::read_page(std::string answer, const KinesisStream& stream) {
+  streams::ReadPage page;
+  const auto owner = std::make_shared<PageBytes>();
+  // Decoded, neither keys nor data take more than they do in JSON.
+  owner->bytes.reserve(answer.size());
+  answer.reserve(answer.size() + simdjson::SIMDJSON_PADDING);
+  bool has_records = false;
+  try {
+    const dom::object document = impl_->parser.parse(answer.data(), answer.size(), false);
+    for (const dom::key_value_pair field : document) {
+      if (field.key == "Records") {
+        has_records = true;
+        const dom::array records = field.value;
+        page.records.records.reserve(records.size());
+        for (const dom::element each : records) {
+          Record record = read_record(each, owner->bytes);
+          record.encoded_bytes = kinesis_record_size(stream, record, record.arrival);
+          page.records.records.push_back(std::move(record));
+        }
+      } else if (field.key == "NextShardIterator") {
+        if (!field.value.is_null()) page.next = std::string(std::string_view(field.value));
+      } else if (field.key == "MillisBehindLatest") {
+        page.behind = std::chrono::milliseconds(std::int64_t(field.value));
+      }
+    }
+  } catch (const simdjson::simdjson_error& error) {
+    return wrong(error.what());
+  }
+  if (!has_records) return wrong("no Records");
+  if (page.next && page.next->empty()) page.next.reset();
+  page.records.end_of_shard = !page.next;
+  page.records.owner = owner;
+  return page;
+}
+
+}  // namespace weir::kinesis
