@@ -16,6 +16,13 @@ std::string arn_of(const config::FunctionConfig& function) {
   return target == nullptr ? "" : target->arn;
 }
 
+/// How long an invocation may take, where weir decides it.
+std::optional<Duration> timeout_of(const config::FunctionConfig& function) {
+  const auto* target = std::get_if<config::CommandFunction>(&function.target);
+  if (target == nullptr) return std::nullopt;
+  return target->timeout;
+}
+
 }  // namespace
 
 Bridge::Bridge(net::any_io_executor executor, net::any_io_executor blocking, const config::Config& config,
@@ -39,7 +46,17 @@ Bridge::Bridge(net::any_io_executor executor, net::any_io_executor blocking, con
     WEIR_ASSERT(added.has_value());
   }
   for (const config::SourceEntry& entry : config.sources) {
-    Supervisor::Deps deps{executor_, blocking_, invoker_, queue_, store, store, store, log, clock, config.aws};
+    Supervisor::Deps deps{executor_,
+                          blocking_,
+                          invoker_,
+                          queue_,
+                          store,
+                          store,
+                          store,
+                          log,
+                          clock,
+                          config.aws,
+                          timeout_of(config.functions.at(entry.function))};
     supervisors_.push_back(std::make_unique<Supervisor>(std::move(deps), entry, seed_from_system()));
   }
 }

@@ -117,6 +117,15 @@ void Supervisor::make_runner() {
     runner_ = std::move(made);
     return;
   }
+  if (entry_.connector->delivery == Delivery::kQueue) {
+    queue_source_ = entry_.connector->make_queue_source(entry_.settings, std::move(context));
+    QueueDeps queue{deps_.executor, *queue_source_, deps_.invoker, deps_.log, deps_.clock, entry_.function};
+    auto made = std::make_unique<QueueRunner>(std::move(queue), entry_.name, entry_.settings->mapping,
+                                              deps_.function_timeout, random_.next());
+    queue_ = made.get();
+    runner_ = std::move(made);
+    return;
+  }
   poll_source_ = entry_.connector->make_source(entry_.settings, std::move(context));
   ShardDeps shard{deps_.executor,
                   *poll_source_,
@@ -172,10 +181,13 @@ net::awaitable<void> Supervisor::live() {
     for (const auto& [shard, counters] : mapping_->closed()) closed_[shard] += counters;
     closed_result_.follow(mapping_->last_result());
   }
+  if (queue_ != nullptr) received_ += queue_->status().counters;
   mapping_ = nullptr;
+  queue_ = nullptr;
   push_ = nullptr;
   runner_.reset();
   poll_source_.reset();
+  queue_source_.reset();
   push_source_.reset();
   state_ = after;
   if (deps_.clock.now().instant - began >= kHealthy) {
@@ -228,6 +240,10 @@ SourceStatus Supervisor::status() const {
   for (const auto& [shard, counters] : closed_) status.counters += counters;
   status.last_result = closed_result_;
   if (entry_.connector->delivery == Delivery::kPush) status.pushed = pushed_;
+  if (entry_.connector->delivery == Delivery::kQueue) {
+    status.queue = queue_ != nullptr ? queue_->status() : QueueStatus();
+    status.queue->counters += received_;
+  }
   if (mapping_ != nullptr) {
     for (const auto& [shard, counters] : mapping_->closed()) status.counters += counters;
     status.last_result.follow(mapping_->last_result());

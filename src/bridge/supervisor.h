@@ -13,6 +13,7 @@
 
 #include "bridge/mapping_runner.h"
 #include "bridge/push_runner.h"
+#include "bridge/queue_runner.h"
 #include "config/config.h"
 
 namespace weir::bridge {
@@ -40,6 +41,7 @@ struct SourceStatus {
   std::vector<ShardStatus> shards;
   engine::ShardCounters counters;      ///< of all shards, closed ones included
   LastResult last_result;              ///< the same
+  std::optional<QueueStatus> queue;    ///< of a source that is a queue, which has no shards
   std::optional<PushCounters> pushed;  ///< of a source that pushes, which has no shards
 };
 
@@ -58,7 +60,8 @@ class Supervisor {
     store::EventStore& events;
     Log& log;
     const Clock& clock;
-    AwsAccess aws;  ///< the configuration's `aws` section
+    AwsAccess aws;                             ///< the configuration's `aws` section
+    std::optional<Duration> function_timeout;  ///< of the source's function, where it is known
   };
   Supervisor(Deps deps, const config::SourceEntry& entry, std::uint64_t seed);
   ~Supervisor();
@@ -96,10 +99,13 @@ class Supervisor {
   int restarts_ = 0;
   int failures_in_row_ = 0;
   std::unique_ptr<PollSource> poll_source_;
+  std::unique_ptr<QueueSource> queue_source_;
   std::unique_ptr<PushSource> push_source_;
   std::unique_ptr<SourceRunner> runner_;  ///< of the source that there is
   MappingRunner* mapping_ = nullptr;      ///< it, when the source is read
+  QueueRunner* queue_ = nullptr;          ///< it, when the source is a queue
   PushRunner* push_ = nullptr;            ///< it, when the source pushes
+  engine::QueueCounters received_;        ///< of a queue, in former lives
   PushCounters pushed_;
   std::map<std::string, engine::ShardCounters> closed_;  ///< of former lives
   LastResult closed_result_;                             ///< the same
