@@ -63,12 +63,34 @@ Result<PartitionList> partitions(const Client& client, const KafkaConfig& config
   return list;
 }
 
-/// The offset at which the source begins to read a partition that the group knows nothing of.
-Result<std::int64_t> first_to_read(const Client& client, const KafkaConfig& config, std::int32_t partition) {
-  if (config.starting_timestamp) {
+/// Where the source begins to read a partition that the group knows nothing of.
+Resume beginning(const KafkaConfig& config) {
+  switch (config.starting_position) {
+    case StartingPosition::kLatest:
+      return Resume::latest();
+    case StartingPosition::kAtTimestamp:
+      return Resume::at_timestamp(config.starting_timestamp.value_or(WallTime()));
+    case StartingPosition::kTrimHorizon:
+      break;
+  }
+  return Resume::trim_horizon();
+}
+
+/// The offset of the record that is read first, which may be one that is not there yet.
+Result<std::int64_t> first_to_read(const Client& client, const KafkaConfig& config, std::int32_t partition,
+                                   const Resume& from) {
+  if (from.kind() == Resume::Kind::kShardEnd)
+    return Error(ErrorCode::kSourceData, "a partition of Kafka has no end that could be its checkpoint");
+  if (from.kind() == Resume::Kind::kAfter) {
+    constexpr auto kMost = static_cast<std::uint64_t>(INT64_MAX) - 1;
+    const auto number = from.position().number();
+    if (!number || *number > kMost) return Error(ErrorCode::kSourceData, from.text() + " is no offset of Kafka");
+    return static_cast<std::int64_t>(*number) + 1;
+  }
+  if (from.kind() == Resume::Kind::kAtTimestamp) {
     const PartitionList list(rd_kafka_topic_partition_list_new(1));
     rd_kafka_topic_partition_t* asked = rd_kafka_topic_partition_list_add(list.get(), config.topic.c_str(), partition);
-    asked->offset = epoch_milliseconds(*config.starting_timestamp);
+    asked->offset = epoch_milliseconds(from.time());
     if (const auto problem = rd_kafka_offsets_for_times(client.get(), list.get(), kPatienceMs))
       return error_of(problem);
     if (asked->err) return error_of(asked->err);
@@ -80,7 +102,7 @@ Result<std::int64_t> first_to_read(const Client& client, const KafkaConfig& conf
   if (const auto problem =
           rd_kafka_query_watermark_offsets(client.get(), config.topic.c_str(), partition, &low, &high, kPatienceMs))
     return error_of(problem);
-  return config.starting_position == StartingPosition::kTrimHorizon ? low : high;
+  return from.kind() == Resume::Kind::kTrimHorizon ? low : high;
 }
 
 }  // namespace
@@ -99,25 +121,24 @@ Result<std::vector<SourceCheckpoint>> list_checkpoints(const SourceConfig& setti
     if (partition.err)
       return error_of(partition.err)
           .during("asking for the offset of " + shard_name(config.topic, partition.partition));
-    SourceCheckpoint checkpoint{.shard = shard_name(config.topic, partition.partition), .upto = {}};
-    // The group keeps what is read next. 0 is kept by a group that has settled nothing.
-    if (partition.offset > 0) checkpoint.upto = Position(static_cast<std::uint64_t>(partition.offset - 1));
+    SourceCheckpoint checkpoint{.shard = shard_name(config.topic, partition.partition), .resume = {}};
+    // The group keeps what is read next.
+    if (partition.offset > 0)
+      checkpoint.resume = Resume::after(Position(static_cast<std::uint64_t>(partition.offset - 1)));
+    else if (partition.offset == 0)
+      checkpoint.resume = Resume::trim_horizon();
     checkpoints.push_back(std::move(checkpoint));
   }
   return checkpoints;
 }
 
-Result<void> move_checkpoint(const SourceConfig& settings, std::string_view shard, std::optional<Position> upto) {
+Result<void> move_checkpoint(const SourceConfig& settings, std::string_view shard, std::optional<Resume> to) {
   const auto& config = dynamic_cast<const KafkaConfig&>(settings);
   const std::string doing = "moving the checkpoint of " + std::string(shard);
   const auto partition = partition_of(config.topic, shard);
   if (!partition)
     return Error(ErrorCode::kSourceNotFound, "topic " + config.topic + " has no partition named " + std::string(shard))
         .during(doing);
-  constexpr auto kNone = static_cast<std::uint64_t>(INT64_MAX);
-  const std::uint64_t number = upto ? upto->number().value_or(kNone) : 0;
-  if (number >= kNone) return Error(ErrorCode::kSourceData, upto->text() + " is no offset of Kafka").during(doing);
-
   const auto client = Client::make(config);
   if (!client) return client.error();
   const auto known = partitions(**client, config);
@@ -129,15 +150,11 @@ Result<void> move_checkpoint(const SourceConfig& settings, std::string_view shar
 
   // Forgetting is going back to the start, not a deleted offset: brokers before 2.4, and others that speak Kafka's
   // protocol, cannot delete one, and librdkafka 2.0.2 ends the process with a failed assertion when it asks such a one.
-  std::int64_t next = static_cast<std::int64_t>(number) + 1;
-  if (!upto) {
-    const auto start = first_to_read(**client, config, *partition);
-    if (!start) return Error(start.error()).during(doing);
-    next = *start;
-  }
+  const auto next = first_to_read(**client, config, *partition, to ? *to : beginning(config));
+  if (!next) return Error(next.error()).during(doing);
   const PartitionList list(rd_kafka_topic_partition_list_new(1));
   rd_kafka_topic_partition_t* moved = rd_kafka_topic_partition_list_add(list.get(), config.topic.c_str(), *partition);
-  moved->offset = next;
+  moved->offset = *next;
   if (const auto problem = rd_kafka_commit((*client)->get(), list.get(), 0)) return error_of(problem).during(doing);
   if (moved->err) return error_of(moved->err).during(doing);
   return {};

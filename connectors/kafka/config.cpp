@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cmath>
 
 #include "connectors/kafka/client.h"
 #include "connectors/kafka/connector.h"
@@ -110,17 +109,9 @@ void read_partitions(ConfigNode& node, KafkaConfig& config) {
 
 /// Epoch seconds, possibly with a fraction, as AWS has them, or ISO 8601.
 std::optional<WallTime> read_timestamp(const std::string& text) {
-  if (const auto seconds = whole_number(text)) {
-    if (*seconds < 0 || *seconds > 9'000'000'000) return std::nullopt;
-    return from_epoch_milliseconds(*seconds * 1000);
-  }
-  double seconds = 0;
-  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (problem == std::errc() && end == text.data() + text.size()) {
-    if (!(seconds >= 0 && seconds <= 9e9)) return std::nullopt;
-    return from_epoch_milliseconds(std::llround(seconds * 1000));
-  }
-  return parse_iso(text);
+  const auto resume = Resume::parse("AT_TIMESTAMP " + text);
+  if (!resume) return std::nullopt;
+  return resume->time();
 }
 
 void read_start(ConfigNode& node, KafkaConfig& config) {
@@ -216,8 +207,7 @@ std::unique_ptr<SourceConfig> read_config(ConfigNode& node) {
   if (node.has("consumer_group_id") && config->consumer_group_id.empty())
     node.mistake("consumer_group_id", "must not be empty");
   read_start(node, *config);
-  // AWS's default for Kafka alone: half a second, which cannot be written in whole seconds.
-  config->mapping = read_mapping_settings(node, std::chrono::milliseconds(500));
+  config->mapping = read_mapping_settings(node, MappingKind::kKafka);
   config->event_source_arn =
       node.text("event_source_arn",
                 {.about = "The ARN of an Amazon MSK cluster: events then say aws:kafka and carry it; left out: they "

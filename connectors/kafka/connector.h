@@ -17,8 +17,9 @@ std::string sample_event();
 /// The committed offsets of the consumer group, one line a partition of the topic. Blocks for up to 10 s when no broker
 /// answers.
 Result<std::vector<SourceCheckpoint>> list_checkpoints(const SourceConfig& config);
-/// Commits as the group's offset `upto` + 1, or, when it is none, where the source's starting position is now. The
-/// broker refuses it while members of the group run.
-Result<void> move_checkpoint(const SourceConfig& config, std::string_view shard, std::optional<Position> upto);
+/// Commits as the group's offset where reading is to go on: behind `to`'s offset, at the oldest record or behind the
+/// newest one there is now, or at the first one of that time or later; without `to` where the source's starting
+/// position is now. The broker refuses it while members of the group run.
+Result<void> move_checkpoint(const SourceConfig& config, std::string_view shard, std::optional<Resume> to);
 
 }  // namespace weir::kafka

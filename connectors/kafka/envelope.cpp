@@ -4,6 +4,8 @@
 #include <charconv>
 #include <cstring>
 
+#include <nlohmann/json.hpp>
+
 #include "weir/base/bytes.h"
 #include "weir/base/error.h"
 
@@ -203,6 +205,47 @@ void Envelope::write_batch_info(std::span<const Record> records, std::size_t pay
       .end_object()
       .end_object()
       .end_object();
+}
+
+void Envelope::write_filter_view(const Record& record, bool with_metadata, pattern::FilterView& out) const {
+  out.body = record.data;
+  out.has_body = record.has_data;
+  if (!with_metadata) return;
+  const RecordExtras& more = extras(record);
+  std::string& json = out.metadata;
+  json += record_opening_;
+  append_number(json, offset(record));
+  json += kTimestamp;
+  append_number(json, more.timestamp_ms);
+  json += kTimestampType;
+  json += text(more.timestamp_type);
+  json += '"';
+  if (record.has_key) {
+    json += ",\"key\":\"";
+    append_json_escaped(json, record.key);
+    json += '"';
+  }
+  json += kHeadersAfterNull;
+  bool first = true;
+  for (const Header& header : more.headers) {
+    if (!first) json += ',';
+    first = false;
+    const std::size_t before = json.size();
+    json.resize(before + header_bytes(header));
+    Cursor(json.data() + before).put_header(header);
+  }
+  json += kRecordClosing;
+}
+
+std::optional<Position> identified_offset(std::string_view shard, std::string_view identifier) {
+  const auto entry = nlohmann::json::parse(identifier, nullptr, false);
+  if (!entry.is_object()) return std::nullopt;
+  const auto partition = entry.find("partition");
+  const auto offset = entry.find("offset");
+  if (partition == entry.end() || offset == entry.end() || !partition->is_string() || !offset->is_number_unsigned() ||
+      partition->get_ref<const std::string&>() != shard)
+    return std::nullopt;
+  return Position(offset->get<std::uint64_t>());
 }
 
 std::string sample_event() {

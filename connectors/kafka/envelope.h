@@ -2,12 +2,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "weir/base/json_writer.h"
 #include "weir/event/record.h"
+
+#include "pattern/filter_criteria.h"
 
 namespace weir::kafka {
 
@@ -49,6 +52,9 @@ class Envelope {
   void write_event(std::span<const Record> records, std::string& out) const;
   /// Writes "KafkaBatchInfo": {...} of an on-failure record (kafka-on-failure).
   void write_batch_info(std::span<const Record> records, std::size_t payload_bytes, JsonWriter& out) const;
+  /// What filters see: the value as it was sent; beside it the record's other members, the key decoded
+  /// (invocation-eventfiltering: a pattern speaks of the decoded data).
+  void write_filter_view(const Record& record, bool with_metadata, pattern::FilterView& out) const;
 
  private:
   static constexpr std::string_view kClosing = "]}}";
@@ -59,5 +65,10 @@ class Envelope {
   std::string opening_;         ///< from the event's start to the first record
   std::string record_opening_;  ///< from a record's start to its offset
 };
+
+/// The offset that an entry of batchItemFailures names, from its itemIdentifier's JSON text,
+/// {"partition":"clicks-3","offset":100} (kafka-retry-configurations); nothing when it is of another partition, or of
+/// another form.
+std::optional<Position> identified_offset(std::string_view shard, std::string_view identifier);
 
 }  // namespace weir::kafka

@@ -235,11 +235,11 @@ class KafkaSource final : public PollSource {
   }
 
   net::awaitable<Result<void>> run(ShardListener& listener) override;
-  std::optional<Position> start(const ShardId& shard, std::optional<Position> after) override;
+  std::optional<Resume> start(const ShardId& shard, std::optional<Resume> from, bool first_run) override;
   net::awaitable<RecordBatch> fetch(ShardId shard, FetchLimits limits) override;
   bool keeps_checkpoints() const override { return true; }
   net::awaitable<Result<void>> commit(ShardId shard, Position upto) override;
-  void release(const ShardId& shard) override;
+  void release(const ShardId& shard, bool ended) override;
   std::optional<std::int64_t> backlog(const ShardId& shard, std::optional<Position> settled) const override;
   std::size_t envelope_bytes(const ShardId& shard) const override { return at(shard).envelope.event_bytes(); }
   void write_event(const ShardId& shard, std::span<const Record> records, std::string& out) const override {
@@ -248,6 +248,13 @@ class KafkaSource final : public PollSource {
   void write_batch_info(const ShardId& shard, std::span<const Record> records, std::size_t payload_bytes,
                         JsonWriter& out) const override {
     at(shard).envelope.write_batch_info(records, payload_bytes, out);
+  }
+  void write_filter_view(const ShardId& shard, const Record& record, bool with_metadata,
+                         pattern::FilterView& out) const override {
+    at(shard).envelope.write_filter_view(record, with_metadata, out);
+  }
+  std::optional<Position> identified(const ShardId& shard, std::string_view identifier) const override {
+    return identified_offset(shard.name, identifier);
   }
 
  private:
@@ -696,9 +703,9 @@ void KafkaSource::lose_overdue() {
   advance_rebalances();
 }
 
-std::optional<Position> KafkaSource::start(const ShardId&, std::optional<Position> after) {
+std::optional<Resume> KafkaSource::start(const ShardId&, std::optional<Resume> from, bool) {
   // The group's committed offset, or the starting position, was found when the partition was assigned.
-  WEIR_ASSERT(!after);
+  WEIR_ASSERT(!from);
   return std::nullopt;
 }
 
@@ -880,7 +887,7 @@ void KafkaSource::end_commits(const Error& error) {
   }
 }
 
-void KafkaSource::release(const ShardId& id) {
+void KafkaSource::release(const ShardId& id, bool) {
   Shard& shard = at(id);
   forget(shard);
   shards_[static_cast<std::size_t>(shard.partition)].reset();

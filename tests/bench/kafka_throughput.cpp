@@ -158,7 +158,7 @@ class Mapping final : public ShardListener {
   }
 
   void shard_opened(ShardId shard) override {
-    source_->start(shard, std::nullopt);
+    source_->start(shard, std::nullopt, true);
     engine::ShardSettings settings;
     settings.batch.batch_size = kBatchSize;
     settings.batch.envelope_bytes = source_->envelope_bytes(shard);

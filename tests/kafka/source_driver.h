@@ -49,7 +49,7 @@ class SourceDriver final : public ShardListener {
   ~SourceDriver() override { stop(); }
 
   void shard_opened(ShardId shard) override {
-    source_->start(shard, std::nullopt);
+    source_->start(shard, std::nullopt, true);
     open.insert(shard.name);
   }
   void shard_revoked(const ShardId& shard, bool lost) override { (lost ? lost_ : revoked).insert(shard.name); }
@@ -126,7 +126,7 @@ class SourceDriver final : public ShardListener {
   }
   void release(const std::string& shard) {
     open.erase(shard);
-    source_->release(id(shard));
+    source_->release(id(shard), false);
   }
 
   /// As a mapping that ends: run() is cancelled and waited for.

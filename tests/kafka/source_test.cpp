@@ -430,22 +430,31 @@ TEST_CASE("the group's offsets as checkpoints: listed, moved, forgotten") {
   REQUIRE(listed.has_value());
   REQUIRE(listed->size() == 2);
   CHECK((*listed)[0].shard == "clicks-0");
-  CHECK_FALSE((*listed)[0].upto);
-  CHECK((*listed)[1].upto == Position(4));
+  CHECK_FALSE((*listed)[0].resume);
+  CHECK((*listed)[1].resume == Resume::after(Position(4)));
 
-  REQUIRE(kafka::move_checkpoint(config, "clicks-0", Position(16)).has_value());
+  REQUIRE(kafka::move_checkpoint(config, "clicks-0", Resume::after(Position(16))).has_value());
   CHECK(broker.committed("readers", "clicks", 0) == 17);
 
   // Forgotten: read from the starting position, wherever that is now.
   REQUIRE(kafka::move_checkpoint(config, "clicks-0", std::nullopt).has_value());
   CHECK(broker.committed("readers", "clicks", 0) == 0);
-  CHECK_FALSE(kafka::list_checkpoints(config)->at(0).upto);
+  CHECK(kafka::list_checkpoints(config)->at(0).resume == Resume::trim_horizon());
   broker.produce_numbers("clicks", 1, 0, 6);
   KafkaConfig latest = config;
   latest.starting_position = kafka::StartingPosition::kLatest;
   REQUIRE(kafka::move_checkpoint(latest, "clicks-1", std::nullopt).has_value());
   CHECK(broker.committed("readers", "clicks", 1) == 7);
 
-  CHECK(kafka::move_checkpoint(config, "clicks-2", Position(16)).error().code() == ErrorCode::kSourceNotFound);
-  CHECK(kafka::move_checkpoint(config, "orders-0", Position(16)).error().code() == ErrorCode::kSourceNotFound);
+  // Where the settings do not begin: said of this one time.
+  REQUIRE(kafka::move_checkpoint(latest, "clicks-1", Resume::trim_horizon()).has_value());
+  CHECK(broker.committed("readers", "clicks", 1) == 0);
+  REQUIRE(kafka::move_checkpoint(config, "clicks-1", Resume::latest()).has_value());
+  CHECK(broker.committed("readers", "clicks", 1) == 7);
+
+  CHECK(kafka::move_checkpoint(config, "clicks-0", Resume::shard_end()).error().code() == ErrorCode::kSourceData);
+  const Resume beyond = Resume::after(Position(static_cast<std::uint64_t>(INT64_MAX)));
+  CHECK(kafka::move_checkpoint(config, "clicks-0", beyond).error().code() == ErrorCode::kSourceData);
+  CHECK(kafka::move_checkpoint(config, "clicks-2", Resume::latest()).error().code() == ErrorCode::kSourceNotFound);
+  CHECK(kafka::move_checkpoint(config, "orders-0", Resume::latest()).error().code() == ErrorCode::kSourceNotFound);
 }
