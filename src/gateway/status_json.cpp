@@ -34,6 +34,23 @@ void write_counters(JsonWriter& out, const engine::ShardCounters& counters) {
   out.member("store_failures", counters.store_failures);
 }
 
+void write_queue(JsonWriter& out, const bridge::QueueStatus& queue) {
+  const engine::QueueCounters& counters = queue.counters;
+  out.member("polled_events", counters.polled_events).member("filtered_out_events", counters.filtered_out_events);
+  out.member("invoked_events", counters.invoked_events).member("deleted_events", counters.deleted_events);
+  out.member("failed_invoke_events", counters.failed_invoke_events);
+  out.member("delete_failures", counters.delete_failures).member("receive_failures", counters.receive_failures);
+  out.member("invocations", counters.invocations).member("function_errors", counters.function_errors);
+  out.member("throttles", counters.throttles).member("service_errors", counters.service_errors);
+  out.member("executing", queue.in_flight).member("concurrency", queue.concurrency);
+  out.member("messages_in_flight", static_cast<std::uint64_t>(queue.held)).key("approximate_messages");
+  if (queue.backlog) {
+    out.value(*queue.backlog);
+  } else {
+    out.null();
+  }
+}
+
 /// As LastProcessingResult says it: what hinders the source goes before what came of the last invocation.
 std::string processing_result(const bridge::SourceStatus& source) {
   if (!source.error.empty()) return "PROBLEM: " + source.error;
@@ -192,6 +209,28 @@ void add_mapping(observe::MetricsPage& page, const observe::Labels& labels, cons
   for (const bridge::ShardStatus& shard : source.shards) add_shard(page, labels, shard);
 }
 
+/// A queue has no shards; of what happens to its messages it shares the names that mappings have in common.
+void add_queue(observe::MetricsPage& page, const observe::Labels& labels, const bridge::QueueStatus& queue) {
+  const engine::QueueCounters& counters = queue.counters;
+  const std::array<std::uint64_t, 4> shared{counters.polled_events, counters.filtered_out_events,
+                                            counters.invoked_events, counters.failed_invoke_events};
+  for (std::size_t i = 0; i < shared.size(); ++i) {
+    page.counter(kEventCounters[i].mapping, kEventCounters[i].help, labels, count(shared[i]));
+  }
+  page.counter("lambda_deleted_event_count_total", "Messages that were invoked and then deleted from their queue.",
+               labels, count(counters.deleted_events));
+  page.gauge("weir_queue_messages_in_flight", "Messages received from the queue and not done.", labels,
+             count(queue.held));
+  if (queue.backlog) {
+    page.gauge("weir_queue_messages", "Messages that wait in the queue, as it counts them itself.", labels,
+               static_cast<double>(*queue.backlog));
+  }
+  add_failures(page, labels, "function", counters.function_errors);
+  add_failures(page, labels, "throttle", counters.throttles);
+  add_failures(page, labels, "endpoint", counters.service_errors);
+  add_failures(page, labels, "source", counters.receive_failures + counters.delete_failures);
+}
+
 void add_pushed(observe::MetricsPage& page, const observe::Labels& labels, const bridge::PushCounters& pushed) {
   page.counter("weir_source_events_total", "Events of the source that were taken into the queue.", labels,
                count(pushed.accepted));
@@ -209,6 +248,8 @@ void add_source(observe::MetricsPage& page, const bridge::SourceStatus& source) 
              source.state == bridge::SourceState::kRunning || source.state == bridge::SourceState::kFinished ? 1 : 0);
   if (source.pushed) {
     add_pushed(page, labels, *source.pushed);
+  } else if (source.queue) {
+    add_queue(page, labels, *source.queue);
   } else {
     add_mapping(page, labels, source);
   }
@@ -248,6 +289,11 @@ std::string status_json(const bridge::BridgeStatus& status) {
     if (source.pushed) {
       out.member("accepted_events", source.pushed->accepted).member("refused_events", source.pushed->refused);
       out.member("webhook_requests", source.pushed->webhooks).end_object();
+      continue;
+    }
+    if (source.queue) {
+      write_queue(out, *source.queue);
+      out.end_object();
       continue;
     }
     out.member("last_processing_result", processing_result(source));

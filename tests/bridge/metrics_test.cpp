@@ -44,6 +44,28 @@ BridgeStatus some_status() {
   return status;
 }
 
+SourceStatus some_queue() {
+  SourceStatus source;
+  source.name = "mail";
+  source.type = "sqs";
+  source.function = "counter";
+  source.state = SourceState::kRunning;
+  QueueStatus queue;
+  queue.in_flight = 2;
+  queue.concurrency = 5;
+  queue.held = 13;
+  queue.backlog = 1000;
+  queue.counters.polled_events = 100;
+  queue.counters.filtered_out_events = 10;
+  queue.counters.invoked_events = 80;
+  queue.counters.failed_invoke_events = 7;
+  queue.counters.deleted_events = 70;
+  queue.counters.delete_failures = 2;
+  queue.counters.receive_failures = 1;
+  source.queue = queue;
+  return source;
+}
+
 bool has_line(const std::string& page, const std::string& line) {
   return ("\n" + page).find("\n" + line + "\n") != std::string::npos;
 }
@@ -78,6 +100,31 @@ TEST_CASE("what happened to records is counted by mapping, and by shard under a 
   CHECK(of_shard("failed_invoke_event_count", 3));
   CHECK(of_shard("dropped_event_count", 2));
   CHECK(of_shard("on_failure_destination_delivered_event_count", 1));
+}
+
+TEST_CASE("a queue's mapping has counters, and neither shards nor a last result") {
+  BridgeStatus status;
+  status.sources.push_back(some_queue());
+  const std::string page = gateway::metrics_text(status);
+  CAPTURE(page);
+  const std::string labels = R"({source="mail",function="counter"} )";
+  CHECK(has_line(page, "lambda_polled_event_count_total" + labels + "100"));
+  CHECK(has_line(page, "lambda_filtered_out_event_count_total" + labels + "10"));
+  CHECK(has_line(page, "lambda_invoked_event_count_total" + labels + "80"));
+  CHECK(has_line(page, "lambda_failed_invoke_event_count_total" + labels + "7"));
+  CHECK(has_line(page, "lambda_deleted_event_count_total" + labels + "70"));
+  CHECK(has_line(page, "weir_queue_messages" + labels + "1000"));
+  CHECK(has_line(page, "weir_queue_messages_in_flight" + labels + "13"));
+  CHECK(has_line(page, R"(weir_errors_total{source="mail",function="counter",stage="source"} 3)"));
+  CHECK(page.find("dropped_event") == std::string::npos);
+  const auto source = nlohmann::json::parse(gateway::status_json(status))["sources"][0];
+  CHECK(source["deleted_events"] == 70);
+  CHECK(source["messages_in_flight"] == 13);
+  CHECK(source["approximate_messages"] == 1000);
+  CHECK(source["executing"] == 2);
+  CHECK(source["concurrency"] == 5);
+  CHECK_FALSE(source.contains("last_processing_result"));
+  CHECK_FALSE(source.contains("shards"));
 }
 
 TEST_CASE("the last result of a mapping is told in AWS's words") {
