@@ -1,0 +1,124 @@
+#include "connectors/sqs/envelope.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "weir/base/json_writer.h"
+
+namespace weir::sqs {
+namespace {
+
+// Lambda's order. Those that are not named here follow as they came.
+constexpr std::array<std::string_view, 9> kAttributeOrder{
+    "ApproximateReceiveCount", "AWSTraceHeader", "SentTimestamp",          "SequenceNumber",
+    "MessageGroupId",          "SenderId",       "MessageDeduplicationId", "ApproximateFirstReceiveTimestamp",
+    "DeadLetterQueueSourceArn"};
+
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+std::string_view attribute(const ReceivedMessage& message, std::string_view name) {
+  for (const auto& [key, value] : message.attributes) {
+    if (key == name) return value;
+  }
+  return "";
+}
+
+std::int64_t number(std::string_view text, std::int64_t otherwise) {
+  std::int64_t read = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), read);
+  return problem == std::errc() && end == text.data() + text.size() ? read : otherwise;
+}
+
+void write_attributes(const ReceivedMessage& message, JsonWriter& out) {
+  out.key("attributes").begin_object();
+  for (const std::string_view name : kAttributeOrder) {
+    for (const auto& [key, value] : message.attributes) {
+      if (key == name) out.member(key, value);
+    }
+  }
+  for (const auto& [key, value] : message.attributes) {
+    if (std::ranges::find(kAttributeOrder, key) == kAttributeOrder.end()) out.member(key, value);
+  }
+  out.end_object();
+}
+
+/// The value that does not apply is absent; both lists are always there, and empty: SQS does not have them yet.
+void write_message_attributes(const ReceivedMessage& message, JsonWriter& out) {
+  out.key("messageAttributes").begin_object();
+  for (const MessageAttribute& each : message.message_attributes) {
+    out.key(each.name).begin_object();
+    if (each.string_value) {
+      const bool is_number = each.data_type == "Number" || each.data_type.starts_with("Number.");
+      out.member("stringValue", is_number ? normal_number(*each.string_value) : *each.string_value);
+    }
+    if (each.binary_value) out.member("binaryValue", *each.binary_value);
+    out.key("stringListValues").begin_array().end_array();
+    out.key("binaryListValues").begin_array().end_array();
+    out.member("dataType", each.data_type).end_object();
+  }
+  out.end_object();
+}
+
+}  // namespace
+
+std::string normal_number(std::string_view text) {
+  std::string_view digits = text;
+  const bool negative = digits.starts_with('-');
+  if (negative || digits.starts_with('+')) digits.remove_prefix(1);
+  const std::size_t point = std::min(digits.find('.'), digits.size());
+  std::string_view whole = digits.substr(0, point);
+  std::string_view fraction = digits.substr(std::min(point + 1, digits.size()));
+  if (whole.empty() && fraction.empty()) return std::string(text);
+  if (!std::ranges::all_of(whole, is_digit) || !std::ranges::all_of(fraction, is_digit)) return std::string(text);
+  while (whole.starts_with('0')) whole.remove_prefix(1);
+  while (fraction.ends_with('0')) fraction.remove_suffix(1);
+  if (whole.empty() && fraction.empty()) return "0";
+  std::string out = negative ? "-" : "";
+  out += whole.empty() ? "0" : whole;
+  if (!fraction.empty()) out.append(".").append(fraction);
+  return out;
+}
+
+QueueMessage make_message(ReceivedMessage received, const QueueArn& queue) {
+  QueueMessage message;
+  message.json.reserve(received.body.size() + received.receipt.size() + 512);
+  JsonWriter out(message.json);
+  out.begin_object();
+  out.member("messageId", received.id).member("receiptHandle", received.receipt).member("body", received.body);
+  write_attributes(received, out);
+  write_message_attributes(received, out);
+  if (!received.message_attributes.empty() && !received.md5_of_attributes.empty()) {
+    out.member("md5OfMessageAttributes", received.md5_of_attributes);
+  }
+  out.member("md5OfBody", received.md5_of_body).member("eventSource", "aws:sqs");
+  out.member("eventSourceARN", queue.arn).member("awsRegion", queue.region).end_object();
+  message.group = attribute(received, "MessageGroupId");
+  message.sent = from_epoch_milliseconds(number(attribute(received, "SentTimestamp"), 0));
+  message.receive_count = static_cast<int>(number(attribute(received, "ApproximateReceiveCount"), 1));
+  message.id = std::move(received.id);
+  message.receipt = std::move(received.receipt);
+  message.body = std::move(received.body);
+  return message;
+}
+
+void write_event(std::span<const QueueMessage* const> messages, std::string& out) {
+  out += R"({"Records":[)";
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    if (i > 0) out += ',';
+    out += messages[i]->json;
+  }
+  out += "]}";
+}
+
+std::string message_metadata(const QueueMessage& message) {
+  constexpr std::string_view kBefore = R"({"messageId":"","receiptHandle":"",)";
+  constexpr std::string_view kBody = R"("body":"",)";
+  const std::size_t before = kBefore.size() + json_escaped_size(message.id) + json_escaped_size(message.receipt);
+  const std::size_t after = before + kBody.size() + json_escaped_size(message.body);
+  return message.json.substr(0, before) + message.json.substr(after);
+}
+
+}  // namespace weir::sqs
