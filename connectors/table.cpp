@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <array>
 
+#include "connectors/destinations/destinations.h"
 #include "connectors/dynamodb/connector.h"
 #include "connectors/file/connector.h"
 #include "connectors/kafka/connector.h"
+#include "connectors/kafka/destination.h"
 #include "connectors/kinesis/connector.h"
 #include "connectors/s3/connector.h"
+#include "connectors/sqs/connector.h"
 
 namespace weir {
 namespace {
@@ -27,14 +30,29 @@ constexpr std::array kConnectors{
     ConnectorEntry{"s3", Delivery::kPush,
                    "A bucket's notifications by webhook, or a folder that stands in for a bucket.", &s3::read_config,
                    nullptr, &s3::sample_event, nullptr, nullptr, &s3::make_source},
+    ConnectorEntry{"sqs", Delivery::kQueue, "An SQS queue, standard or FIFO.", &sqs::read_config, nullptr,
+                   &sqs::sample_event, nullptr, nullptr, nullptr, &sqs::make_source},
 };
 static_assert(std::ranges::is_sorted(kConnectors, {}, &ConnectorEntry::type));
 static_assert(std::ranges::adjacent_find(kConnectors, {}, &ConnectorEntry::type) == kConnectors.end());
+
+constexpr std::array kDestinations{
+    DestinationEntry{"kafka", "TOPIC, of the source's own cluster", &kafka::check_destination,
+                     &kafka::make_destination},
+    DestinationEntry{"s3", "BUCKET or BUCKET/PREFIX", &destination::check_s3, &destination::make_s3},
+    DestinationEntry{"sns", "a topic's NAME or ARN", &destination::check_sns, &destination::make_sns},
+    DestinationEntry{"sqs", "a queue's NAME or URL", &destination::check_sqs, &destination::make_sqs},
+};
+static_assert(std::ranges::is_sorted(kDestinations, {}, &DestinationEntry::scheme));
 
 }  // namespace
 
 std::span<const ConnectorEntry> connectors() {
   return kConnectors;
+}
+
+std::span<const DestinationEntry> destinations() {
+  return kDestinations;
 }
 
 }  // namespace weir

@@ -3,10 +3,14 @@
 #include <span>
 
 #include "weir/connector.h"
+#include "weir/destination.h"
 
 namespace weir {
 
 /// Every connector of this program, sorted by type.
 std::span<const ConnectorEntry> connectors();
+
+/// Every destination of this program beside files and functions, sorted by scheme.
+std::span<const DestinationEntry> destinations();
 
 }  // namespace weir

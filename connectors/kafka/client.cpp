@@ -39,6 +39,34 @@ std::string security_protocol(const KafkaConfig& config) {
   return config.tls ? "sasl_ssl" : "sasl_plaintext";
 }
 
+/// Where the cluster is, and as whom it is asked.
+void set_access(const KafkaConfig& config, Properties& properties) {
+  properties.set("bootstrap.servers", config.bootstrap_servers)
+      .set("client.id", "weir")
+      .set("security.protocol", security_protocol(config))
+      .set_if("sasl.mechanism", config.sasl_mechanism)
+      .set_if("sasl.username", config.sasl_username)
+      .set_if("sasl.password", config.sasl_password)
+      .set_if("ssl.ca.location", config.ca_certificate)
+      .set_if("ssl.certificate.location", config.client_certificate)
+      .set_if("ssl.key.location", config.client_key)
+      .set("log.queue", "true")
+      // Else nothing is said of a broker that hangs up because it expects TLS or a password.
+      .set("log.connection.close", "true")
+      // A topic that is not there is reported after this time, not after half a minute.
+      .set("topic.metadata.propagation.max.ms", "5000")
+      .set("reconnect.backoff.max.ms", "2000");
+}
+
+Result<rd_kafka_t*> make_handle(rd_kafka_type_t type, Properties& properties) {
+  if (!properties.problem().empty()) return Error(ErrorCode::kSourceFailed, properties.problem());
+  char reason[512];
+  rd_kafka_t* handle = rd_kafka_new(type, properties.get(), reason, sizeof reason);
+  if (handle == nullptr) return Error(ErrorCode::kSourceFailed, std::string("librdkafka: ") + reason);
+  properties.release();  // it belongs to the handle now
+  return handle;
+}
+
 }  // namespace
 
 std::optional<std::string> property_mistake(const std::string& property, const std::string& value) {
@@ -57,25 +85,15 @@ std::optional<std::string> property_mistake(const std::string& property, const s
 
 Result<std::shared_ptr<Client>> Client::make(const KafkaConfig& config) {
   Properties properties;
-  properties.set("bootstrap.servers", config.bootstrap_servers)
+  set_access(config, properties);
+  properties
       .set("group.id", config.group())
-      .set("client.id", "weir")
-      .set("security.protocol", security_protocol(config))
-      .set_if("sasl.mechanism", config.sasl_mechanism)
-      .set_if("sasl.username", config.sasl_username)
-      .set_if("sasl.password", config.sasl_password)
-      .set_if("ssl.ca.location", config.ca_certificate)
-      .set_if("ssl.certificate.location", config.client_certificate)
-      .set_if("ssl.key.location", config.client_key)
       // Where to go on when there is no committed offset, or it has expired.
       .set("auto.offset.reset", config.starting_position == StartingPosition::kLatest ? "latest" : "earliest")
       .set("enable.auto.commit", "false")
       .set("enable.auto.offset.store", "false")
       .set("allow.auto.create.topics", "false")
       .set("enable.partition.eof", "false")
-      .set("log.queue", "true")
-      // Else nothing is said of a broker that hangs up because it expects TLS or a password.
-      .set("log.connection.close", "true")
       // A real broker answers a waiting fetch as soon as there is something, so this costs no latency; it bounds how
       // long other partitions wait that were not part of the fetch.
       .set("fetch.wait.max.ms", "100")
@@ -83,12 +101,8 @@ Result<std::shared_ptr<Client>> Client::make(const KafkaConfig& config) {
       // when a queue was full, so a smaller figure bounds throughput.
       .set("queued.max.messages.kbytes", "16384")
       // New partitions of the topic are seen within this time.
-      .set("topic.metadata.refresh.interval.ms", "30000")
-      // A topic that is not there is reported after this time, not after half a minute.
-      .set("topic.metadata.propagation.max.ms", "5000")
-      .set("reconnect.backoff.max.ms", "2000");
+      .set("topic.metadata.refresh.interval.ms", "30000");
   for (const auto& [property, value] : config.librdkafka) properties.set(property, value);
-  if (!properties.problem().empty()) return Error(ErrorCode::kSourceFailed, properties.problem());
   rd_kafka_conf_set_events(properties.get(), RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_OFFSET_COMMIT |
                                                  RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG);
   auto client = std::shared_ptr<Client>(new Client());
@@ -98,13 +112,29 @@ Result<std::shared_ptr<Client>> Client::make(const KafkaConfig& config) {
   rd_kafka_conf_set_error_cb(properties.get(), [](rd_kafka_t*, int code, const char* sentence, void* to) {
     static_cast<Client*>(to)->problems_.push_back({code, sentence});
   });
-  char reason[512];
-  rd_kafka_t* handle = rd_kafka_new(RD_KAFKA_CONSUMER, properties.get(), reason, sizeof reason);
-  if (handle == nullptr) return Error(ErrorCode::kSourceFailed, std::string("librdkafka: ") + reason);
-  properties.release();  // it belongs to the handle now
-  client->handle_ = handle;
-  rd_kafka_poll_set_consumer(handle);
-  rd_kafka_set_log_queue(handle, nullptr);
+  const auto handle = make_handle(RD_KAFKA_CONSUMER, properties);
+  if (!handle) return handle.error();
+  client->handle_ = *handle;
+  rd_kafka_poll_set_consumer(*handle);
+  rd_kafka_set_log_queue(*handle, nullptr);
+  return client;
+}
+
+Result<std::shared_ptr<Client>> Client::make_producer(const KafkaConfig& config, Duration patience) {
+  // A record of a discard holds one record of the source and what was said of it; the broker's own limit holds too.
+  constexpr std::string_view kMaxMessageBytes = "67108864";
+  Properties properties;
+  set_access(config, properties);
+  properties.set("acks", "all").set("linger.ms", "0").set("message.max.bytes", std::string(kMaxMessageBytes));
+  for (const auto& [property, value] : config.librdkafka) properties.set(property, value);
+  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(patience).count();
+  properties.set("message.timeout.ms", std::to_string(milliseconds));
+  rd_kafka_conf_set_events(properties.get(), RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG);
+  const auto handle = make_handle(RD_KAFKA_PRODUCER, properties);
+  if (!handle) return handle.error();
+  auto client = std::shared_ptr<Client>(new Client());
+  client->handle_ = *handle;
+  rd_kafka_set_log_queue(*handle, nullptr);
   return client;
 }
 

@@ -18,13 +18,17 @@ namespace weir::kafka {
 /// Whether librdkafka takes a property with this value; says what is wrong, without the value.
 std::optional<std::string> property_mistake(const std::string& property, const std::string& value);
 
-/// A consumer of librdkafka, made with a source's settings and not yet reading anything. Shared by the source and by
-/// the batches it gave out: their bytes live in its messages, which must go before it does.
+/// A consumer or producer of librdkafka, made with a source's settings and not yet reading or writing anything. A
+/// consumer is shared by the source and by the batches it gave out: their bytes live in its messages, which must go
+/// before it does.
 class Client {
  public:
   /// Connects in the background. The errors are those of the settings: a file that cannot be read, a mechanism this
   /// librdkafka was built without.
   static Result<std::shared_ptr<Client>> make(const KafkaConfig& config);
+  /// The same for a producer, whose delivery reports and log lines are events of its main queue. A message that is not
+  /// taken within `patience` has failed.
+  static Result<std::shared_ptr<Client>> make_producer(const KafkaConfig& config, Duration patience);
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;

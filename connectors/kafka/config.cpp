@@ -80,13 +80,8 @@ void read_topic(ConfigNode& node, KafkaConfig& config) {
                  .max_length = kMaxTopicLength});
   if (topics.empty()) return;
   config.topic = topics.front();
-  const bool legal = !config.topic.empty() && config.topic != "." && config.topic != ".." &&
-                     std::all_of(config.topic.begin(), config.topic.end(), [](char c) {
-                       return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-                              c == '_' || c == '-';
-                     });
   // A name that begins with ^ would be a pattern to librdkafka, and subscribe to many topics.
-  if (!legal)
+  if (!is_topic_name(config.topic))
     node.mistake("topics", "\"" + config.topic + "\" is no name of a topic: letters, digits, '.', '_' and '-' only");
 }
 
@@ -191,6 +186,17 @@ void read_extra(ConfigNode& node, KafkaConfig& config) {
   }
 }
 
+/// AWS's own form of a topic as destination, kafka://TOPIC, is taken too.
+void check_destination_topic(ConfigNode& node, KafkaConfig& config) {
+  constexpr std::string_view kOwn = "kafka:";
+  constexpr std::string_view kAws = "kafka://";
+  std::string& destination = config.mapping.destination_on_failure;
+  if (destination.starts_with(kAws)) destination = std::string(kOwn) + destination.substr(kAws.size());
+  // Else what was given up on would be read again, for ever.
+  if (!config.topic.empty() && destination == std::string(kOwn) + config.topic)
+    node.mistake("destination_on_failure", "the source's own topic cannot be its destination");
+}
+
 }  // namespace
 
 std::unique_ptr<SourceConfig> read_config(ConfigNode& node) {
@@ -208,6 +214,7 @@ std::unique_ptr<SourceConfig> read_config(ConfigNode& node) {
     node.mistake("consumer_group_id", "must not be empty");
   read_start(node, *config);
   config->mapping = read_mapping_settings(node, MappingKind::kKafka);
+  check_destination_topic(node, *config);
   config->event_source_arn =
       node.text("event_source_arn",
                 {.about = "The ARN of an Amazon MSK cluster: events then say aws:kafka and carry it; left out: they "
@@ -219,6 +226,14 @@ std::unique_ptr<SourceConfig> read_config(ConfigNode& node) {
   read_extra(node, *config);
   node.refuse_other_keys();
   return config;
+}
+
+bool is_topic_name(std::string_view name) {
+  return !name.empty() && name.size() <= kMaxTopicLength && name != "." && name != ".." &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+                  c == '-';
+         });
 }
 
 std::string shard_name(std::string_view topic, std::int32_t partition) {

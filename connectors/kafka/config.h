@@ -37,6 +37,9 @@ struct KafkaConfig final : SourceConfig {
   std::string group() const { return consumer_group_id.empty() ? "weir-" + name : consumer_group_id; }
 };
 
+/// Whether a topic may be called that.
+bool is_topic_name(std::string_view name);
+
 /// The name of a partition's shard, which is also its key in the event: "clicks-3".
 std::string shard_name(std::string_view topic, std::int32_t partition);
 /// The partition of such a name; nothing when it is not one of the topic.

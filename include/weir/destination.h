@@ -27,6 +27,7 @@ struct DestinationRecord {
   std::string payload;       ///< the event that it is about, JSON; S3 and Kafka get it too. "" when there is none
   std::string mapping;       ///< the mapping's UUID; "" of an asynchronous invocation
   std::string shard;         ///< "" of an asynchronous invocation
+  std::string function;      ///< its name in the configuration
   WallTime at;               ///< the record's `timestamp`
   std::string trace_header;  ///< of the invocation that the record is about, or ""
 };

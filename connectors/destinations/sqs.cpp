@@ -1,0 +1,109 @@
+#include <nlohmann/json.hpp>
+
+#include "weir/base/json_writer.h"
+
+#include "connectors/destinations/destinations.h"
+#include "connectors/destinations/service.h"
+
+namespace weir::destination {
+namespace {
+
+constexpr std::string_view kProtocolVersion = "1.0";
+constexpr std::size_t kMaxNameLength = 80;
+/// A queue that was made anew has the same URL; one whose URL changed is found again after this answer.
+constexpr std::string_view kNoSuchQueue = "QueueDoesNotExist";
+
+bool is_url(std::string_view target) {
+  return target.starts_with("http://") || target.starts_with("https://");
+}
+
+/// The last segment of a queue's URL.
+std::string_view name_of(std::string_view target) {
+  return is_url(target) ? target.substr(target.rfind('/') + 1) : target;
+}
+
+/// "eu-west-1" of https://sqs.eu-west-1.amazonaws.com/123456789012/q; "" of URLs that are not AWS's.
+std::string region_of(std::string_view url) {
+  constexpr std::string_view kHost = "https://sqs.";
+  if (!url.starts_with(kHost)) return "";
+  url.remove_prefix(kHost.size());
+  const std::size_t dot = url.find('.');
+  return dot != url.npos && url.substr(dot).starts_with(".amazonaws.com") ? std::string(url.substr(0, dot)) : "";
+}
+
+/// A queue that gets AWS's records as the bodies of messages.
+class SqsDestination final : public Destination {
+ public:
+  SqsDestination(std::string target, std::unique_ptr<aws::Client> client)
+      : target_(std::move(target)), url_(is_url(target_) ? target_ : ""), client_(std::move(client)) {}
+
+  net::awaitable<Result<void>> deliver(DestinationRecord record) override {
+    if (url_.empty()) {
+      if (auto found = co_await find(); !found) co_return found;
+    }
+    std::string body;
+    JsonWriter out(body);
+    out.begin_object().member("QueueUrl", url_).member("MessageBody", record.record);
+    if (!record.trace_header.empty()) {
+      out.key("MessageSystemAttributes").begin_object().key("AWSTraceHeader").begin_object();
+      out.member("DataType", "String").member("StringValue", record.trace_header).end_object().end_object();
+    }
+    out.end_object();
+    const auto sent = co_await call("AmazonSQS.SendMessage", std::move(body));
+    if (sent) co_return Result<void>();
+    if (!is_url(target_) && sent.error().code.find(kNoSuchQueue) != std::string::npos) url_.clear();
+    co_return error_of(sent.error(), "sending a message to queue " + std::string(name_of(target_)));
+  }
+
+  net::awaitable<void> close() override { return client_->close(); }
+
+ private:
+  net::awaitable<Result<void>> find() {
+    std::string body;
+    JsonWriter(body).begin_object().member("QueueName", target_).end_object();
+    const auto found = co_await call("AmazonSQS.GetQueueUrl", std::move(body));
+    const std::string doing = "asking for the URL of queue " + target_;
+    if (!found) co_return error_of(found.error(), doing);
+    const auto answer = nlohmann::json::parse(found->body, nullptr, false);
+    const auto url = answer.is_object() ? answer.find("QueueUrl") : answer.end();
+    if (!answer.is_object() || url == answer.end() || !url->is_string())
+      co_return Error(ErrorCode::kDestinationFailed, "the answer has no QueueUrl").during(doing);
+    url_ = url->get<std::string>();
+    co_return Result<void>();
+  }
+
+  /// A queue that is given by its URL is asked there. One that was found by its name is asked where it was found: what
+  /// stands in for SQS may call itself what it is not called from here.
+  net::awaitable<aws::ServiceResult<http::Response>> call(std::string action, std::string body) {
+    aws::ServiceRequest request;
+    if (is_url(target_)) request.url = target_;
+    request.headers.add("Content-Type", "application/x-amz-json-" + std::string(kProtocolVersion));
+    request.headers.add("X-Amz-Target", action);
+    request.body = std::move(body);
+    auto answer = co_await client_->send(std::move(request));
+    if (answer && answer->status != 200) co_return aws::read_service_error(*answer);
+    co_return answer;
+  }
+
+  std::string target_;
+  std::string url_;  ///< "": not known yet
+  std::unique_ptr<aws::Client> client_;
+};
+
+}  // namespace
+
+std::string check_sqs(std::string_view target, std::string_view) {
+  const std::string_view name = name_of(target);
+  if (name.ends_with(".fifo")) return "a FIFO queue cannot be a destination, only a standard one";
+  if (!is_name(name, kMaxNameLength))
+    return "a queue is given by its name (letters, digits, '-' and '_', at most 80) or its URL";
+  return "";
+}
+
+Result<std::unique_ptr<Destination>> make_sqs(std::string target, DestinationContext context) {
+  auto client = client_for("sqs", target, region_of(target), context);
+  if (!client) return client.error();
+  return std::make_unique<SqsDestination>(std::move(target), std::move(*client));
+}
+
+}  // namespace weir::destination
