@@ -1,5 +1,6 @@
 #include "engine/settlement.h"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -7,19 +8,36 @@
 
 namespace weir::engine {
 
-Ordinals Ordinals::cut(std::size_t count) {
-  auto run = runs_.begin() + static_cast<std::ptrdiff_t>(taken_);
-  for (; run != runs_.end() && run->size() <= count; ++run) count -= run->size();
-  Ordinals tail;
-  tail.runs_.assign(run, runs_.end());
-  if (count > 0) {
-    WEIR_ASSERT(run != runs_.end());
-    tail.runs_.front().first += count;
-    run->end = tail.runs_.front().first;
-    ++run;
+void Ordinals::append(OrdinalRun run) {
+  if (first_.size() == 0) {
+    first_ = run;
+    return;
   }
-  runs_.erase(run, runs_.end());
-  return tail;
+  OrdinalRun& last = next_ == rest_.size() ? first_ : rest_.back();
+  WEIR_ASSERT(last.end <= run.first);
+  if (last.end == run.first) {
+    last.end = run.end;
+  } else {
+    rest_.push_back(run);
+  }
+}
+
+void Ordinals::give(std::size_t count, Ordinals& to) {
+  while (count > 0) {
+    WEIR_ASSERT(first_.size() > 0);
+    const OrdinalRun part{first_.first, first_.first + std::min(count, first_.size())};
+    to.append(part);
+    count -= part.size();
+    first_.first = part.end;
+    if (first_.size() == 0 && next_ < rest_.size()) first_ = rest_[next_++];
+  }
+}
+
+Ordinals Ordinals::cut(std::size_t count) {
+  Ordinals head;
+  give(count, head);
+  std::swap(head, *this);
+  return head;
 }
 
 void Settlement::settle(OrdinalRun run, std::optional<Position> upto) {

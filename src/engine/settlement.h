@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <span>
 #include <vector>
 
 #include "weir/event/position.h"
@@ -18,35 +17,30 @@ struct OrdinalRun {
   std::size_t size() const { return static_cast<std::size_t>(end - first); }
 };
 
-/// The numbers of some records, in order, as few runs as they can be. A single lane without filters has one run.
+/// The numbers of some records, in order, as few runs as they can be. A single lane without filters has one run, which
+/// takes no memory of its own.
 class Ordinals {
  public:
   Ordinals() = default;
-  explicit Ordinals(OrdinalRun run) : runs_{run} {}
+  explicit Ordinals(OrdinalRun run) : first_(run) {}
 
-  /// `ordinal`: larger than all there are.
-  void append(std::uint64_t ordinal) {
-    if (!runs_.empty() && runs_.back().end == ordinal) {
-      ++runs_.back().end;
-    } else {
-      runs_.push_back({ordinal, ordinal + 1});
-    }
-  }
-  /// Takes out the first one; there is one.
-  std::uint64_t take_first() {
-    OrdinalRun& run = runs_[taken_];
-    const std::uint64_t ordinal = run.first++;
-    if (run.first == run.end) ++taken_;
-    return ordinal;
-  }
+  /// `run`: behind all there are.
+  void append(OrdinalRun run);
+  /// Moves the first `count` to the end of `to`; there are as many.
+  void give(std::size_t count, Ordinals& to);
   /// Takes out all behind the first `count`.
   Ordinals cut(std::size_t count);
 
-  std::span<const OrdinalRun> runs() const { return std::span(runs_).subspan(taken_); }
+  template <typename Visit>
+  void for_each_run(Visit visit) const {
+    if (first_.size() > 0) visit(first_);
+    for (std::size_t i = next_; i < rest_.size(); ++i) visit(rest_[i]);
+  }
 
  private:
-  std::vector<OrdinalRun> runs_;
-  std::size_t taken_ = 0;  ///< runs of which nothing is left
+  OrdinalRun first_;              ///< empty when there are none
+  std::vector<OrdinalRun> rest_;  ///< from `next_` on
+  std::size_t next_ = 0;
 };
 
 /// What of a shard is done: a front without gaps, and what was done out of order behind it. A checkpoint is a position,

@@ -156,9 +156,12 @@ void ShardProcessor::request_stop(Moment now) {
 }
 
 std::optional<Action> ShardProcessor::next() {
-  if (actions_.empty()) return std::nullopt;
-  std::optional<Action> action(std::move(actions_.front()));
-  actions_.pop_front();
+  if (actions_taken_ == actions_.size()) return std::nullopt;
+  std::optional<Action> action(std::move(actions_[actions_taken_]));
+  if (++actions_taken_ == actions_.size()) {
+    actions_.clear();
+    actions_taken_ = 0;
+  }
   return action;
 }
 
@@ -491,7 +494,7 @@ void ShardProcessor::take(Moment now, RecordBatch read) {
       continue;
     }
     Chunk& chunk = dealt[lane_of(record)];
-    chunk.ordinals.append(ordinal);
+    chunk.ordinals.append({ordinal, ordinal + 1});
     chunk.records.push_back(std::move(record));
   }
   for (std::size_t i = 0; i < dealt.size(); ++i) {
@@ -521,6 +524,7 @@ void ShardProcessor::fill_forming(Lane& lane) {
       }
     }
     Batch& batch = *lane.forming;
+    const std::size_t first = chunk.next;
     while (chunk.next < chunk.records.size()) {
       Record& record = chunk.records[chunk.next];
       const std::size_t comma = batch.records.empty() ? 0 : 1;
@@ -536,14 +540,16 @@ void ShardProcessor::fill_forming(Lane& lane) {
       }
       batch.record_bytes = bytes;
       batch.records.push_back(std::move(record));
-      batch.ordinals.append(chunk.ordinals.take_first());
-      if (batch.owners.empty() || batch.owners.back() != chunk.owner) batch.owners.push_back(chunk.owner);
       ++chunk.next;
       if (batch.records.size() >= settings_.batch.batch_size ||
           bytes + settings_.batch.envelope_bytes >= settings_.batch.max_payload_bytes) {
         lane.forming_full = true;
         break;
       }
+    }
+    if (chunk.next > first) {
+      chunk.ordinals.give(chunk.next - first, batch.ordinals);
+      if (batch.owners.empty() || batch.owners.back() != chunk.owner) batch.owners.push_back(chunk.owner);
     }
     if (chunk.next == chunk.records.size()) lane.read.pop_front();
   }
@@ -580,10 +586,10 @@ void ShardProcessor::settle(Lane& lane, Batch& batch) {
   buffered_records_ -= batch.records.size();
   for (const Record& record : batch.records) buffered_bytes_ -= record.memory_bytes();
   std::span<Record> rest(batch.records);
-  for (const OrdinalRun& run : batch.ordinals.runs()) {
+  batch.ordinals.for_each_run([&](OrdinalRun run) {
     settlement_.settle(run, take_last_whole(rest.first(run.size())));
     rest = rest.subspan(run.size());
-  }
+  });
   WEIR_ASSERT(rest.empty());
 }
 

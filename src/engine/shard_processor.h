@@ -336,7 +336,8 @@ class ShardProcessor {
   int invokes_in_flight_ = 0;
   int discards_in_flight_ = 0;
 
-  std::deque<Action> actions_;
+  std::vector<Action> actions_;
+  std::size_t actions_taken_ = 0;  ///< of them
   std::optional<Instant> wake_at_;
   BatchId last_batch_ = 0;
   ShardCounters counters_;

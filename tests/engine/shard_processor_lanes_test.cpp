@@ -324,13 +324,12 @@ TEST_CASE("settlement: the front without gaps, whatever the order") {
 TEST_CASE("ordinals are cut anywhere") {
   const auto text = [](const Ordinals& ordinals) {
     std::string out;
-    for (const OrdinalRun& run : ordinals.runs()) {
-      out += "[" + std::to_string(run.first) + "," + std::to_string(run.end) + ")";
-    }
+    ordinals.for_each_run(
+        [&](OrdinalRun run) { out += "[" + std::to_string(run.first) + "," + std::to_string(run.end) + ")"; });
     return out;
   };
   Ordinals ordinals;
-  for (const std::uint64_t ordinal : {1, 2, 3, 7, 8, 9}) ordinals.append(ordinal);
+  for (const std::uint64_t ordinal : {1, 2, 3, 7, 8, 9}) ordinals.append({ordinal, ordinal + 1});
   CHECK(text(ordinals) == "[1,4)[7,10)");
   struct Row {
     std::size_t count;
@@ -340,4 +339,9 @@ TEST_CASE("ordinals are cut anywhere") {
       {{1, "[1,2)", "[2,4)[7,10)"}, {3, "[1,4)", "[7,10)"}, {4, "[1,4)[7,8)", "[8,10)"}, {6, "[1,4)[7,10)", ""}}));
   CHECK(text(ordinals.cut(row.count)) == row.tail);
   CHECK(text(ordinals) == row.head);
+  Ordinals given;
+  ordinals.give(row.count, given);
+  CHECK(text(given) == row.head);
+  CHECK(text(ordinals).empty());
+  CHECK_THROWS_AS(ordinals.give(1, given), BrokenBelief);
 }
