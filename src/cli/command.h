@@ -28,6 +28,7 @@ void add_status(CLI::App& app, Work& chosen);
 void add_checkpoint(CLI::App& app, Work& chosen);
 void add_deadletter(CLI::App& app, Work& chosen);
 void add_event(CLI::App& app, Work& chosen);
+void add_match(CLI::App& app, Work& chosen);
 
 /// Reads the configuration; prints every mistake on stderr when there are some. `consequence`: "nothing was started".
 std::optional<config::Config> load_config(const std::vector<std::string>& files, std::string_view consequence);

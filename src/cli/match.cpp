@@ -1,0 +1,142 @@
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "pattern/pattern_set.h"
+#include "pattern/sns_policy.h"
+
+namespace weir::cli {
+namespace {
+
+struct Options {
+  std::string pattern;
+  std::string event;
+  std::string kind = "event";
+  std::string scope = "MessageAttributes";
+  bool lines = false;
+};
+
+/// Whether the pattern matches; errors are those of the pattern or of the event.
+Result<bool> does_match(const std::string& pattern, const std::string& event, const Options& options) {
+  if (options.kind == "sns") {
+    const auto scope =
+        options.scope == "MessageBody" ? pattern::PolicyScope::kMessageBody : pattern::PolicyScope::kMessageAttributes;
+    return pattern::sns_policy_matches(pattern, scope, event);
+  }
+  pattern::PatternSet set;
+  if (auto added = set.add(0, pattern); !added) return std::move(added.error());
+  auto matched = set.match(event);
+  if (!matched) return std::move(matched.error());
+  return !matched->empty();
+}
+
+std::optional<std::string> read_all(const std::string& path) {
+  if (path == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
+  std::ifstream file(path, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (!file.good() && !file.eof()) return std::nullopt;
+  return file.is_open() ? std::optional(std::move(text)) : std::nullopt;
+}
+
+/// Why a line cannot be answered as asked, or nothing.
+std::string complaint_of(const nlohmann::ordered_json& line) {
+  if (!line.is_object()) return "the line is not a JSON object";
+  for (const char* key : {"pattern", "event"}) {
+    const auto member = line.find(key);
+    if (member == line.end() || !member->is_string())
+      return std::string("\"") + key + "\" has to be a string that holds JSON";
+  }
+  return {};
+}
+
+int match_lines(const Options& options) {
+  // Unlike the other commands, this one talks to a program: it reads a line, and answers it before it reads the next.
+  std::string line;
+  while (std::getline(std::cin, line)) {
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    const auto asked = nlohmann::ordered_json::parse(line, nullptr, false);
+    nlohmann::ordered_json answer{{"id", nullptr}, {"match", nullptr}, {"error", nullptr}};
+    if (asked.is_object() && asked.contains("id")) answer["id"] = asked["id"];
+    if (const std::string complaint = complaint_of(asked); !complaint.empty()) {
+      answer["error"] = complaint;
+    } else {
+      const auto matched = does_match(asked["pattern"].get<std::string>(), asked["event"].get<std::string>(), options);
+      if (matched) {
+        answer["match"] = *matched;
+      } else {
+        answer["error"] = matched.error().message();
+      }
+    }
+    std::cout << answer.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << std::endl;
+    if (!std::cout) return kFailed;
+  }
+  return kDone;
+}
+
+int match_files(const Options& options) {
+  const auto pattern = read_all(options.pattern);
+  if (!pattern) return complain("match: cannot read " + options.pattern, kBadCall);
+  const auto event = read_all(options.event);
+  if (!event) return complain("match: cannot read " + options.event, kBadCall);
+  const auto matched = does_match(*pattern, *event, options);
+  if (!matched) {
+    std::cerr << matched.error().message() << "\n";
+    return kBadCall;
+  }
+  std::cout << (*matched ? "true" : "false") << "\n";
+  return *matched ? kDone : kFailed;
+}
+
+}  // namespace
+
+void add_match(CLI::App& app, Work& chosen) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("match", "Says whether an event pattern matches an event, as AWS would.");
+  CLI::Option* pattern = command->add_option("--pattern", options->pattern, "A file with the pattern; - is stdin.");
+  CLI::Option* event = command->add_option("--event", options->event, "A file with the event; - is stdin.");
+  command
+      ->add_option("--kind", options->kind,
+                   "event: a pattern of EventBridge or of a mapping; sns: a subscription's filter policy.")
+      ->capture_default_str();
+  command
+      ->add_option("--scope", options->scope, "Of a filter policy: what it looks at, MessageAttributes or MessageBody.")
+      ->capture_default_str();
+  command
+      ->add_flag("--jsonl", options->lines,
+                 "Answers many: a line {\"id\": .., \"pattern\": \"..\", \"event\": \"..\"} on stdin gives a line "
+                 "{\"id\": .., "
+                 "\"match\": true|false|null, \"error\": \"..\"|null} on stdout.")
+      ->excludes(pattern)
+      ->excludes(event);
+  command->footer(
+      "Example: weir match --pattern pattern.json --event event.json\n"
+      "Exit status: 0 it matches (--jsonl: every line was answered), 1 it does not, 2 the pattern or the event is "
+      "invalid.");
+  command->callback([options, &chosen] {
+    chosen = [options] {
+      if (options->kind == "logs")
+        return complain("match: --kind logs (filter patterns of CloudWatch Logs) is not there yet", kBadCall);
+      if (options->kind != "event" && options->kind != "sns")
+        return complain("match: --kind is event or sns, not " + options->kind, kBadCall);
+      if (options->scope != "MessageAttributes" && options->scope != "MessageBody") {
+        return complain("Invalid parameter: FilterPolicyScope: Invalid value [" + options->scope +
+                            "]. Please use either MessageBody or MessageAttributes",
+                        kBadCall);
+      }
+      if (options->lines) return match_lines(*options);
+      if (options->pattern.empty() || options->event.empty())
+        return complain("match: --pattern and --event are needed, or --jsonl", kBadCall);
+      if (options->pattern == "-" && options->event == "-")
+        return complain("match: only one of --pattern and --event can be stdin", kBadCall);
+      return match_files(*options);
+    };
+  });
+}
+
+}  // namespace weir::cli

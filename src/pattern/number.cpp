@@ -1,0 +1,75 @@
+#include "pattern/number.h"
+
+#include <array>
+#include <charconv>
+#include <cstdint>
+#include <string>
+
+namespace weir::pattern {
+namespace {
+
+constexpr std::size_t kSafeDigits = 15;      ///< no two decimals of so many digits share a double ...
+constexpr std::int64_t kSafeExponent = 290;  ///< ... while it is a normal one
+constexpr std::int64_t kHugeExponent = 1'000'000;
+
+/// A decimal as 0.DIGITS times ten to the power of `exponent`, with no zero in front or behind.
+struct Decimal {
+  std::string digits;
+  std::int64_t exponent = 0;
+
+  bool operator==(const Decimal&) const = default;
+};
+
+Decimal decimal(std::string_view text) {
+  Decimal out;
+  bool point = false;
+  std::size_t i = text.starts_with('-') ? 1 : 0;
+  for (; i < text.size() && text[i] != 'e' && text[i] != 'E'; ++i) {
+    if (text[i] == '.') {
+      point = true;
+    } else if (text[i] != '0' || !out.digits.empty()) {
+      out.digits += text[i];
+      if (!point) ++out.exponent;
+    } else if (point) {
+      --out.exponent;
+    }
+  }
+  if (i < text.size()) {
+    ++i;
+    if (text[i] == '+') ++i;
+    std::int64_t written = 0;
+    const auto read = std::from_chars(text.data() + i, text.data() + text.size(), written);
+    if (read.ec != std::errc() || written > kHugeExponent || written < -kHugeExponent)
+      written = text[i] == '-' ? -kHugeExponent : kHugeExponent;
+    out.exponent += written;
+  }
+  while (!out.digits.empty() && out.digits.back() == '0') out.digits.pop_back();
+  if (out.digits.empty()) out.exponent = 0;
+  return out;
+}
+
+}  // namespace
+
+std::optional<double> comparable_number(std::string_view text) {
+  const std::string_view body = text.starts_with('-') ? text.substr(1) : text;
+  if (body.size() <= kSafeDigits) {
+    std::int64_t whole = 0;
+    const auto read = std::from_chars(body.data(), body.data() + body.size(), whole);
+    if (read.ec == std::errc() && read.ptr == body.data() + body.size())
+      return static_cast<double>(body.size() == text.size() ? whole : -whole);
+  }
+  const Decimal written = decimal(text);
+  if (written.digits.empty()) return 0;
+  double value = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (read.ec != std::errc() || read.ptr != text.data() + text.size()) return std::nullopt;
+  if (written.digits.size() <= kSafeDigits && written.exponent > -kSafeExponent && written.exponent < kSafeExponent)
+    return value;
+  std::array<char, 40> shortest{};
+  const auto end =
+      std::to_chars(shortest.data(), shortest.data() + shortest.size(), value, std::chars_format::scientific);
+  if (decimal({shortest.data(), static_cast<std::size_t>(end.ptr - shortest.data())}) != written) return std::nullopt;
+  return value;
+}
+
+}  // namespace weir::pattern

@@ -1,0 +1,531 @@
+#include "pattern/pattern_set.h"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+#include "pattern/event_scanner.h"
+#include "pattern/field_tests.h"
+#include "pattern/pattern_reader.h"
+
+namespace weir::pattern {
+namespace {
+
+constexpr std::uint32_t kNone = 0xFFFFFFFF;
+constexpr std::size_t kFewChildren = 8;  ///< so many names are looked through one by one
+
+/// A step of a path that some pattern names.
+struct Step {
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
+
+  std::uint32_t parent = kNone;
+  std::uint32_t field = kNone;  ///< where tests stand at this path
+  std::vector<std::pair<std::string, std::uint32_t>> children;
+  std::unordered_map<std::string, std::uint32_t, Hash, std::equal_to<>> many;  ///< all of them, beyond kFewChildren
+
+  std::uint32_t child(std::string_view name) const {
+    if (many.empty()) {
+      for (const auto& [known, step] : children) {
+        if (known == name) return step;
+      }
+      return kNone;
+    }
+    const auto found = many.find(name);
+    return found == many.end() ? kNone : found->second;
+  }
+};
+
+struct Field {
+  std::uint32_t step = 0;
+  FieldTests tests;
+  // Of the current event:
+  std::uint64_t event = 0;
+  std::uint32_t last_value = kNone;
+  bool in_arrays = false;  ///< one of the values stands in an element of an array
+};
+
+/// One field's tests, as they stand in one or many patterns.
+struct SharedCondition {
+  std::uint32_t field = 0;
+  bool absent = false;       ///< a missing field is enough
+  std::uint32_t weight = 1;  ///< how little its passing says
+  std::uint32_t users = 0;
+  std::vector<std::uint32_t> pivot_of;  ///< branches that are weighed when it passes
+  // Of the current event:
+  std::uint64_t event = 0;  ///< passed in this one
+  std::uint32_t last_hit = kNone;
+};
+
+struct SharedBranch {
+  std::uint32_t pattern = 0;              ///< index in ids
+  std::vector<std::uint32_t> conditions;  ///< in the order of their paths
+};
+
+/// An element of an array, in the element that the array stands in, if any.
+struct Element {
+  std::uint32_t parent;
+  std::uint32_t array;
+  std::uint32_t index;
+};
+
+struct Value {
+  std::uint32_t element;   ///< the innermost one that it stands in
+  std::uint32_t previous;  ///< of the same field
+};
+
+struct Hit {
+  std::uint32_t value;
+  std::uint32_t previous;  ///< of the same condition
+};
+
+/// From which element of which arrays values were taken; sorted.
+using Taken = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
+
+std::uint32_t weight_of(const Test& test) {
+  switch (test.kind) {
+    case Test::Kind::kText:
+    case Test::Kind::kNumber:
+    case Test::Kind::kSpelling:
+    case Test::Kind::kAddress:
+    case Test::Kind::kIgnoreCase:
+      return 1;
+    case Test::Kind::kPrefix:
+    case Test::Kind::kSuffix:
+    case Test::Kind::kPrefixIgnoreCase:
+    case Test::Kind::kSuffixIgnoreCase:
+    case Test::Kind::kWildcard:
+      return test.texts[0].size() < 2 ? 32 : 4;
+    case Test::Kind::kWord:
+    case Test::Kind::kRange:
+    case Test::Kind::kBlock:
+      return 16;
+    default:
+      return 64;
+  }
+}
+
+}  // namespace
+
+struct PatternSet::Impl {
+  Impl() { steps.emplace_back(); }
+
+  // What was added.
+  std::vector<Step> steps;
+  std::deque<Field> fields;  // a deque: FieldTests are large, and never moved
+  std::vector<SharedCondition> conditions;
+  std::vector<SharedBranch> branches;
+  std::vector<std::uint32_t> always;  ///< branches with nothing that has to be there
+  std::map<std::string, std::vector<std::pair<std::shared_ptr<const std::vector<Test>>, std::uint32_t>>> by_path;
+  std::vector<std::uint32_t> ids;
+  std::vector<std::uint64_t> matched_in;  ///< the last event that matched, of each of ids
+  std::unordered_map<std::uint32_t, std::uint32_t> known_ids;
+  std::uint32_t looked_inside = kNone;  ///< a step whose strings may hold JSON
+  bool dirty = false;
+
+  // The current event.
+  std::uint64_t event = 0;
+  bool spoilt = false;
+  std::uint32_t arrays = 0;
+  std::vector<std::uint32_t> array_steps;
+  std::vector<Element> elements;
+  std::vector<Value> values;
+  std::vector<Hit> hits;
+  std::vector<std::uint32_t> passed_now;  ///< by one value
+  std::vector<std::uint32_t> passed;      ///< conditions, by any value
+  std::vector<std::uint32_t> matched;
+  std::string decoded;
+  std::string inside;  ///< the text at looked_inside
+
+  void add(std::uint32_t id, std::span<const Branch> more) {
+    const auto [known, fresh] = known_ids.try_emplace(id, static_cast<std::uint32_t>(ids.size()));
+    if (fresh) {
+      ids.push_back(id);
+      matched_in.push_back(0);
+    }
+    for (const Branch& branch : more) {
+      SharedBranch shared{.pattern = known->second};
+      for (const Condition& condition : branch) shared.conditions.push_back(share(condition));
+      branches.push_back(std::move(shared));
+    }
+    dirty = true;
+  }
+
+  std::uint32_t child_of(std::uint32_t at, std::string_view name) {
+    const std::uint32_t known = steps[at].child(name);
+    if (known != kNone) return known;
+    const auto made = static_cast<std::uint32_t>(steps.size());
+    steps.emplace_back().parent = at;
+    Step& parent = steps[at];
+    parent.children.emplace_back(name, made);
+    if (parent.children.size() > kFewChildren) {
+      parent.many.insert(parent.children.begin(), parent.children.end());
+    }
+    return made;
+  }
+
+  std::uint32_t field_at(std::string_view path) {
+    std::uint32_t at = 0;
+    for (std::size_t begin = 0; begin <= path.size();) {
+      const std::size_t end = std::min(path.find('.', begin), path.size());
+      at = child_of(at, path.substr(begin, end - begin));
+      begin = end + 1;
+    }
+    if (steps[at].field == kNone) {
+      steps[at].field = static_cast<std::uint32_t>(fields.size());
+      fields.emplace_back().step = at;
+    }
+    return steps[at].field;
+  }
+
+  std::uint32_t share(const Condition& condition) {
+    auto& known = by_path[condition.path];
+    for (const auto& [tests, number] : known) {
+      if (tests == condition.tests || *tests == *condition.tests) {
+        ++conditions[number].users;
+        return number;
+      }
+    }
+    const auto number = static_cast<std::uint32_t>(conditions.size());
+    known.emplace_back(condition.tests, number);
+    SharedCondition& made = conditions.emplace_back();
+    made.field = field_at(condition.path);
+    made.users = 1;
+    for (const Test& test : *condition.tests) {
+      if (test.kind == Test::Kind::kAbsent) {
+        made.absent = true;
+        continue;
+      }
+      made.weight = std::max(made.weight, weight_of(test));
+      fields[made.field].tests.add(test, number);
+    }
+    return number;
+  }
+
+  /// Finds for each branch the condition that passes most rarely, as far as can be told.
+  void choose_pivots() {
+    for (SharedCondition& condition : conditions) condition.pivot_of.clear();
+    always.clear();
+    for (std::uint32_t i = 0; i < branches.size(); ++i) {
+      SharedCondition* best = nullptr;
+      for (const std::uint32_t number : branches[i].conditions) {
+        SharedCondition& each = conditions[number];
+        if (each.absent) continue;
+        if (best == nullptr || std::uint64_t{each.users} * each.weight < std::uint64_t{best->users} * best->weight)
+          best = &each;
+      }
+      (best == nullptr ? always : best->pivot_of).push_back(i);
+    }
+    dirty = false;
+  }
+
+  void begin() {
+    if (dirty) choose_pivots();
+    ++event;
+    spoilt = false;
+    arrays = 0;
+    array_steps.clear();
+    elements.clear();
+    values.clear();
+    hits.clear();
+    passed.clear();
+    matched.clear();
+  }
+
+  void scalar(std::uint32_t step, std::uint32_t element, const Scalar& scalar) {
+    if (steps[step].field == kNone) return;
+    Field& field = fields[steps[step].field];
+    const auto number = static_cast<std::uint32_t>(values.size());
+    if (field.event != event) {
+      field.event = event;
+      field.last_value = kNone;
+      field.in_arrays = false;
+    }
+    values.push_back({element, field.last_value});
+    field.last_value = number;
+    field.in_arrays = field.in_arrays || element != kNone;
+    passed_now.clear();
+    field.tests.match(scalar, passed_now);
+    for (const std::uint32_t each : passed_now) {
+      SharedCondition& condition = conditions[each];
+      if (condition.event != event) {
+        condition.event = event;
+        condition.last_hit = kNone;
+        passed.push_back(each);
+      }
+      hits.push_back({number, condition.last_hit});
+      condition.last_hit = static_cast<std::uint32_t>(hits.size()) - 1;
+    }
+  }
+
+  bool value(EventScanner& in, std::uint32_t step, std::uint32_t element, std::size_t depth) {
+    switch (in.peek()) {
+      case '{':
+        return members(in, step, element, depth);
+      case '[':
+        return array(in, step, element, depth);
+      case '"': {
+        EventScanner::Raw raw;
+        if (!in.string(raw)) return false;
+        if (steps[step].field != kNone) scalar(step, element, {Scalar::Kind::kString, unescaped(raw, decoded)});
+        if (step == looked_inside) look_inside(raw, step, element);
+        return true;
+      }
+      case 't':
+        if (!in.word("true")) return false;
+        scalar(step, element, {Scalar::Kind::kTrue, {}});
+        return true;
+      case 'f':
+        if (!in.word("false")) return false;
+        scalar(step, element, {Scalar::Kind::kFalse, {}});
+        return true;
+      case 'n':
+        if (!in.word("null")) return false;
+        scalar(step, element, {Scalar::Kind::kNull, {}});
+        return true;
+      default: {
+        std::string_view number;
+        if (!in.number(number)) return false;
+        scalar(step, element, {Scalar::Kind::kNumber, number});
+        return true;
+      }
+    }
+  }
+
+  void look_inside(const EventScanner::Raw& raw, std::uint32_t step, std::uint32_t element) {
+    inside = unescaped(raw, decoded);
+    EventScanner in(inside);
+    const char first = in.peek();
+    if ((first == '{' || first == '[') && is_json(inside)) value(in, step, element, 0);
+  }
+
+  static std::string_view unescaped(const EventScanner::Raw& raw, std::string& scratch) {
+    if (!raw.escapes) return raw.text;
+    scratch.clear();
+    // It was checked, and what ends it is behind it.
+    std::size_t at = 0;
+    read_string({raw.text.data(), raw.text.size() + 1}, at, scratch);
+    return scratch;
+  }
+
+  /// Where a member leads; a name with dots in it is as many steps.
+  std::uint32_t down(std::uint32_t step, std::string_view name) const {
+    if (name.find('.') == std::string_view::npos) return steps[step].child(name);
+    for (std::size_t begin = 0; begin <= name.size() && step != kNone;) {
+      const std::size_t end = std::min(name.find('.', begin), name.size());
+      step = steps[step].child(name.substr(begin, end - begin));
+      begin = end + 1;
+    }
+    return step;
+  }
+
+  bool members(EventScanner& in, std::uint32_t step, std::uint32_t element, std::size_t depth) {
+    if (depth == kMaxJsonDepth || !in.take('{')) return false;
+    if (in.peek() == '}') return in.take('}');
+    for (;;) {
+      EventScanner::Raw raw;
+      if (!in.string(raw)) return false;
+      const std::uint32_t next = down(step, unescaped(raw, decoded));
+      if (in.peek() != ':') return false;
+      in.take(':');
+      if (!(next == kNone ? in.skip(depth + 1) : value(in, next, element, depth + 1))) return false;
+      if (in.peek() == '}') return in.take('}');
+      if (!in.take(',')) return false;
+      in.space();
+    }
+  }
+
+  bool array(EventScanner& in, std::uint32_t step, std::uint32_t element, std::size_t depth) {
+    if (depth == kMaxJsonDepth || !in.take('[')) return false;
+    if (in.peek() == ']') return in.take(']');
+    const std::uint32_t number = arrays++;
+    array_steps.push_back(step);
+    for (std::uint32_t index = 0;; ++index) {
+      const char c = in.peek();
+      std::uint32_t within = element;
+      if (c == '{' || c == '[') {
+        within = static_cast<std::uint32_t>(elements.size());
+        elements.push_back({element, number, index});
+      }
+      if (!value(in, step, within, depth + 1)) return false;
+      if (in.peek() == ']') return in.take(']');
+      if (!in.take(',')) return false;
+    }
+  }
+
+  /// Whether what has passed makes the whole branch pass.
+  bool holds(const SharedBranch& branch) {
+    bool in_arrays = false;
+    for (const std::uint32_t number : branch.conditions) {
+      const SharedCondition& condition = conditions[number];
+      const Field& field = fields[condition.field];
+      const bool there = field.event == event;
+      in_arrays = in_arrays || (there && field.in_arrays);
+      if (condition.event == event) continue;
+      // A missing field is enough; in arrays it may be missing in the element that the others chose.
+      if (!condition.absent || (there && !field.in_arrays)) return false;
+    }
+    return !in_arrays || holds_in_arrays(branch);
+  }
+
+  bool under(std::uint32_t step, std::uint32_t above) const {
+    while (step != kNone && step != above) step = steps[step].parent;
+    return step == above;
+  }
+
+  /// Adds where a value stands to what was taken; false when that is another element of the same array.
+  bool take(Taken& taken, std::uint32_t element) const {
+    for (; element != kNone; element = elements[element].parent) {
+      const auto [parent, array, index] = elements[element];
+      const auto place = std::ranges::lower_bound(taken, array, {}, &Taken::value_type::first);
+      if (place == taken.end() || place->first != array) {
+        taken.insert(place, {array, index});
+      } else if (place->second != index) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /// Two fields may not be taken from different elements of one array. Goes through the conditions in the order of
+  /// their paths with all ways to have got there, of which those that cannot matter to later fields any more are one:
+  /// an array concerns the fields below its path, and those stand next to each other, so the ways stay about as many as
+  /// elements.
+  bool holds_in_arrays(const SharedBranch& branch) {
+    std::set<Taken> ways{{}};
+    for (std::size_t i = 0; i < branch.conditions.size(); ++i) {
+      const SharedCondition& condition = conditions[branch.conditions[i]];
+      const Field& field = fields[condition.field];
+      const auto matters = [&](std::uint32_t array) {
+        return std::any_of(
+            branch.conditions.begin() + static_cast<std::ptrdiff_t>(i) + 1, branch.conditions.end(),
+            [&](std::uint32_t later) { return under(fields[conditions[later].field].step, array_steps[array]); });
+      };
+      std::set<Taken> next;
+      for (const Taken& way : ways) {
+        if (condition.absent && !is_there(field, way)) next.insert(without(way, matters));
+        if (condition.event != event) continue;
+        for (std::uint32_t hit = condition.last_hit; hit != kNone; hit = hits[hit].previous) {
+          Taken taken = way;
+          if (take(taken, values[hits[hit].value].element)) next.insert(without(std::move(taken), matters));
+        }
+      }
+      if (next.empty()) return false;
+      ways = std::move(next);
+    }
+    return true;
+  }
+
+  template <typename Matters>
+  static Taken without(Taken taken, const Matters& matters) {
+    std::erase_if(taken, [&](const auto& each) { return !matters(each.first); });
+    return taken;
+  }
+
+  /// Whether the field has a value that goes together with what was taken.
+  bool is_there(const Field& field, const Taken& way) const {
+    if (field.event != event) return false;
+    for (std::uint32_t value = field.last_value; value != kNone; value = values[value].previous) {
+      Taken taken = way;
+      if (take(taken, values[value].element)) return true;
+    }
+    return false;
+  }
+
+  void weigh(std::uint32_t number) {
+    const SharedBranch& branch = branches[number];
+    std::uint64_t& last = matched_in[branch.pattern];
+    if (last == event || !holds(branch)) return;
+    last = event;
+    matched.push_back(ids[branch.pattern]);
+  }
+
+  std::span<const std::uint32_t> finish() {
+    if (spoilt) return {};
+    for (const std::uint32_t number : passed) {
+      for (const std::uint32_t branch : conditions[number].pivot_of) weigh(branch);
+    }
+    for (const std::uint32_t branch : always) weigh(branch);
+    return matched;
+  }
+
+  bool whole(std::string_view text, std::uint32_t step, std::size_t depth) {
+    EventScanner in(text);
+    const bool fine = value(in, step, kNone, depth);
+    in.space();
+    if (!fine || !in.at_end()) spoilt = true;
+    return !spoilt;
+  }
+};
+
+PatternSet::PatternSet() : impl_(std::make_unique<Impl>()) {}
+PatternSet::~PatternSet() = default;
+PatternSet::PatternSet(PatternSet&&) noexcept = default;
+PatternSet& PatternSet::operator=(PatternSet&&) noexcept = default;
+
+void PatternSet::add(std::uint32_t id, const Pattern& pattern) {
+  impl_->add(id, pattern.branches());
+}
+
+void PatternSet::add(std::uint32_t id, std::span<const Branch> branches) {
+  impl_->add(id, branches);
+}
+
+Result<void> PatternSet::add(std::uint32_t id, std::string_view text, Dialect dialect) {
+  auto pattern = Pattern::compile(text, dialect);
+  if (!pattern) return std::move(pattern.error());
+  add(id, *pattern);
+  return {};
+}
+
+void PatternSet::look_inside(std::string_view name) {
+  impl_->looked_inside = impl_->child_of(0, name);
+}
+
+Result<std::span<const std::uint32_t>> PatternSet::match(std::string_view event) {
+  begin();
+  if (!members(event)) {
+    return Error(ErrorCode::kEventRefused, "Parameter Event is not valid. " +
+                                               (is_json(event) ? "It is not a JSON object." : json_complaint(event)));
+  }
+  return finish();
+}
+
+void PatternSet::begin() {
+  impl_->begin();
+}
+
+bool PatternSet::members(std::string_view object) {
+  EventScanner in(object);
+  const bool fine = in.peek() == '{' && impl_->members(in, 0, kNone, 0);
+  in.space();
+  if (!fine || !in.at_end()) impl_->spoilt = true;
+  return !impl_->spoilt;
+}
+
+bool PatternSet::member(std::string_view name, std::string_view value) {
+  const std::uint32_t step = impl_->down(0, name);
+  if (step != kNone) return impl_->whole(value, step, 0);
+  EventScanner in(value);
+  const bool fine = in.skip(0);
+  in.space();
+  if (!fine || !in.at_end()) impl_->spoilt = true;
+  return !impl_->spoilt;
+}
+
+void PatternSet::text(std::string_view name, std::string_view value) {
+  const std::uint32_t step = impl_->down(0, name);
+  if (step != kNone) impl_->scalar(step, kNone, {Scalar::Kind::kString, value});
+}
+
+std::span<const std::uint32_t> PatternSet::finish() {
+  return impl_->finish();
+}
+
+}  // namespace weir::pattern
