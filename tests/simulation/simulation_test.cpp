@@ -19,7 +19,7 @@ std::uint64_t number_from_environment(const char* name, std::uint64_t fallback) 
 TEST_CASE("shards reach their end through faults, stops and crashes", "[simulation]") {
   const std::uint64_t one = number_from_environment("WEIR_SIM_SEED", 0);
   const std::uint64_t first = one > 0 ? one : 1;
-  const std::uint64_t last = one > 0 ? one : number_from_environment("WEIR_SIM_RUNS", 20'000);
+  const std::uint64_t last = one > 0 ? one : number_from_environment("WEIR_SIM_RUNS", 12'000);
   weir::simulation::Figures met;
   for (std::uint64_t seed = first; seed <= last; ++seed) {
     weir::simulation::World world(seed, met);
@@ -56,6 +56,29 @@ TEST_CASE("shards reach their end through faults, stops and crashes", "[simulati
   CHECK(met.full_buffers > met.worlds / 10);
   CHECK(met.wall_jumps > met.worlds / 10);
   CHECK(met.ended > met.worlds / 10);
+
+  CHECK(met.lanes_together > met.worlds / 2);
+  CHECK(met.all_lanes_together > met.worlds / 10);
+  CHECK(met.settled_behind_a_gap > met.worlds / 4);
+  CHECK(met.filtered > met.worlds);
+  CHECK(met.checkpoints_over_filtered > met.worlds / 4);
+  CHECK(met.aggregates_cut > met.worlds / 4);
+  CHECK(met.partial_answers > met.worlds / 10);
+  CHECK(met.whole_reports > met.worlds / 10);
+  CHECK(met.unasked_reports > met.worlds / 4);
+  CHECK(met.halved > met.worlds / 4);
+  CHECK(met.discards_reported > met.worlds / 20);
+  CHECK(met.discards_size_by_attempts > met.worlds / 20);
+  CHECK(met.destination_kept > met.worlds / 10);
+  CHECK(met.destination_refused > met.worlds / 20);
+  CHECK(met.windows_since_the_end_before > met.worlds / 10);
+  CHECK(met.final_calls > met.worlds / 4);
+  CHECK(met.final_calls_idle > met.worlds / 10);
+  CHECK(met.final_calls_failed > met.worlds / 10);
+  CHECK(met.final_calls_given_up > met.worlds / 50);
+  CHECK(met.early_ends > met.worlds / 10);
+  CHECK(met.states_missing > met.worlds / 10);
+  CHECK(met.late_records > met.worlds / 10);
   std::cout << met.worlds << " worlds, " << met.records << " records, " << met.steps << " steps, " << met.invocations
             << " invocations, " << met.crashes << " crashes: every promise kept\n";
 }

@@ -5,17 +5,14 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <queue>
 #include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
-#include "weir/base/random.h"
-#include "weir/base/time.h"
-
-#include "engine/concurrency_ledger.h"
 #include "engine/shard_processor.h"
+#include "permits.h"
+#include "stage.h"
 
 namespace weir::simulation {
 
@@ -24,14 +21,15 @@ namespace weir::simulation {
 struct Features {
   explicit Features(Random& random);
 
-  // What the engine is told.
-  engine::BatchLimits batch;
-  engine::BufferLimits buffer;
-  engine::RetryLimits retry;
+  // What the engine is told. The tumbling window is there in a part of the worlds.
+  engine::ShardSettings settings;
 
   // The source.
   std::size_t shards = 1;
   std::size_t records = 0;        ///< of all shards
+  std::size_t keys = 1;           ///< different ones of a shard
+  double filtered = 0;            ///< part of the records that the mapping's filters do not want
+  double aggregates = 0;          ///< part of the records that share their position with the one behind them
   bool waits_for_data = false;    ///< a read stays unanswered until there are records; else it comes back empty
   Duration idle_poll{0};          ///< after this, where reads come back empty
   bool ends = false;              ///< the shards end behind their last record; else a read there is never answered
@@ -44,6 +42,10 @@ struct Features {
   // The function and its endpoint.
   double poison = 0;     ///< part of the records on which the function fails
   double fails = 0;      ///< part of the runs that fail by chance
+  double reports = 0;    ///< part of the failed runs that answer, with a report
+  double malformed = 0;  ///< part of the reports that cannot be understood, or name what was not there
+  double no_state = 0;   ///< part of the answers without the state that a tumbling window asks for
+  double large_state = 0;
   double throttled = 0;  ///< part of the calls that the endpoint throttles
   double service_errors = 0;
   double cancelled = 0;  ///< part of the calls that are called off though nobody stops
@@ -53,19 +55,13 @@ struct Features {
   int account = 1000;
   bool reservations = false;  ///< are made, changed and taken away while calls run
 
-  // The store.
-  double refuses = 0;  ///< part of the writes
-  double lies = 0;     ///< part of the writes that are kept but reported as refused
-  bool slow_store = false;
-  bool outages = false;  ///< it refuses everything for minutes
+  bool destination = false;  ///< discards go there; the dead letters have them when it refuses
+  Troubles troubles;
 
-  // The process and its clocks.
-  int crashes = 0;  ///< at most
-  int stops = 0;    ///< graceful stops of one shard, at most
-  bool wall_jumps = false;
-  bool late_ticks = false;
-  bool idle_ticks = false;  ///< ticks that nobody asked for
-
+  /// Whether the settings let a record that always fails be given up on.
+  bool gives_up() const {
+    return settings.retry.maximum_retry_attempts >= 0 || settings.retry.maximum_record_age.has_value();
+  }
   std::string describe() const;
 };
 
@@ -75,49 +71,100 @@ struct Figures {
   std::uint64_t invocations = 0, retries = 0, succeeded = 0, failed = 0, throttled_by_ledger = 0, throttled = 0;
   std::uint64_t service_errors = 0, cancelled = 0, never_answered = 0, ran_after_a_crash = 0;
   std::uint64_t discards_attempts = 0, discards_age = 0, discards_size = 0, age_cut_a_batch = 0;
+  std::uint64_t discards_size_by_attempts = 0, discards_reported = 0, destination_kept = 0, destination_refused = 0;
   std::uint64_t checkpoints = 0, checkpoints_coalesced = 0, refused = 0, lies = 0, reads_called_off = 0,
                 reads_too_late = 0;
-  std::uint64_t windows_waited_for = 0, full_buffers = 0, wall_jumps = 0, ended = 0;
+  std::uint64_t windows_waited_for = 0, windows_since_the_end_before = 0, full_buffers = 0, wall_jumps = 0, ended = 0;
+  std::uint64_t lanes_together = 0, all_lanes_together = 0, filtered = 0, checkpoints_over_filtered = 0;
+  std::uint64_t settled_behind_a_gap = 0, aggregates_cut = 0;
+  std::uint64_t partial_answers = 0, whole_reports = 0, halved = 0, unasked_reports = 0;
+  std::uint64_t final_calls = 0, final_calls_idle = 0, final_calls_failed = 0, final_calls_given_up = 0, early_ends = 0,
+                states_missing = 0, late_records = 0;
+};
+
+/// What can happen in a world.
+enum class Kind {
+  kRestart,
+  kFetchAnswer,
+  kFunctionRuns,
+  kOutcome,
+  kCheckpointWrite,
+  kCheckpointAnswer,
+  kDiscardWrite,
+  kDiscardAnswer,
+  kStop,
+  kCrash,
+  kReserve,
+  kUnblock,
+  kCrowd,
+  kIdleTick
+};
+
+using Indices = std::vector<std::size_t>;  ///< of records of a shard
+
+/// What will happen at a time. What belongs to a life, a lane or a serial number is void when that is over.
+struct Happening {
+  Instant at{};
+  std::uint64_t order = 0;
+  Kind kind{};
+  std::size_t shard = 0;
+  std::size_t lane = 0;
+  std::uint64_t life = 0;
+  std::uint64_t serial = 0;
+  std::shared_ptr<const Indices> records = nullptr;
+  bool well = false;
 };
 
 /// Several shards, their source, a function behind the ConcurrencyLedger, a store and two clocks, all from one seed.
 /// The engines are driven as their contract says. After every step the promises of weir are checked against what really
-/// happened.
-class World {
+/// happened; what batches are to come next the world works out by itself.
+class World : public Stage<Happening> {
  public:
+  static constexpr std::size_t kMostRecordBytes = 4096;
+  static constexpr std::size_t kMostWindowBytes = 500;  ///< of an event: a tumbling window's members and its state
+
   World(std::uint64_t seed, Figures& figures);
 
   /// Lets the next thing happen. False when the world came to its end or a promise was broken.
   bool step();
-
-  /// The first broken promise, as a sentence; empty if none was.
-  const std::string& broken_promise() const { return broken_; }
   std::string summary() const;
 
  private:
   /// A record as the source has it; the truth about it survives crashes.
   struct Stored {
+    Position position;
     Instant available{};
     WallTime arrival;
     std::size_t encoded_bytes = 0;
     std::size_t memory_bytes = 0;
+    std::size_t key = 0;
+    std::int64_t value = 0;  ///< what a function with a state adds up
+    bool filtered = false;
+    bool continues = false;
     int failures_left = 0;   ///< of the function, before it accepts the record
     bool succeeded = false;  ///< the function has run on it and succeeded, told or not
     bool discarded = false;  ///< kept as given up on
   };
 
-  /// A batch as it was last invoked in this life.
-  struct Tried {
-    std::size_t first = 0, count = 0;
-    std::string request_id;
-    int failed_runs = 0;  ///< that the engine was told of
-    int failures = 0;     ///< of any kind, in a row
+  /// A batch that was invoked, or must come out of one that was.
+  struct Batch {
+    std::size_t count = 0;     ///< records, from the lane's first unsettled one or behind the batch before
+    std::string request_id{};  ///< "": a new one
+    int failed_runs = 0;       ///< that the engine was told of
+    int failures = 0;          ///< of any kind, in a row
     Instant failed_at{};
+    bool waits = false;  ///< it is a retry, which does not come at once
+    engine::ResponseContext response = engine::ResponseContext::kNone;
   };
   struct CallUnderWay {
     engine::BatchId batch = 0;
-    Outcome outcome;
+    Outcome outcome{};
+    BatchResponse response{};
     std::uint64_t serial = 0;
+    std::shared_ptr<const Indices> records = nullptr;
+    bool is_final = false;
+    WallTime window_start{};
+    std::int64_t sum_before = 0, sum_after = 0;  ///< of a state
     bool permit = false;
     bool ran = false;  ///< the function has run
   };
@@ -129,15 +176,40 @@ class World {
   };
   struct DiscardSeen {
     engine::BatchId batch = 0;
-    std::size_t first = 0, count = 0;
+    std::size_t first = 0, count = 0;  ///< of the lane's line
     engine::DiscardCondition condition{};
+    bool refused = false;  ///< and not yet tried again
+  };
+
+  /// The records of some keys in this life, in order, and what is under way of them.
+  struct Lane {
+    std::size_t index = 0;
+    Indices line;                   ///< records told that filters let through
+    std::vector<WallTime> windows;  ///< of each, with tumbling windows: its own, or the latest before
+    std::size_t settled = 0;        ///< of the line, from its beginning
+    std::deque<Batch> coming;       ///< the first is worked on, or is the next
+    bool cut = false;               ///< what follows is the rest of a batch that was never seen whole: it does not wait
+    std::optional<Instant> previous_end;
+    std::optional<CallUnderWay> call;
+    std::optional<WriteUnderWay> discard;
+    std::optional<DiscardSeen> discard_seen;
+
+    std::size_t unsettled() const { return line.size() - settled; }
+  };
+
+  /// A tumbling window that is open in this life.
+  struct OpenWindow {
+    WallTime start;
+    std::string state = "{}";
+    std::int64_t sum = 0;   ///< what the state must say
+    std::size_t front = 0;  ///< records before it: no checkpoint goes further
+    bool terminated_early = false;
   };
 
   struct Shard {
     std::size_t index = 0;
     std::vector<Stored> records;
     std::string function;
-    std::uint64_t first_position = 0, position_step = 1;
     std::size_t stored = 0;  ///< records that the stored checkpoint covers
     bool finished = false;
 
@@ -145,127 +217,132 @@ class World {
     std::unique_ptr<engine::ShardProcessor> engine;
     std::uint64_t life = 0;
     std::size_t told = 0;        ///< records the engine was given, counted from the shard's beginning
-    std::size_t settled = 0;     ///< records whose end the engine was told: succeeded, or kept as discarded
+    std::size_t front = 0;       ///< records before the first unsettled one, or one whose position is not done
     std::size_t remembered = 0;  ///< records covered by checkpoints the engine was told are kept
     std::size_t started_at = 0;
     std::size_t bytes = 0;         ///< of the records told and not settled
+    std::size_t unsettled = 0;     ///< records told and not settled
     std::vector<Instant> told_at;  ///< from started_at on
+    std::vector<bool> done;        ///< from started_at on: succeeded, discarded and kept, or filtered
+    std::vector<Lane> lanes;
+    std::optional<OpenWindow> window;
+    std::optional<Batch> final_call;          ///< of the open window, as soon as nothing else may come
+    std::optional<WallTime> closed_for_good;  ///< the last window that was closed because a later one began
+    std::size_t final_calls = 0;              ///< that came to an end
     bool end_told = false;
     bool stopping = false;
     Instant stop_by{};
-    bool cut_by_age = false;  ///< the records before were discarded by age: what follows may be the rest of their batch
     int refusals_in_row = 0;
-    std::optional<Tried> tried;
-    std::optional<DiscardSeen> discard_seen;
-    bool discard_refused = false;        ///< and not yet tried again
     std::optional<std::uint64_t> fetch;  ///< serials of what is under way
     std::size_t fetch_records = 0, fetch_bytes = 0;
-    std::optional<CallUnderWay> call;
     std::optional<WriteUnderWay> checkpoint;
-    std::optional<WriteUnderWay> discard;
     engine::ShardCounters counters;  ///< as the world counted
+    engine::ProcessingResult result = engine::ProcessingResult::kNone;
+    WallTime result_at{};
     std::optional<Instant> wake;
   };
 
-  enum class Kind {
-    kRestart,
-    kFetchAnswer,
-    kFunctionRuns,
-    kOutcome,
-    kCheckpointWrite,
-    kCheckpointAnswer,
-    kDiscardWrite,
-    kDiscardAnswer,
-    kStop,
-    kCrash,
-    kReserve,
-    kUnblock,
-    kCrowd,
-    kIdleTick
-  };
-  struct Happening {
-    Instant at{};
-    std::uint64_t order = 0;
-    Kind kind{};
-    std::size_t shard = 0;
-    std::uint64_t life = 0;
-    std::uint64_t serial = 0;
-    std::size_t first = 0, count = 0;
-    bool well = false;
-    bool operator>(const Happening& other) const { return at != other.at ? at > other.at : order > other.order; }
-  };
-
+  // world.cpp: what happens.
   void make_shards();
-  void later(Duration wait, Happening happening);
+  void make_record(Shard& shard, Duration after);
   void happen(const Happening& happening);
+  Happening of(const Shard& shard, Kind kind, std::uint64_t serial = 0) const;
   void start(Shard& shard);
   void end_life(Shard& shard);
   void crash();
   void stop(Shard& shard);
   void tick(Shard& shard);
   void drain(Shard& shard);
-  void change_reservations();
+  void began(Shard& shard);
+  void answer_fetch(Shard& shard);
+  void take(Shard& shard, std::size_t next);
+  void function_runs(Shard& shard, const Happening& run);
+  std::size_t report(CallUnderWay& call, const Shard& shard, Indices failing);
+  void answer_with_state(CallUnderWay& call, const Shard& shard, std::size_t done);
+  void answer_call(Shard& shard, Lane& lane);
+  bool write(WriteUnderWay& under_way);
+  void answer_checkpoint(Shard& shard);
+  void answer_discard(Shard& shard, Lane& lane);
 
-  // What the engine wants.
+  // world_wishes.cpp: what the engine wants.
   void perform(Shard& shard, const engine::Fetch& fetch);
   void perform(Shard& shard, const engine::Invoke& invoke);
   void perform(Shard& shard, const engine::Checkpoint& checkpoint);
   void perform(Shard& shard, const engine::Discard& discard);
   void perform(Shard& shard, const engine::Drained& drained);
+  void invoke_records(Shard& shard, const engine::Invoke& invoke);
+  void invoke_final(Shard& shard, const engine::Invoke& invoke);
+  void invoke_batch(const Shard& shard, const engine::Invoke& invoke, Batch& batch);
+  void discard_records(Shard& shard, const engine::Discard& discard);
+  void discard_final(Shard& shard, const engine::Discard& discard);
+  void check_condition(Shard& shard, const Lane& lane, const engine::Discard& discard, std::size_t payload_bytes,
+                       bool again);
   void schedule_read(Shard& shard);
-  void schedule_call(Shard& shard, std::size_t first, std::size_t count);
-  Duration store_latency();
-
-  // What the world answers.
-  void answer_fetch(Shard& shard);
-  void function_runs(Shard& shard, const Happening& run);
-  void answer_call(Shard& shard);
-  bool write(WriteUnderWay& under_way);
-  void answer_checkpoint(Shard& shard);
-  void answer_discard(Shard& shard);
-
-  // What weir promises.
-  void promise(bool kept, const char* otherwise);
-  void promise(const Shard& shard, bool kept, const char* otherwise);
-  std::size_t check_records(const Shard& shard, std::span<const Record> records, std::size_t* payload_bytes);
-  void check_release(const Shard& shard, std::size_t first, std::size_t count, std::size_t payload_bytes);
-  void check_request_id(const Shard& shard, const std::string& id, std::size_t first, std::size_t count);
-  void check_counters(const Shard& shard);
-  void check_waiting(const Shard& shard);
-  void check_end();
-  bool take_permit(const std::string& function);
-  void give_permit_back(const std::string& function);
-  void crowd_comes_or_goes();
-
-  bool expired(const Stored& record) const;
-  Duration upto(Duration most) {
-    return Duration(static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(most.count()) + 1)));
+  void schedule_call(Shard& shard, Lane& lane);
+  void schedule_discard(Shard& shard, Lane& lane, const engine::Discard& discard);
+  Duration store_latency() {
+    return features_.troubles.slow_store ? upto(std::chrono::seconds(10)) : upto(std::chrono::milliseconds(2));
   }
-  std::size_t index_of(const Shard& shard, const Position& position) const;
 
-  std::uint64_t seed_;
+  // world_checks.cpp: what weir promises.
+  using Stage::promise;
+  void promise(const Shard& shard, bool kept, const char* otherwise);
+  Lane* check_records(Shard& shard, std::span<const Record> records, std::size_t* record_bytes);
+  void check_keys(const Shard& shard, const Lane& lane, std::size_t count);
+  void check_release(const Shard& shard, Lane& lane, std::size_t count, std::size_t payload_bytes,
+                     std::size_t window_bytes);
+  void check_request_id(const Shard& shard, const engine::Invoke& invoke, const Lane& lane);
+  void check_window(const Shard& shard, const Lane& lane, const std::optional<WindowCall>& call, std::size_t count);
+  void check_counters(const Shard& shard);
+  void check_buffer(const Shard& shard);
+  void check_waiting(const Shard& shard);
+  void check_lane_waits(const Shard& shard, const Lane& lane);
+  void check_retry_waits(const Shard& shard, const Batch& batch);
+  void check_end();
+
+  // world_verdicts.cpp: what has to come of an answer.
+  void judge(Shard& shard, Lane& lane, const CallUnderWay& call);
+  void answered(Shard& shard, Lane& lane, const CallUnderWay& call);
+  void batch_failed(Shard& shard, Lane& lane, const CallUnderWay& call, engine::ResponseContext response);
+  void discarded(Shard& shard, Lane& lane, engine::Kept kept);
+  void settle(Shard& shard, Lane& lane, std::size_t count);
+  void find_front(Shard& shard);
+  std::optional<std::size_t> first_reported(const Shard& shard, const CallUnderWay& call) const;
+  void open_window(Shard& shard, const CallUnderWay& call);
+  void close_window(Shard& shard, const Lane& lane);
+  std::size_t checkpointable(const Shard& shard) const { return shard.window ? shard.window->front : shard.front; }
+  std::size_t window_bytes(const std::optional<WindowCall>& call) const;
+  Instant batching_window_closes(const Shard& shard, const Lane& lane) const;
+
+  Lane& lane_of(Shard& shard, const Stored& record) const;
+  std::size_t index_of(const Shard& shard, const Record& record) const {
+    return static_cast<std::size_t>(static_cast<const Stored*>(record.origin) - shard.records.data());
+  }
+  std::size_t covered_by(const Shard& shard, const Position& position) const;
+  WallTime window_of(const Stored& record) const;
+  static const std::string& key_text(std::size_t key);
+  bool expired(const Stored& record) const;
+  bool limited_attempts() const { return features_.settings.retry.maximum_retry_attempts >= 0; }
+  bool exhausted(const Batch& batch) const {
+    return limited_attempts() && batch.failed_runs > features_.settings.retry.maximum_retry_attempts;
+  }
+  std::size_t payload_limit() const { return features_.settings.batch.max_payload_bytes; }
+  /// Whether it may be too large for an event alone, with a tumbling window's state at its largest.
+  bool may_be_too_large(const Stored& record) const;
+
   Figures& figures_;
-  Random random_;
   Features features_;
-  Moment now_;
   std::vector<Shard> shards_;
-  std::priority_queue<Happening, std::vector<Happening>, std::greater<>> queue_;
-  std::uint64_t last_order_ = 0;
-  std::uint64_t steps_ = 0;
   int crashes_left_;
   int stops_left_;
   int wall_jumps_left_;
   Instant store_down_until_{};
-  std::string broken_;
+  Permits permits_;
 
-  engine::ConcurrencyLedger ledger_;
-  struct Use {
-    int executing = 0;
-    std::optional<int> reserved;
-  };
-  std::map<std::string, Use> uses_;  ///< the world's own count, for comparison
   struct Identity {
-    std::size_t shard, first, count;
+    std::size_t shard = 0;
+    std::uint64_t life = 0;
+    std::size_t first = 0, count = 0;  ///< of a final call: how many there were before, and 0
     bool operator==(const Identity&) const = default;
   };
   std::unordered_map<std::string, Identity> request_ids_;
