@@ -3,10 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <nlohmann/json.hpp>
 
 #include "weir/base/json_writer.h"
@@ -108,21 +104,8 @@ net::awaitable<Result<std::string>> find_stream(aws::Client& client, std::string
   co_return newest;
 }
 
-DynamodbStreams::DynamodbStreams(net::any_io_executor executor, aws::Client& client, std::string stream_arn)
-    : executor_(std::move(executor)), client_(client), stream_arn_(std::move(stream_arn)) {}
-
-net::awaitable<aws::ServiceResult<std::string>> DynamodbStreams::call(std::string operation, std::string body) {
-  auto answer = co_await client_.call(target(operation), "1.0", std::move(body));
-  const bool closed = !answer && answer.error().code == aws::kCancelled;
-  if (closed && (co_await net::this_coro::cancellation_state).cancelled() == net::cancellation_type::none) {
-    // The source's run() is over and the client closed; whoever asks here is about to be called off. Asking again
-    // before that would keep the thread for itself.
-    net::steady_timer called_off(executor_, net::steady_timer::time_point::max());
-    boost::system::error_code ignored;
-    co_await called_off.async_wait(net::redirect_error(net::use_awaitable, ignored));
-  }
-  co_return answer;
-}
+DynamodbStreams::DynamodbStreams(aws::Client& client, std::string stream_arn)
+    : client_(client), stream_arn_(std::move(stream_arn)) {}
 
 net::awaitable<ReadResult<std::vector<ListedShard>>> DynamodbStreams::list_shards() {
   std::vector<ListedShard> shards;
@@ -133,7 +116,7 @@ net::awaitable<ReadResult<std::vector<ListedShard>>> DynamodbStreams::list_shard
     writer.begin_object().member("StreamArn", stream_arn_);
     if (!from.empty()) writer.member("ExclusiveStartShardId", from);
     writer.end_object();
-    auto answer = co_await call("DescribeStream", std::move(body));
+    auto answer = co_await client_.call(target("DescribeStream"), "1.0", std::move(body));
     if (!answer) co_return read_error(answer.error(), "DescribeStream", stream_arn_);
     const json document = json::parse(*answer, nullptr, false);
     const json& stream = member(document, "StreamDescription");
@@ -176,7 +159,7 @@ net::awaitable<ReadResult<std::string>> DynamodbStreams::shard_iterator(std::str
       throw BrokenBelief("an iterator at the end of " + shard);
   }
   writer.end_object();
-  auto answer = co_await call("GetShardIterator", std::move(body));
+  auto answer = co_await client_.call(target("GetShardIterator"), "1.0", std::move(body));
   if (!answer) co_return read_error(answer.error(), "GetShardIterator", shard);
   std::string iterator = text_of(json::parse(*answer, nullptr, false), "ShardIterator");
   if (iterator.empty()) co_return odd_answer("GetShardIterator", shard);
@@ -190,7 +173,7 @@ net::awaitable<ReadResult<ReadPage>> DynamodbStreams::get_records(std::string sh
   writer.begin_object().member("ShardIterator", iterator);
   writer.member("Limit", static_cast<std::int64_t>(std::clamp<std::size_t>(max_records, 1, kMaxRecords)));
   writer.end_object();
-  auto answer = co_await call("GetRecords", std::move(body));
+  auto answer = co_await client_.call(target("GetRecords"), "1.0", std::move(body));
   if (!answer) co_return read_error(answer.error(), "GetRecords", shard);
   auto read = reader_.read(std::move(*answer), stream_arn_);
   if (!read) co_return ReadError(ReadFailure::kOther, std::move(read.error()).during(doing("GetRecords", shard)));

@@ -4,7 +4,6 @@
 #include <string>
 #include <string_view>
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
 #include "weir/base/time.h"
@@ -29,7 +28,7 @@ net::awaitable<Result<std::string>> find_stream(aws::Client& client, std::string
 class DynamodbStreams final : public streams::StreamApi {
  public:
   /// `client` outlives it.
-  DynamodbStreams(net::any_io_executor executor, aws::Client& client, std::string stream_arn);
+  DynamodbStreams(aws::Client& client, std::string stream_arn);
 
   net::awaitable<streams::ReadResult<std::vector<streams::ListedShard>>> list_shards() override;
   net::awaitable<streams::ReadResult<std::string>> shard_iterator(std::string shard, Resume from) override;
@@ -39,9 +38,6 @@ class DynamodbStreams final : public streams::StreamApi {
   const std::string& stream_arn() const { return stream_arn_; }
 
  private:
-  net::awaitable<aws::ServiceResult<std::string>> call(std::string operation, std::string body);
-
-  net::any_io_executor executor_;
   aws::Client& client_;
   std::string stream_arn_;
   RecordReader reader_;
