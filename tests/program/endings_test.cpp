@@ -183,3 +183,105 @@ TEST_CASE("checkpoints of a file, moved while the bridge is stopped and while it
   CHECK(run_weir({"checkpoint", "reset", "numbers", shard, "--config", numbers.config}, options).ending == 0);
   for (const json& row : numbers.checkpoints()) CHECK(row.at("position").is_null());
 }
+
+TEST_CASE("where the checkpoint of a file can be set to, and what is refused") {
+  const Numbers numbers(5, 0, "");
+  const std::string shard = "shardId-000000000000";
+  Process::Options options;
+  options.environment.emplace("ADMIN", "127.0.0.1:0");
+  const auto checkpoint = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "checkpoint");
+    arguments.insert(arguments.end(), {"--config", numbers.config});
+    return run_weir(arguments, options);
+  };
+  struct Row {
+    std::vector<std::string> arguments;
+    std::string says;
+  };
+  const std::vector<Row> refused{
+      {{"set", "numbers", "numbers", "5"}, "numbers: there is no shard numbers; one is shardId-000000000000"},
+      {{"set", "numbers", "shardId-000000000001", "5"}, "the last one is shardId-000000000000"},
+      {{"set", "numbers", shard, "SHARD_END"}, "SHARD_END is what weir remembers of a shard that ended"},
+      {{"set", "numbers", shard, "--at", "2026-09-12T07:00:00Z"}, "lines have no time that they came at"},
+      {{"set", "numbers", shard, "five"}, "five is no position"},
+      {{"set", "numbers", shard}, "give either a POSITION or --at TIME"},
+      {{"set", "numbers", shard, "5", "--at", "5"}, "give either a POSITION or --at TIME"},
+      {{"set", "numbers", shard, "--at", "noon"}, "noon is no time"},
+      {{"set", "numbers", shard, "10000000000000000000000"}, "a position of a file is a byte of it"},
+  };
+  for (const Row& row : refused) {
+    const Finished ended = checkpoint(row.arguments);
+    CAPTURE(row.says);
+    CHECK(ended.ending == 2);
+    CHECK_THAT(ended.err, Catch::Contains(row.says));
+  }
+  CHECK(numbers.checkpoints().empty());
+
+  const auto read_whole = [&] {
+    Bridge bridge(numbers.config, {"--until-finished"});
+    REQUIRE(bridge.process().wait() == 0);
+  };
+  read_whole();
+  CHECK(numbers.seen().size() == 5);
+  const Finished set = checkpoint({"set", "numbers", shard, "TRIM_HORIZON"});
+  CHECK(set.ending == 0);
+  CHECK(set.out == "numbers/" + shard + ": read from the oldest record there is\n");
+  CHECK(numbers.checkpoints().at(0).at("position") == "TRIM_HORIZON");
+  CHECK_THAT(checkpoint({"list"}).out, Catch::Contains("TRIM_HORIZON"));
+  read_whole();
+  CHECK(numbers.seen().size() == 10);
+  CHECK(checkpoint({"set", "numbers", shard, "2"}).ending == 0);
+  CHECK(checkpoint({"set", "numbers", shard, "LATEST"}).ending == 0);
+  read_whole();
+  CHECK(numbers.seen().size() == 10);
+  CHECK(numbers.checkpoints().at(0).at("position") == "10");  // 5 lines of 2 bytes: LATEST became a place
+}
+
+TEST_CASE("a recording goes on at a time") {
+  const TemporaryFolder folder;
+  folder.write(
+      "numbers.jsonl",
+      "{\"json\":1,\"approximateArrivalTimestamp\":1000}\n{\"json\":2,\"approximateArrivalTimestamp\":2000}\n");
+  const std::string seen_file = folder / "seen";
+  const std::string config = folder.write(
+      "weir.yaml",
+      "state: state\nadmin: ${ADMIN}\nfunctions:\n  f: {command: [" RECORDER "], environment: {SEEN: " + seen_file +
+          "}}\nsources:\n  numbers: {type: file, path: numbers.jsonl, format: recording, " + "function: f}\n");
+  Process::Options options;
+  options.environment.emplace("ADMIN", "127.0.0.1:0");
+  const std::string shard = "shardId-000000000000";
+  for (const std::vector<std::string>& time : {std::vector<std::string>{"--at", "1000.001"},
+                                               {"--at", "1970-01-01T00:16:40.001Z"},
+                                               {"1970-01-01T00:16:40.001Z"},
+                                               {"AT_TIMESTAMP", "1000.001"},
+                                               {"AT_TIMESTAMP 1000.001"}}) {
+    std::vector<std::string> arguments{"checkpoint", "set", "numbers", shard, "--config", config};
+    arguments.insert(arguments.begin() + 4, time.begin(), time.end());
+    const Finished set = run_weir(arguments, options);
+    CAPTURE(time.back());
+    CHECK(set.ending == 0);
+    CHECK(set.out ==
+          "numbers/" + shard + ": read from the first record that came at 1970-01-01T00:16:40.001Z or later\n");
+  }
+  Bridge bridge(config, {"--until-finished"});
+  CHECK(bridge.process().wait() == 0);
+  const auto seen = weir::test::seen(seen_file);
+  REQUIRE(seen.size() == 1);
+  CHECK(seen[0].data == "2");
+}
+
+TEST_CASE("status tells what became of records, in AWS's words") {
+  const Numbers numbers(4, 0, ", follow: true, filter_criteria: [{data: {n: [1]}}]");
+  Bridge bridge(numbers.config);
+  wait_until("everything was read", [&] { return bridge.source("numbers").at("polled_events") == 4; });
+  wait_until("and filtered out", [&] { return bridge.source("numbers").at("filtered_out_events") == 4; });
+  CHECK(bridge.source("numbers").at("last_processing_result") == "No records processed");
+  CHECK(bridge.source("numbers").at("shards").at(0).at("filtered_out_events") == 4);
+  CHECK(numbers.seen().empty());
+  const Finished status = bridge.command({"status", "--config", numbers.config});
+  CHECK(status.ending == 0);
+  CHECK_THAT(status.out, Catch::Contains("4 filtered out"));
+  CHECK_THAT(status.out, Catch::Contains("last processing result: No records processed"));
+  CHECK(bridge.process().terminate() == 0);
+  CHECK(numbers.checkpoints().at(0).at("position") == "8");
+}
