@@ -46,6 +46,16 @@ constexpr std::array kMappings{
                    .read_config = &read_mapping<MappingKind::kKafka>},
 };
 
+std::string check_bell(std::string_view target, std::string_view source_type) {
+  if (source_type == "topic") return "a topic rings no bell";
+  return target == "broken" ? "this bell is broken" : "";
+}
+std::string check_queue(std::string_view, std::string_view) {
+  return "";
+}
+constexpr std::array kDestinations{DestinationEntry{"bell", "a bell", &check_bell, nullptr},
+                                   DestinationEntry{"sqs", "a queue's NAME", &check_queue, nullptr}};
+
 std::string source_of(const std::string& type, const std::string& settings) {
   return "functions: {f: {command: run}}\nsources:\n  s: {type: " + type + ", function: f" +
          (settings.empty() ? "" : ", ") + settings + "}\n";
@@ -54,7 +64,7 @@ std::string source_of(const std::string& type, const std::string& settings) {
 ConfigReport read_source(const std::string& type, const std::string& settings) {
   const test::TemporaryFolder folder;
   const std::vector<std::string> files{folder.write("weir.yaml", source_of(type, settings))};
-  return read_config(files, kMappings, environment({}));
+  return read_config(files, kMappings, environment({}), kDestinations);
 }
 
 /// The mistakes without the file and the place.
@@ -193,12 +203,43 @@ TEST_CASE("a topic's mapping with a destination tries 10 times, if nobody says o
   CHECK(settings_of("stream", "destination_on_failure: 'sqs:lost'").maximum_retry_attempts == -1);
 }
 
+TEST_CASE("a destination is one that the program has, with a target it can have") {
+  const auto mistake = [](const std::string& type, const std::string& written) {
+    const ConfigReport report = read_source(type, "destination_on_failure: '" + written + "'");
+    return report.mistakes.empty() ? "" : report.mistakes.front().sentence;
+  };
+  CHECK(mistake("stream", "bell:door") == "");
+  CHECK(mistake("stream", "bell:broken") == "this bell is broken");
+  CHECK(mistake("topic", "bell:door") == "a topic rings no bell");
+  CHECK(mistake("stream", "bell:") == "needs a bell behind bell:");
+  for (const char* other : {"pigeon:home", "bell", "lambda:f", "file:"}) {
+    CHECK(mistake("stream", other) ==
+          "\"" + std::string(other) + "\" is no destination; they begin with file:, bell:, sqs:");
+  }
+}
+
+TEST_CASE("a function's destinations are those of its program, too; a bucket takes failures only") {
+  const auto mistakes = [](const std::string& settings) {
+    const test::TemporaryFolder folder;
+    const std::vector<std::string> files{folder.write("weir.yaml", "functions: {f: {command: run, " + settings + "}}")};
+    constexpr std::array kWithBuckets{kDestinations[0], DestinationEntry{"s3", "BUCKET", &check_queue, nullptr}};
+    std::string all;
+    for (const Mistake& each : read_config(files, kMappings, environment({}), kWithBuckets).mistakes)
+      all += each.path + ": " + each.sentence;
+    return all;
+  };
+  CHECK(mistakes("on_failure: 'bell:door', on_success: 'bell:door'") == "");
+  CHECK(mistakes("on_failure: 'bell:broken'") == "functions.f.on_failure: this bell is broken");
+  CHECK(mistakes("on_failure: 's3:lost'") == "");
+  CHECK(mistakes("on_success: 's3:lost'") == "functions.f.on_success: a bucket takes records of failures only");
+}
+
 TEST_CASE("the path of a destination is relative to the file; other destinations stay as they are") {
   const test::TemporaryFolder folder;
   const auto destination = [&](const std::string& written) {
     const std::vector<std::string> files{
         folder.write("weir.yaml", source_of("stream", "destination_on_failure: '" + written + "'"))};
-    const ConfigReport report = read_config(files, kMappings, environment({}));
+    const ConfigReport report = read_config(files, kMappings, environment({}), kDestinations);
     return report.config.sources.front().settings->mapping.destination_on_failure;
   };
   CHECK(destination("file:lost.jsonl") == "file:" + (folder / "lost.jsonl"));
@@ -251,7 +292,7 @@ TEST_CASE("AWS allows 10 patterns of 4096 characters") {
   CHECK(settings_of("stream", patterns(10)).filter != nullptr);
   CHECK(mistakes_of("stream", patterns(11)) == "sources.s.filter_criteria: has 11 entries, allowed is at most 10");
   const auto long_one = [](std::size_t characters) {
-    return R"(filter_criteria: ['{"data":{"a":[")" + std::string(characters - 18, 'x') + R"("]}}'])";
+    return R"(filter_criteria: ['{"data":{"a":[")" + std::string(characters - 19, 'x') + R"("]}}'])";
   };
   CHECK(settings_of("stream", long_one(4096)).filter != nullptr);
   CHECK(mistakes_of("stream", long_one(4097)) ==
