@@ -87,6 +87,7 @@ net::awaitable<Result<void>> Bridge::run() {
   co_await calls_ended();
   patience.cancel();
   co_await patience.join();
+  co_await queue_.destinations().close();
   for (auto& [name, endpoint] : endpoints_) co_await endpoint->close();
   log_.info("bridge.stopped");
   co_return Result<void>();

@@ -75,21 +75,52 @@ Result<void> append_line(const std::string& path, std::string line) {
 
 }  // namespace
 
-net::awaitable<Result<void>> Destinations::deliver(std::string destination, std::string record,
-                                                   std::string trace_header) {
+net::awaitable<Result<void>> Destinations::deliver(std::string destination, DestinationRecord record,
+                                                   std::shared_ptr<const SourceConfig> source) {
   const std::size_t colon = destination.find(':');
   const std::string_view kind = std::string_view(destination).substr(0, colon);
   std::string where = destination.substr(colon + 1);
   Result<void> delivered;
   if (kind == "file") {
-    std::function<Result<void>()> append = [where, record = std::move(record)] { return append_line(where, record); };
-    delivered = co_await runtime::offload(blocking_, std::move(append));
+    std::function<Result<void>()> append = [where, line = std::move(record.record)] {
+      return append_line(where, line);
+    };
+    delivered = co_await runtime::offload(deps_.blocking, std::move(append));
+  } else if (kind == "lambda") {
+    delivered = co_await invoke_(std::move(where), std::move(record.record), std::move(record.trace_header));
+  } else if (const auto found = find(destination, source)) {
+    delivered = co_await (*found)->deliver(std::move(record));
   } else {
-    WEIR_ASSERT(kind == "lambda");
-    delivered = co_await invoke_(std::move(where), std::move(record), std::move(trace_header));
+    delivered = found.error();
   }
   if (!delivered) co_return std::move(delivered.error()).during("delivering a record to " + destination);
   co_return delivered;
+}
+
+Result<Destination*> Destinations::find(const std::string& destination,
+                                        const std::shared_ptr<const SourceConfig>& source) {
+  if (closed_) return Error(ErrorCode::kCancelled, "weir stops");
+  std::unique_ptr<Destination>& made = made_[{destination, source ? source->name : ""}];
+  if (!made) {
+    const std::size_t colon = destination.find(':');
+    const auto entry = std::find_if(deps_.table.begin(), deps_.table.end(), [&](const DestinationEntry& each) {
+      return each.scheme == std::string_view(destination).substr(0, colon);
+    });
+    // The configuration's own check has refused what is not in the table.
+    WEIR_ASSERT(entry != deps_.table.end());
+    auto result = entry->make(destination.substr(colon + 1),
+                              {deps_.executor, deps_.blocking, deps_.aws, source, deps_.log, deps_.clock});
+    if (!result) return result.error();
+    made = std::move(*result);
+  }
+  return made.get();
+}
+
+net::awaitable<void> Destinations::close() {
+  closed_ = true;
+  for (const auto& [name, destination] : made_) {
+    if (destination) co_await destination->close();
+  }
 }
 
 }  // namespace weir::bridge

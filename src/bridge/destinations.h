@@ -1,18 +1,28 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <memory>
+#include <span>
 #include <string>
+#include <utility>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
+#include "weir/aws_access.h"
 #include "weir/base/error.h"
+#include "weir/base/log.h"
+#include "weir/base/time.h"
+#include "weir/connector.h"
+#include "weir/destination.h"
 
 namespace weir::bridge {
 
 namespace net = boost::asio;
 
-/// Delivers AWS's records to where the configuration says: `file:PATH` or `lambda:FUNCTION`.
+/// Delivers AWS's records to where the configuration says: `file:PATH`, `lambda:FUNCTION`, and what the table of
+/// destinations has, each made on its first use.
 class Destinations {
  public:
   /// Takes a record as an asynchronous invocation of the function.
@@ -20,18 +30,34 @@ class Destinations {
   using Invoke =
       std::function<net::awaitable<Result<void>>(std::string function, std::string record, std::string trace_header)>;
 
-  /// `blocking`: a pool's executor.
-  Destinations(net::any_io_executor blocking, Invoke invoke)
-      : blocking_(std::move(blocking)), invoke_(std::move(invoke)) {}
+  /// Everything outlives the destinations.
+  struct Deps {
+    net::any_io_executor executor;
+    net::any_io_executor blocking;  ///< a pool's
+    AwsAccess aws;                  ///< the configuration's `aws` section
+    std::span<const DestinationEntry> table;
+    Log& log;
+    const Clock& clock;
+  };
+  Destinations(Deps deps, Invoke invoke) : deps_(std::move(deps)), invoke_(std::move(invoke)) {}
 
-  /// Kept by the destination when it returns: a file has it as a whole line, on disk. Errors: destination.failed (of a
-  /// file), event.refused (by the queue: too large, or one of too many in a row), and those of the store behind the
-  /// queue, which may take it later. `trace_header`: of the invocation that the record is about, or "".
-  net::awaitable<Result<void>> deliver(std::string destination, std::string record, std::string trace_header);
+  /// Kept by the destination when it returns: a file has it as a whole line, on disk. Errors: destination.failed,
+  /// cancelled, event.refused (by the queue: too large, or one of too many in a row), and those of the store behind the
+  /// queue, which may take it later. `source`: of the mapping that delivers; null of an asynchronous invocation.
+  net::awaitable<Result<void>> deliver(std::string destination, DestinationRecord record,
+                                       std::shared_ptr<const SourceConfig> source);
+
+  /// Ends what is under way; after it only files and functions take records.
+  net::awaitable<void> close();
 
  private:
-  net::any_io_executor blocking_;
+  Result<Destination*> find(const std::string& destination, const std::shared_ptr<const SourceConfig>& source);
+
+  Deps deps_;
   Invoke invoke_;
+  bool closed_ = false;
+  /// By "SCHEME:TARGET" and the source's name.
+  std::map<std::pair<std::string, std::string>, std::unique_ptr<Destination>> made_;
 };
 
 }  // namespace weir::bridge

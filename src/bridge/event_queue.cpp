@@ -67,7 +67,8 @@ EventQueue::EventQueue(Deps deps, const config::Config& config, std::uint64_t se
     : deps_(std::move(deps)),
       random_(seed),
       engine_(engine::AsyncLimits(), random_.next()),
-      destinations_(deps_.blocking,
+      destinations_(Destinations::Deps{deps_.executor, deps_.blocking, config.aws, config.destinations, deps_.log,
+                                       deps_.clock},
                     [this](std::string target, std::string record, std::string trace_header) {
                       return accept_record(std::move(target), std::move(record), std::move(trace_header));
                     }),
@@ -430,7 +431,13 @@ net::awaitable<Result<void>> EventQueue::conclude_whole(engine::EndEvent order, 
                                     answer == answers_.end() ? nullptr : &answer->second, now);
   if (!success) note_end(target, *stored, order);
   if (!destination.empty()) {
-    const Result<void> delivered = co_await destinations_.deliver(destination, record, stored->trace_header);
+    DestinationRecord about;
+    about.record = record;
+    about.payload = stored->payload;
+    about.function = target.name;
+    about.at = now;
+    about.trace_header = stored->trace_header;
+    const Result<void> delivered = co_await destinations_.deliver(destination, std::move(about), nullptr);
     if (delivered) {
       delivered_.insert(id);
       co_return co_await deps_.events.settle(id);

@@ -12,7 +12,7 @@ std::optional<config::Config> load_config(const std::vector<std::string>& files,
     const char* value = std::getenv(std::string(name).c_str());
     return value == nullptr ? std::nullopt : std::optional<std::string>(value);
   };
-  config::ConfigReport report = config::read_config(files, connectors(), environment);
+  config::ConfigReport report = config::read_config(files, connectors(), environment, destinations());
   if (report.mistakes.empty()) return std::move(report.config);
   for (const config::Mistake& mistake : report.mistakes) std::cerr << mistake.describe() << "\n";
   std::cerr << report.mistakes.size() << (report.mistakes.size() == 1 ? " mistake; " : " mistakes; ") << consequence

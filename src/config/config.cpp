@@ -130,7 +130,7 @@ std::string Mistake::describe() const {
 }
 
 ConfigReport read_config(std::span<const std::string> files, std::span<const ConnectorEntry> connectors,
-                         const EnvironmentLookup& environment) {
+                         const EnvironmentLookup& environment, std::span<const DestinationEntry> destinations) {
   WEIR_ASSERT(!files.empty());
   std::deque<YamlFile> all;    // in the order given, for the mistakes
   std::deque<YamlNode> roots;  // of those that hold a mapping
@@ -150,6 +150,7 @@ ConfigReport read_config(std::span<const std::string> files, std::span<const Con
 
   Draft draft;
   draft.connectors = connectors;
+  draft.config.destinations = destinations;
   draft.config.state = (all.front().folder / kDefaultState).lexically_normal().string();
   if (complete) draft.function_names = function_names(all);
   for (YamlNode& root : roots) read_settings(root, draft);

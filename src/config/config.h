@@ -13,6 +13,7 @@
 #include "weir/aws_access.h"
 #include "weir/base/time.h"
 #include "weir/connector.h"
+#include "weir/destination.h"
 
 namespace weir::config {
 
@@ -78,7 +79,8 @@ struct Config {
   int concurrency = 1000;  ///< the account's limit
   Duration shutdown_grace = std::chrono::seconds(30);
   std::map<std::string, FunctionConfig> functions;
-  std::vector<SourceEntry> sources;  ///< in the order of the file
+  std::vector<SourceEntry> sources;                ///< in the order of the file
+  std::span<const DestinationEntry> destinations;  ///< those that the program has, beside files and functions
 };
 
 /// One thing that is wrong, and where.
@@ -103,7 +105,7 @@ using EnvironmentLookup = std::function<std::optional<std::string>(std::string_v
 
 /// Reads and checks the files, which may each hold a part (functions and sources add up, other keys stand once).
 ConfigReport read_config(std::span<const std::string> files, std::span<const ConnectorEntry> connectors,
-                         const EnvironmentLookup& environment);
+                         const EnvironmentLookup& environment, std::span<const DestinationEntry> destinations = {});
 
 /// The JSON Schema (draft 2020-12) of a configuration file, made by the calls that read one.
 std::string json_schema(std::span<const ConnectorEntry> connectors);

@@ -229,10 +229,36 @@ ArnFunction read_arn_function(ModelNode& node) {
 }
 
 /// The path of a destination is the configuration file's business, whatever folder weir is started in.
+constexpr std::string_view kFile = "file:";
+constexpr std::string_view kLambda = "lambda:";
+
+/// Why it is none of the program's destinations beside files and functions; "" when it is one. `source_type`: as
+/// DestinationEntry::check has it.
+std::string destination_mistake(const std::string& written, std::string_view source_type, std::string_view others,
+                                const Draft& draft) {
+  const std::string_view text = written;
+  const std::size_t colon = text.find(':');
+  std::string known(others);
+  for (const DestinationEntry& entry : draft.config.destinations) {
+    known += ", " + std::string(entry.scheme) + ":";
+    if (colon == text.npos || text.substr(0, colon) != entry.scheme) continue;
+    if (colon + 1 == text.size())
+      return "needs " + std::string(entry.about) + " behind " + std::string(entry.scheme) + ":";
+    return entry.check(text.substr(colon + 1), source_type);
+  }
+  return "\"" + written + "\" is no destination; they begin with " + known;
+}
+
+void check_mapping_destination(const MappingSettings& mapping, std::string_view source_type, ConfigNode& settings,
+                               const Draft& draft) {
+  const std::string& destination = mapping.destination_on_failure;
+  if (destination.empty() || (destination.starts_with(kFile) && destination.size() > kFile.size())) return;
+  std::string mistake = destination_mistake(destination, source_type, "file:", draft);
+  if (!mistake.empty()) settings.mistake("destination_on_failure", std::move(mistake));
+}
+
 std::string read_destination(std::string_view key, std::string_view about, const std::string& function, ModelNode& node,
                              const Draft& draft) {
-  constexpr std::string_view kFile = "file:";
-  constexpr std::string_view kLambda = "lambda:";
   const std::string written = *node.text(key, {.about = about, .fallback = ""});
   if (written.empty()) return written;
   if (written.starts_with(kFile) && written.size() > kFile.size()) {
@@ -248,8 +274,10 @@ std::string read_destination(std::string_view key, std::string_view about, const
     }
     return written;
   }
-  node.mistake(key, "\"" + written + "\" is no destination; this version has file:PATH and lambda:FUNCTION");
-  return "";
+  if (std::string mistake = destination_mistake(written, "", "file:, lambda:", draft); !mistake.empty()) {
+    node.mistake(key, std::move(mistake));
+  }
+  return written;
 }
 
 AsyncConfig read_async(const std::string& name, ModelNode& node, const Draft& draft) {
@@ -268,13 +296,14 @@ AsyncConfig read_async(const std::string& name, ModelNode& node, const Draft& dr
   async.on_failure = read_destination(
       "on_failure",
       "Asynchronous invocations: where AWS's record of an event that was given up on goes: file:PATH (a line of JSON "
-      "each) or lambda:FUNCTION. Without it, and when it cannot be delivered, the event is kept as a dead letter "
-      "(`weir deadletter`).",
+      "each), lambda:FUNCTION, sqs:QUEUE (name or URL), sns:TOPIC (name or ARN) or s3:BUCKET/PREFIX. Without it, and "
+      "when it cannot be delivered, the event is kept as a dead letter (`weir deadletter`).",
       name, node, draft);
   async.on_success = read_destination("on_success",
                                       "Asynchronous invocations: where AWS's record of an event that was handled goes, "
-                                      "as in `on_failure`.",
+                                      "as in `on_failure`; a bucket takes failures only.",
                                       name, node, draft);
+  if (async.on_success.starts_with("s3:")) node.mistake("on_success", "a bucket takes records of failures only");
   return async;
 }
 
@@ -338,10 +367,11 @@ SourceEntry read_source(const std::string& name, ModelNode& node, const Draft& d
   source.enabled = node.flag("enabled", {.about = "Whether the source is read at all.", .fallback = true});
   std::vector<Variant> variants;
   for (const ConnectorEntry& connector : draft.connectors) {
-    variants.push_back({connector.type, connector.about, [&source, &connector](ConfigNode& settings) {
+    variants.push_back({connector.type, connector.about, [&source, &connector, &draft](ConfigNode& settings) {
                           source.connector = &connector;
                           std::unique_ptr<SourceConfig> own = connector.read_config(settings);
                           own->name = source.name;
+                          check_mapping_destination(own->mapping, connector.type, settings, draft);
                           source.settings = std::move(own);
                         }});
   }

@@ -203,7 +203,9 @@ class Mapping final : public ShardListener {
   NoStore store_;
   bridge::Invoker invoker_{1000};
   std::unique_ptr<PollSource> source_;
-  bridge::Destinations destinations_{context_.get_executor(), nullptr};  ///< never asked for
+  bridge::Destinations destinations_{
+      bridge::Destinations::Deps{context_.get_executor(), context_.get_executor(), {}, {}, null_log(), clock_},
+      nullptr};  ///< never asked for
   std::unique_ptr<bridge::ShardDeps> deps_;
   std::vector<std::unique_ptr<bridge::ShardRunner>> runners_;
   int running_ = 0;
