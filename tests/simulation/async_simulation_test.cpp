@@ -1,37 +1,18 @@
-#include <cstdlib>
 #include <iostream>
-#include <string>
 
 #include <catch2/catch.hpp>
 
 #include "async_world.h"
-
-namespace {
-
-std::uint64_t number_from_environment(const char* name, std::uint64_t fallback) {
-  const char* text = std::getenv(name);
-  return text == nullptr || *text == '\0' ? fallback : std::stoull(text);
-}
-
-}  // namespace
+#include "seeds.h"
 
 /// WEIR_SIM_SEED=n runs that world alone; WEIR_SIM_RUNS=n runs the worlds 1 to n.
 TEST_CASE("events of the asynchronous queue reach their end through faults, stops and crashes", "[simulation][async]") {
-  const std::uint64_t one = number_from_environment("WEIR_SIM_SEED", 0);
-  const std::uint64_t first = one > 0 ? one : 1;
-  const std::uint64_t last = one > 0 ? one : number_from_environment("WEIR_SIM_RUNS", 20'000);
+  const weir::simulation::Seeds seeds(20'000);
   weir::simulation::AsyncMet met;
-  for (std::uint64_t seed = first; seed <= last; ++seed) {
-    weir::simulation::AsyncWorld world(seed, met);
-    while (world.step()) {
-    }
-    if (!world.broken_promise().empty()) {
-      FAIL("replay: WEIR_SIM_SEED=" << seed << "\n" << world.broken_promise() << "\n" << world.summary());
-    }
-  }
+  weir::simulation::run_worlds<weir::simulation::AsyncWorld>(seeds, met);
 
   // A world that never meets a fault proves nothing about it.
-  if (last - first < 1000) return;
+  if (seeds.few()) return;
   CHECK(met.events > 10 * met.worlds);
   CHECK(met.invocations > met.events);
   CHECK(met.refused_at_the_door > met.worlds / 10);

@@ -1,37 +1,18 @@
-#include <cstdlib>
 #include <iostream>
-#include <string>
 
 #include <catch2/catch.hpp>
 
+#include "seeds.h"
 #include "world.h"
-
-namespace {
-
-std::uint64_t number_from_environment(const char* name, std::uint64_t fallback) {
-  const char* text = std::getenv(name);
-  return text == nullptr || *text == '\0' ? fallback : std::stoull(text);
-}
-
-}  // namespace
 
 /// WEIR_SIM_SEED=n runs that world alone; WEIR_SIM_RUNS=n runs the worlds 1 to n.
 TEST_CASE("shards reach their end through faults, stops and crashes", "[simulation]") {
-  const std::uint64_t one = number_from_environment("WEIR_SIM_SEED", 0);
-  const std::uint64_t first = one > 0 ? one : 1;
-  const std::uint64_t last = one > 0 ? one : number_from_environment("WEIR_SIM_RUNS", 12'000);
+  const weir::simulation::Seeds seeds(12'000);
   weir::simulation::Figures met;
-  for (std::uint64_t seed = first; seed <= last; ++seed) {
-    weir::simulation::World world(seed, met);
-    while (world.step()) {
-    }
-    if (!world.broken_promise().empty()) {
-      FAIL("replay: WEIR_SIM_SEED=" << seed << "\n" << world.broken_promise() << "\n" << world.summary());
-    }
-  }
+  weir::simulation::run_worlds<weir::simulation::World>(seeds, met);
 
   // A world that never meets a fault proves nothing about it.
-  if (last - first < 1000) return;
+  if (seeds.few()) return;
   CHECK(met.records > 10 * met.worlds);
   CHECK(met.crashes > met.worlds / 4);
   CHECK(met.crashes_between_actions > met.worlds / 100);
