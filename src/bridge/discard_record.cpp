@@ -1,6 +1,52 @@
 #include "bridge/discard_record.h"
 
 namespace weir::bridge {
+namespace {
+
+/// The version that a mapping's function ARN calls: that of its qualifier, else the latest. Which version an alias
+/// stands for is not known here.
+std::string_view executed_version(std::string_view arn) {
+  constexpr int kColonsBeforeQualifier = 7;
+  int colons = 0;
+  for (std::size_t i = 0; i < arn.size(); ++i) {
+    if (arn[i] != ':' || ++colons != kColonsBeforeQualifier) continue;
+    const std::string_view qualifier = arn.substr(i + 1);
+    if (!qualifier.empty() && qualifier.find_first_not_of("0123456789") == qualifier.npos) return qualifier;
+  }
+  return "$LATEST";
+}
+
+/// "2026-09-12T07:00:00Z": as the window's event has it.
+std::string iso_seconds(WallTime time) {
+  return iso_milliseconds(time).substr(0, 19) + "Z";
+}
+
+void write_response_context(const engine::Discard& discard, std::string_view arn, JsonWriter& out) {
+  if (discard.condition == engine::DiscardCondition::kMaximumPayloadSizeExceeded) {
+    // Kafka's alone, and there it is null (kafka-on-failure).
+    out.key("responseContext").null();
+    return;
+  }
+  // Recorded: absent for records that were too old or too large, even after failed invocations.
+  if (discard.response == engine::ResponseContext::kNone) return;
+  out.key("responseContext").begin_object();
+  out.member("statusCode", 200).member("executedVersion", executed_version(arn)).key("functionError");
+  if (discard.response == engine::ResponseContext::kUnhandled) {
+    out.value("Unhandled");
+  } else {
+    out.null();
+  }
+  out.end_object();
+}
+
+void write_window(const WindowCall& window, JsonWriter& out) {
+  out.key("timeWindowInfo").begin_object().key("window").begin_object();
+  out.member("start", iso_seconds(window.start)).member("end", iso_seconds(window.end)).end_object();
+  out.member("isFinalInvokeForWindow", window.is_final).member("isWindowTerminatedEarly", window.terminated_early);
+  out.end_object();
+}
+
+}  // namespace
 
 std::string discard_record(const engine::Discard& discard, std::string_view arn, WallTime now, const PollSource& source,
                            const ShardId& shard, std::size_t payload_bytes) {
@@ -12,16 +58,10 @@ std::string discard_record(const engine::Discard& discard, std::string_view arn,
       .member("functionArn", arn)
       .member("condition", text(discard.condition));
   writer.member("approximateInvokeCount", discard.approximate_invoke_count).end_object();
-  // Recorded: absent for records that were too old or too large, even after failed invocations.
-  if (discard.error != nullptr) {
-    writer.key("responseContext").begin_object();
-    writer.member("statusCode", 200)
-        .member("executedVersion", "$LATEST")
-        .member("functionError", "Unhandled")
-        .end_object();
-  }
+  write_response_context(discard, arn, writer);
   writer.member("version", "1.0").member("timestamp", iso_milliseconds(now));
   source.write_batch_info(shard, discard.records, payload_bytes, writer);
+  if (discard.window) write_window(*discard.window, writer);
   writer.end_object();
   return out;
 }

@@ -38,6 +38,7 @@ Result<void> Invoker::add(const std::string& function, LambdaEndpoint& endpoint,
   }
   if (end < added.arn.size()) {
     added.qualifier = added.arn.substr(end + 1);
+    added.has_qualifier = true;
     added.arn.resize(end);
   }
   return {};
@@ -46,6 +47,11 @@ Result<void> Invoker::add(const std::string& function, LambdaEndpoint& endpoint,
 std::string Invoker::arn(const std::string& function) const {
   const auto found = functions_.find(function);
   return found == functions_.end() ? function_arn(function) : found->second.arn;
+}
+
+std::string Invoker::configured_arn(const std::string& function) const {
+  const auto found = functions_.find(function);
+  return found != functions_.end() && found->second.has_qualifier ? qualified_arn(function, "") : arn(function);
 }
 
 std::string Invoker::qualified_arn(const std::string& function, const std::string& qualifier) const {

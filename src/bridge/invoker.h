@@ -31,6 +31,8 @@ class Invoker {
 
   /// The function's unqualified ARN; also of one that is not known.
   std::string arn(const std::string& function) const;
+  /// The same with the qualifier that the configuration gives, if it gives one.
+  std::string configured_arn(const std::string& function) const;
   /// The same with the qualifier of a call: "" is the one of the configuration, or $LATEST.
   std::string qualified_arn(const std::string& function, const std::string& qualifier) const;
 
@@ -40,8 +42,9 @@ class Invoker {
  private:
   struct Function {
     LambdaEndpoint* endpoint = nullptr;
-    std::string arn;        ///< unqualified
-    std::string qualifier;  ///< of a call without one
+    std::string arn;             ///< unqualified
+    std::string qualifier;       ///< of a call without one
+    bool has_qualifier = false;  ///< it is the configuration's
     engine::InvocationMeter meter;
   };
   engine::ConcurrencyLedger ledger_;

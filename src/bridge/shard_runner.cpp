@@ -151,8 +151,8 @@ void ShardRunner::perform(engine::Action action) {
                    letter.function = deps_.function;
                    letter.at = deps_.clock.now().wall;
                    write_payload(order.records, order.window, letter.payload);
-                   letter.record = discard_record(order, deps_.invoker.arn(deps_.function), letter.at, deps_.source,
-                                                  shard_, letter.payload.size());
+                   letter.record = discard_record(order, deps_.invoker.configured_arn(deps_.function), letter.at,
+                                                  deps_.source, shard_, letter.payload.size());
                    note_discard(order);
                    calls_.spawn(answer(keep(order.batch, std::move(letter)),
                                        Answer(inbox_, Discarded{order.batch, engine::Kept::kNowhere})));
