@@ -557,6 +557,8 @@ void ShardProcessor::fill_forming(Lane& lane) {
 
 bool ShardProcessor::forming_complete(Moment now, const Lane& lane) const {
   if (lane.forming_full || end_of_shard_ || settings_.batch.window == Duration(0)) return true;
+  // What lanes hold together may fill the buffer before any of them has a batch. Then no record comes to wait for.
+  if (lanes_.size() > 1 && buffer_full()) return true;
   return *forming_due(now, lane) <= now.instant;
 }
 
@@ -639,6 +641,10 @@ void ShardProcessor::note_run(const Batch& batch) {
   window_.emplace(OpenWindow{batch.window_start, WindowCall().state, settlement_.upto()});
 }
 
+bool ShardProcessor::buffer_full() const {
+  return buffered_records_ >= settings_.buffer.max_records || buffered_bytes_ >= settings_.buffer.max_bytes;
+}
+
 void ShardProcessor::want_fetch() {
   if (state_ != State::kRunning || fetch_in_flight_ || end_of_shard_ || store_failing()) return;
   const BufferLimits& buffer = settings_.buffer;
@@ -648,7 +654,7 @@ void ShardProcessor::want_fetch() {
   std::size_t wanted = 0;
   for (const Lane& lane : lanes_) wanted += ahead - std::min(ahead, lane.unsettled);
   wanted = std::min(wanted, buffer.max_records - std::min(buffer.max_records, buffered_records_));
-  if (wanted == 0 || buffered_bytes_ >= buffer.max_bytes) return;
+  if (wanted == 0 || buffer_full()) return;
   fetch_in_flight_ = true;
   actions_.emplace_back(Fetch{wanted, buffer.max_bytes - buffered_bytes_});
 }

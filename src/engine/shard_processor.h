@@ -263,6 +263,7 @@ class ShardProcessor {
   // What was read.
   void take(Moment now, RecordBatch read);
   std::size_t lane_of(const Record& record) const;
+  bool buffer_full() const;
   void want_fetch();
 
   // Batches.

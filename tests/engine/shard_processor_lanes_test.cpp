@@ -135,6 +135,19 @@ TEST_CASE("each lane has its own batching window") {
   }
 }
 
+TEST_CASE("lanes that fill the buffer together do not wait for their windows: nothing more can come") {
+  ShardSettings settings = two_lanes(10);
+  settings.batch.window = 300s;
+  settings.buffer.max_records = 10;
+  ShardDriver drive(settings);
+  drive.start();
+  CHECK(drive.gives_keys("a b a b a b a b a") == "fetch");
+  CHECK(drive.gives_keys("b") == "invoke 1+3+5+7+9, invoke 2+4+6+8+10");
+  CHECK(drive.succeeds("2+4+6+8+10") == "fetch");
+  CHECK(drive.gives_keys("b") == "fetch");
+  CHECK(drive.wait() == weir::Duration(300s));
+}
+
 TEST_CASE("age is judged in each lane") {
   ShardSettings settings = two_lanes();
   settings.retry.maximum_record_age = 60s;
