@@ -209,7 +209,7 @@ std::string sample_event() {
   received.receipt = "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a...";
   received.body = "Test message.";
   received.md5_of_body = "e4e68fb7bd0e697a0ae8f1bb342846b3";
-  received.md5_of_attributes = "00484c68f7b4f2f2a4dc8a5b3b3f3b8b";
+  received.md5_of_attributes = "7c0ce6358e063c1ed17ed00520448716";
   received.attributes = {{"ApproximateReceiveCount", "1"},
                          {"SentTimestamp", "1545082649183"},
                          {"SenderId", "AIDAIENQZJOLO23YVJ4VO"},

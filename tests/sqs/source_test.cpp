@@ -1,0 +1,171 @@
+#include "connectors/sqs/source.h"
+
+#include <cstdlib>
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "connectors/sqs/connector.h"
+#include "remote/world.h"
+#include "support/print.h"
+#include "support/run_coroutine.h"
+
+using namespace weir;
+using nlohmann::json;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A queue that answers, and keeps what it was asked: "ReceiveMessage {...}".
+struct World {
+  explicit World(const std::string& queue = "orders")
+      : server(context, [this](const http::Request& r) { return say(r); }) {
+    ::setenv("AWS_ACCESS_KEY_ID", "test", 1);
+    ::setenv("AWS_SECRET_ACCESS_KEY", "test", 1);
+    auto config = std::make_shared<sqs::SqsConfig>();
+    config->queue = sqs::parse_queue(queue.starts_with('/') ? server.url() + queue : queue).value();
+    config->access.region = "eu-west-1";
+    if (!queue.starts_with('/')) config->access.endpoint_url = server.url();
+    source = sqs::make_source(config, {.name = "orders",
+                                       .executor = context.get_executor(),
+                                       .blocking = context.get_executor(),
+                                       .log = log,
+                                       .clock = clock});
+  }
+  ~World() { test::run(context, end()); }
+  net::awaitable<void> end() {
+    co_await source->close();
+    co_await server.close();
+  }
+
+  http::Response say(const http::Request& request) {
+    CHECK(request.headers.get("Content-Type") == "application/x-amz-json-1.0");
+    CHECK(request.headers.get("Authorization").value_or("").find("/eu-west-1/sqs/aws4_request") !=
+          std::string_view::npos);
+    const std::string operation(request.headers.get("X-Amz-Target").value().substr(10));
+    const json body = json::parse(request.body);
+    asked.push_back(operation + " " + body.dump());
+    if (refuse == operation) {
+      http::Response answer(400, "application/x-amz-json-1.0",
+                            R"({"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"no"})");
+      answer.headers.add("x-amzn-query-error", "AWS.SimpleQueueService.NonExistentQueue;Sender");
+      return answer;
+    }
+    json reply = json::object();
+    if (operation == "GetQueueUrl") reply["QueueUrl"] = "http://elsewhere/1/orders";
+    if (operation == "GetQueueAttributes") {
+      reply["Attributes"] = {{"QueueArn", "arn:aws:sqs:eu-west-1:000000000000:orders"},
+                             {"VisibilityTimeout", "45"},
+                             {"ApproximateNumberOfMessages", "7"}};
+    }
+    if (operation == "ReceiveMessage") {
+      reply["Messages"] = {{{"MessageId", "1"}, {"ReceiptHandle", "r1"}, {"Body", "hello"}, {"MD5OfBody", "5d41"}}};
+    }
+    if (operation.ends_with("Batch")) {
+      reply["Successful"] = json::array();
+      for (const json& entry : body.at("Entries")) {
+        if (entry.at("ReceiptHandle") != "bad") reply["Successful"].push_back({{"Id", entry.at("Id")}});
+      }
+    }
+    return http::Response(200, "application/x-amz-json-1.0", reply.dump());
+  }
+
+  net::io_context context;
+  test::LoggedLines log;
+  SystemClock clock;
+  test::FakeServer server;
+  std::string refuse;
+  std::vector<std::string> asked;
+  std::unique_ptr<QueueSource> source;
+};
+
+}  // namespace
+
+TEST_CASE("a queue by its name is found, described and received from") {
+  World world;
+  const auto traits = test::run(world.context, world.source->describe());
+  REQUIRE(traits);
+  CHECK(traits->visibility_timeout == 45s);
+  CHECK_FALSE(traits->fifo);
+  CHECK(world.source->backlog() == 7);
+  ReceiveLimits limits;
+  limits.max_messages = 3;
+  limits.wait = 20s;
+  const auto messages = test::run(world.context, world.source->receive(limits));
+  REQUIRE(messages);
+  REQUIRE(messages->size() == 1);
+  CHECK(messages->front().body == "hello");
+  CHECK(messages->front().json.find(R"("eventSourceARN":"arn:aws:sqs:eu-west-1:000000000000:orders")") !=
+        std::string::npos);
+  CHECK(
+      world.asked ==
+      std::vector<std::string>{
+          R"(GetQueueUrl {"QueueName":"orders"})",
+          R"(GetQueueAttributes {"AttributeNames":["QueueArn","VisibilityTimeout","ApproximateNumberOfMessages"],"QueueUrl":"http://elsewhere/1/orders"})",
+          R"(ReceiveMessage {"AttributeNames":["All"],"MaxNumberOfMessages":3,"MessageAttributeNames":["All"],"MessageSystemAttributeNames":["All"],"QueueUrl":"http://elsewhere/1/orders","WaitTimeSeconds":20})"});
+}
+
+TEST_CASE("a queue's URL says where it is; an ARN says whose") {
+  World by_url("/000000000000/orders.fifo");
+  const auto traits = test::run(by_url.context, by_url.source->describe());
+  REQUIRE(traits);
+  CHECK(traits->fifo);
+  CHECK(by_url.asked.size() == 1);
+  CHECK(by_url.asked.front().find(by_url.server.url() + "/000000000000/orders.fifo") != std::string::npos);
+  World by_arn("arn:aws:sqs:eu-west-1:123456789012:orders");
+  REQUIRE(test::run(by_arn.context, by_arn.source->describe()));
+  CHECK(by_arn.asked.front() == R"(GetQueueUrl {"QueueName":"orders","QueueOwnerAWSAccountId":"123456789012"})");
+}
+
+TEST_CASE("a receive may ask for a visibility timeout of its own") {
+  World world;
+  REQUIRE(test::run(world.context, world.source->describe()));
+  ReceiveLimits limits;
+  limits.visibility_timeout = 61s;
+  REQUIRE(test::run(world.context, world.source->receive(limits)));
+  CHECK(world.asked.back().find(R"("VisibilityTimeout":61)") != std::string::npos);
+  CHECK(world.asked.back().find(R"("WaitTimeSeconds":0)") != std::string::npos);
+}
+
+TEST_CASE("deletes go in tens, and tell which were done") {
+  World world;
+  REQUIRE(test::run(world.context, world.source->describe()));
+  world.asked.clear();
+  std::vector<std::string> receipts;
+  for (int i = 0; i < 205; ++i) receipts.push_back("r" + std::to_string(i));
+  receipts[13] = "bad";
+  const auto gone = test::run(world.context, world.source->remove(receipts));
+  REQUIRE(gone);
+  CHECK(world.asked.size() == 21);
+  CHECK(world.server.most_under_way <= 8);
+  std::vector<bool> expected(205, true);
+  expected[13] = false;
+  CHECK(*gone == expected);
+  world.asked.clear();
+  CHECK(test::run(world.context, world.source->remove({"bad"})).value() == std::vector<bool>{false});
+  CHECK(world.asked.front() ==
+        R"(DeleteMessageBatch {"Entries":[{"Id":"0","ReceiptHandle":"bad"}],"QueueUrl":"http://elsewhere/1/orders"})");
+}
+
+TEST_CASE("visibility timeouts change in the same way") {
+  World world;
+  REQUIRE(test::run(world.context, world.source->describe()));
+  CHECK(test::run(world.context, world.source->change_visibility({"a", "bad"}, 30s)).value() ==
+        std::vector<bool>{true, false});
+  CHECK(world.asked.back() ==
+        R"(ChangeMessageVisibilityBatch {"Entries":[{"Id":"0","ReceiptHandle":"a","VisibilityTimeout":30},)"
+        R"({"Id":"1","ReceiptHandle":"bad","VisibilityTimeout":30}],"QueueUrl":"http://elsewhere/1/orders"})");
+}
+
+TEST_CASE("what the service refuses is an error of the source") {
+  World world;
+  world.refuse = "GetQueueUrl";
+  const auto traits = test::run(world.context, world.source->describe());
+  REQUIRE(!traits);
+  CHECK(traits.error().code() == ErrorCode::kSourceNotFound);
+  CHECK(traits.error().describe().find("orders") != std::string::npos);
+  world.refuse = "";
+  REQUIRE(test::run(world.context, world.source->describe()));
+  world.refuse = "DeleteMessageBatch";
+  CHECK_FALSE(test::run(world.context, world.source->remove({"a"})));
+}
