@@ -65,10 +65,17 @@ std::optional<double> comparable_number(std::string_view text) {
   if (read.ec != std::errc() || read.ptr != text.data() + text.size()) return std::nullopt;
   if (written.digits.size() <= kSafeDigits && written.exponent > -kSafeExponent && written.exponent < kSafeExponent)
     return value;
-  std::array<char, 40> shortest{};
-  const auto end =
-      std::to_chars(shortest.data(), shortest.data() + shortest.size(), value, std::chars_format::scientific);
-  if (decimal({shortest.data(), static_cast<std::size_t>(end.ptr - shortest.data())}) != written) return std::nullopt;
+  std::array<char, 40> digits{};
+  const auto shown = [&](const std::to_chars_result& end) {
+    return decimal({digits.data(), static_cast<std::size_t>(end.ptr - digits.data())});
+  };
+  char* const first = digits.data();
+  char* const last = first + digits.size();
+  Decimal shortest = shown(std::to_chars(first, last, value, std::chars_format::scientific));
+  // Java shows at least two digits, which matters to the smallest numbers: 4.9E-324, not 5E-324.
+  if (shortest.digits.size() == 1)
+    shortest = shown(std::to_chars(first, last, value, std::chars_format::scientific, 1));
+  if (shortest != written) return std::nullopt;
   return value;
 }
 

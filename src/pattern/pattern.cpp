@@ -328,6 +328,9 @@ class Compiler {
     if (value != Token::kBeginArray && value != Token::kString && value != Token::kNumber)
       refuse("Value of anything-but must be an array or single string/number value.");
     if (value != Token::kBeginArray) {
+      // AWS compares a number that stands alone where its complaint gets no place.
+      if (value == Token::kNumber && !nested && !comparable_number(in_.text()))
+        throw Refused{"Cannot compare number : " + in_.text()};
       nested ? add_nested(test) : add_excluded(test);
     } else {
       while (in_.next() != Token::kEndArray) nested ? add_nested(test) : add_excluded(test);
@@ -431,13 +434,36 @@ std::size_t length_of(std::string_view text) {
              std::ranges::count_if(text, [](char c) { return static_cast<unsigned char>(c) >= 0xF0; }));
 }
 
-/// The words of Jackson, with the source that AWS shows.
+void replace_all(std::string& text, std::string_view what, std::string_view with) {
+  for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + with.size()))
+    text.replace(at, what.size(), with);
+}
+
+/// Turns the place at the end of `words`, whose column counts bytes, into one that counts characters; `back` less.
+void count_characters(std::string& words, std::string_view text, std::size_t back) {
+  const std::size_t mark = words.rfind("; line: ");
+  const std::size_t comma = words.find(", column: ", mark);
+  if (mark == std::string::npos || comma == std::string::npos) return;
+  std::size_t line = std::stoul(words.substr(mark + 8));
+  std::size_t column = std::stoul(words.substr(comma + 10));
+  std::size_t begin = 0;
+  for (; line > 1; --line) begin = std::min(text.find('\n', begin), text.size() - 1) + 1;
+  column = std::max<std::size_t>(1, length_of(text.substr(begin, column - 1)) + 1 - std::min(back, column));
+  words.replace(comma, std::string::npos, ", column: " + std::to_string(column) + "]");
+}
+
+/// Jackson's words, as its reader of characters says them, with the source that AWS shows. json_complaint() speaks as
+/// the reader of bytes, by which Lambda reads payloads.
 std::string complaint(std::string_view text) {
   std::string words = json_complaint(text);
-  constexpr std::string_view kHidden = "REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled)";
-  const std::string shown = is_utf8(text) ? PatternReader::source(text) : "(String)";
-  for (std::size_t at = words.find(kHidden); at != std::string::npos; at = words.find(kHidden, at + shown.size()))
-    words.replace(at, kHidden.size(), shown);
+  if (!is_utf8(text) || text.empty()) return words;
+  const bool at_character = words.starts_with("Unexpected character") || words.starts_with("Unexpected close marker");
+  count_characters(words, text, at_character ? 1 : 0);
+  replace_all(words, "Unexpected end-of-input: was expecting closing '\"' for name",
+              "Unexpected end-of-input in field name");
+  replace_all(words, "Unexpected end-of-input in VALUE_STRING",
+              "Unexpected end-of-input: was expecting closing quote for a string value");
+  replace_all(words, "REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled)", PatternReader::source(text));
   return words;
 }
 

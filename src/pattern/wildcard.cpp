@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <set>
 
 namespace weir::pattern {
@@ -50,9 +51,94 @@ bool Wildcard::matches(std::string_view value) const {
   return true;
 }
 
+namespace {
+
+constexpr std::size_t kMaxSetsLookedAt = 4096;  ///< bounds the search; what it has found until then counts
+
+/// The wildcards as one automaton. A place is what has been read of one of them: up to a character of it, or a star.
+class Places {
+ public:
+  using Set = std::vector<std::uint32_t>;  ///< sorted
+
+  explicit Places(std::span<const Wildcard> wildcards) {
+    for (const Wildcard& wildcard : wildcards) {
+      begin_.push_back(static_cast<std::uint32_t>(characters_.size()));
+      add('"');
+      for (std::size_t i = 0; i < wildcard.parts().size(); ++i) {
+        if (i > 0) add(kStar);
+        for (const char c : wildcard.parts()[i]) add(static_cast<unsigned char>(c));
+      }
+      add('"');
+      end_.push_back(static_cast<std::uint32_t>(characters_.size()) - 1);
+    }
+    for (const int c : characters_) {
+      if (c != kStar) alphabet_.insert(c);
+    }
+    alphabet_.insert(kOther);
+  }
+
+  const std::set<int>& alphabet() const { return alphabet_; }
+
+  Set start() const {
+    Set out;
+    for (const std::uint32_t place : begin_) enter(place, out);
+    return sorted(std::move(out));
+  }
+
+  Set after(const Set& set, int c) const {
+    Set out;
+    for (const std::uint32_t place : set) {
+      if (characters_[place] == kStar) enter(place, out);
+      const bool last = std::ranges::find(end_, place) != end_.end();
+      if (!last && characters_[place + 1] == c) enter(place + 1, out);
+    }
+    return sorted(std::move(out));
+  }
+
+ private:
+  static constexpr int kStar = -1;
+  static constexpr int kOther = -2;
+
+  void add(int c) { characters_.push_back(c); }
+
+  /// A star may stand for nothing: who is in front of it is also in it.
+  void enter(std::uint32_t place, Set& out) const {
+    out.push_back(place);
+    const bool last = std::ranges::find(end_, place) != end_.end();
+    if (!last && characters_[place + 1] == kStar) out.push_back(place + 1);
+  }
+
+  static Set sorted(Set set) {
+    std::ranges::sort(set);
+    set.erase(std::unique(set.begin(), set.end()), set.end());
+    return set;
+  }
+
+  std::vector<int> characters_;
+  std::vector<std::uint32_t> begin_;
+  std::vector<std::uint32_t> end_;
+  std::set<int> alphabet_;
+};
+
+}  // namespace
+
 std::size_t wildcard_ways(std::span<const Wildcard> wildcards, std::size_t most) {
-  (void)wildcards;
-  return most;
+  if (wildcards.empty()) return 0;
+  const Places places(wildcards);
+  std::set<Places::Set> seen{places.start()};
+  std::deque<Places::Set> open(seen.begin(), seen.end());
+  std::size_t ways = 0;
+  while (!open.empty()) {
+    const Places::Set set = std::move(open.front());
+    open.pop_front();
+    ways = std::max(ways, set.size());
+    if (ways > most) break;
+    for (const int c : places.alphabet()) {
+      Places::Set next = places.after(set, c);
+      if (!next.empty() && seen.size() < kMaxSetsLookedAt && seen.insert(next).second) open.push_back(std::move(next));
+    }
+  }
+  return ways;
 }
 
 }  // namespace weir::pattern
