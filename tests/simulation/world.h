@@ -329,6 +329,7 @@ class World : public Stage<Happening> {
   std::size_t payload_limit() const { return features_.settings.batch.max_payload_bytes; }
   /// Whether it may be too large for an event alone, with a tumbling window's state at its largest.
   bool may_be_too_large(const Stored& record) const;
+  bool lanes_fill_the_buffer(const Shard& shard) const;
 
   Figures& figures_;
   Features features_;

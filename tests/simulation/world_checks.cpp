@@ -75,7 +75,8 @@ void World::check_release(const Shard& shard, Lane& lane, std::size_t count, std
     const bool since_end = batch.window_opens == engine::WindowOpens::kPreviousEnd;
     ++(since_end ? figures_.windows_since_the_end_before : figures_.windows_waited_for);
   }
-  const bool at_once = batch.window == Duration(0) || shard.end_told || payload_bytes - window_bytes >= limit;
+  const bool at_once = batch.window == Duration(0) || shard.end_told || payload_bytes - window_bytes >= limit ||
+                       lanes_fill_the_buffer(shard);
   promise(shard, over || at_once, "a batch is released before its window is over");
 }
 
@@ -218,6 +219,7 @@ void World::check_lane_waits(const Shard& shard, const Lane& lane) {
     promise(shard, !shard.end_told, "a batch is not released though nothing can follow");
     promise(shard, !expired(shard.records[lane.line[lane.settled]]), "the age of a record is not decided in time");
     promise(shard, lane.unsettled() < features_.settings.batch.batch_size, "a full batch is not released");
+    promise(shard, !lanes_fill_the_buffer(shard), "a batch waits though no record can come");
     if (features_.settings.tumbling) {
       promise(shard, lane.windows.back() == lane.windows[lane.settled], "a batch that ends its window is not released");
       promise(shard, !open || lane.windows[lane.settled] == shard.window->start, "a window's final call is not made");
@@ -258,6 +260,12 @@ void World::check_end() {
 bool World::expired(const Stored& record) const {
   const auto& age = features_.settings.retry.maximum_record_age;
   return age && now_.wall - record.arrival > *age;
+}
+
+/// What lanes hold together leaves no room, though none of them may have a full batch: waiting would be for nothing.
+bool World::lanes_fill_the_buffer(const Shard& shard) const {
+  const engine::BufferLimits& buffer = features_.settings.buffer;
+  return shard.lanes.size() > 1 && (shard.unsettled >= buffer.max_records || shard.bytes >= buffer.max_bytes);
 }
 
 bool World::may_be_too_large(const Stored& record) const {
