@@ -10,16 +10,14 @@ using engine::AsyncCondition;
 
 namespace {
 
-constexpr std::uint64_t kMostSteps = 100'000;  // more than ten times what the longest world takes
-constexpr Duration kShutdownGrace = 30s;       // of the shell: then what is in flight is called off
+constexpr Duration kShutdownGrace = 30s;  // of the shell: then what is in flight is called off
 
 }  // namespace
 
-AsyncFeatures::AsyncFeatures(Random& random) {
-  const auto one_of = [&](std::initializer_list<std::size_t> choices) {
-    return *(choices.begin() + static_cast<std::ptrdiff_t>(random.below(choices.size())));
-  };
-  const auto sometimes = [&](double most) { return random.chance(0.4) ? random.unit() * most : 0.0; };
+AsyncFeatures::AsyncFeatures(Random& random) : troubles(Draw{random}) {
+  const Draw draw{random};
+  const auto one_of = [&](std::initializer_list<std::size_t> choices) { return draw.one_of(choices); };
+  const auto sometimes = [&](double most) { return draw.sometimes(most); };
 
   limits.window_min = one_of({1, 2, 3, 16});
   limits.window_max = std::max(limits.window_min, one_of({1, 4, 20, 10'000}));
@@ -55,17 +53,6 @@ AsyncFeatures::AsyncFeatures(Random& random) {
   } else if (random.chance(0.4)) {
     account = static_cast<int>(1 + random.below(4));
   }
-
-  refuses = sometimes(0.5);
-  lies = sometimes(0.1);
-  slow_store = random.chance(0.3);
-  outages = random.chance(0.2);
-
-  crashes = random.chance(0.5) ? static_cast<int>(1 + random.below(4)) : 0;
-  stops = random.chance(0.5) ? static_cast<int>(1 + random.below(3)) : 0;
-  wall_jumps = random.chance(0.2);
-  late_ticks = random.chance(0.3);
-  idle_ticks = random.chance(0.2);
 }
 
 std::string AsyncFeatures::describe() const {
@@ -74,41 +61,31 @@ std::string AsyncFeatures::describe() const {
       << limits.max_endings << ", max_events " << limits.max_events << ", backoff " << as_seconds(limits.backoff_min)
       << " to " << as_seconds(limits.backoff_max) << " s, careful for " << as_seconds(limits.careful_for)
       << " s; account " << account;
-  const std::pair<const char*, double> parts[] = {{"poison", poison},       {"fails", fails},
-                                                  {"throttled", throttled}, {"system_errors", system_errors},
-                                                  {"gone", gone},           {"cancelled", cancelled},
-                                                  {"late", late},           {"never", never},
-                                                  {"refuses", refuses},     {"lies", lies}};
-  for (const auto& [name, part] : parts) {
-    if (part > 0) out << ", " << name << " " << part;
-  }
-  const std::pair<const char*, bool> flags[] = {{"reconfigures", reconfigures},
-                                                {"burst", burst},
-                                                {"blocked_spells", blocked_spells},
-                                                {"error_spells", error_spells},
-                                                {"reservations", reservations},
-                                                {"slow_store", slow_store},
-                                                {"outages", outages},
-                                                {"crashes", crashes > 0},
-                                                {"stops", stops > 0},
-                                                {"wall_jumps", wall_jumps},
-                                                {"late_ticks", late_ticks},
-                                                {"idle_ticks", idle_ticks}};
-  for (const auto& [name, on] : flags) {
-    if (on) out << ", " << name;
-  }
+  name_features(out,
+                {{"poison", poison},
+                 {"fails", fails},
+                 {"throttled", throttled},
+                 {"system_errors", system_errors},
+                 {"gone", gone},
+                 {"cancelled", cancelled},
+                 {"late", late},
+                 {"never", never}},
+                {{"reconfigures", reconfigures},
+                 {"burst", burst},
+                 {"blocked_spells", blocked_spells},
+                 {"error_spells", error_spells},
+                 {"reservations", reservations}});
+  troubles.name(out);
   return out.str();
 }
 
 AsyncWorld::AsyncWorld(std::uint64_t seed, AsyncMet& met)
-    : seed_(seed),
+    : Stage(seed, 0xD1342543DE82EF95U),
       met_(met),
-      random_(seed * 0xD1342543DE82EF95U),
       features_(random_),
-      now_{Instant(1h), from_epoch_milliseconds(1'790'000'000'000)},
-      crashes_left_(features_.crashes),
-      stops_left_(features_.stops),
-      wall_jumps_left_(features_.wall_jumps ? 3 : 0),
+      crashes_left_(features_.troubles.crashes),
+      stops_left_(features_.troubles.stops),
+      wall_jumps_left_(features_.troubles.wall_jumps ? 3 : 0),
       ledger_(features_.account) {
   ++met_.worlds;
   for (std::size_t i = 0; i < features_.functions.size(); ++i) {
@@ -129,8 +106,8 @@ AsyncWorld::AsyncWorld(std::uint64_t seed, AsyncMet& met)
     later(after + upto(20ms), {.kind = Kind::kArrival});
   }
   if (features_.error_spells) later(upto(60s), {.kind = Kind::kEndpointDown});
-  for (int i = 0; i < features_.stops; ++i) later(upto(150s), {.kind = Kind::kStop, .life = UINT64_MAX});
-  if (features_.idle_ticks) later(upto(5s), {.kind = Kind::kIdleTick});
+  for (int i = 0; i < features_.troubles.stops; ++i) later(upto(150s), {.kind = Kind::kStop, .life = UINT64_MAX});
+  if (features_.troubles.idle_ticks) later(upto(5s), {.kind = Kind::kIdleTick});
   if (features_.reservations) {
     for (int i = 0; i < 6; ++i) later(upto(100s), {.kind = Kind::kReserve});
   }
@@ -142,8 +119,8 @@ AsyncWorld::AsyncWorld(std::uint64_t seed, AsyncMet& met)
 
 std::string AsyncWorld::summary() const {
   std::ostringstream out;
-  out << "seed " << seed_ << ", step " << steps_ << ", " << as_seconds(now_.instant - Instant(1h)) << " s; "
-      << features_.describe() << "\n  life " << life_
+  out << "seed " << seed_ << ", step " << steps_ << ", " << seconds_since_start() << " s; " << features_.describe()
+      << "\n  life " << life_
       << (drained_    ? ", drained"
           : stopping_ ? ", stopping"
                       : "")
@@ -165,58 +142,35 @@ std::string AsyncWorld::summary() const {
   return out.str();
 }
 
-void AsyncWorld::later(Duration wait, Happening happening) {
-  happening.at = now_.instant + wait;
-  happening.order = ++last_order_;
-  queue_.push(happening);
-}
-
 bool AsyncWorld::step() {
   if (!broken_.empty()) return false;
   if (open_ == 0 && (!engine_ || engine_->events() == 0)) {
     check_end();
     return false;
   }
-  ++steps_;
   ++met_.steps;
-  promise(steps_ < kMostSteps, "the world does not come to its end");
-
-  const bool tick_next = wake_ && (queue_.empty() || *wake_ <= queue_.top().at);
-  if (!tick_next && queue_.empty()) {
-    promise(false, "nothing will ever happen again, and events are left");
-    return false;
-  }
-  const Instant at = std::max(now_.instant, tick_next ? *wake_ : queue_.top().at);
-  now_.wall += at - now_.instant;
-  now_.instant = at;
-
-  try {
+  return turn(wake_, [&](const AsyncHappening* happening) {
     if (crashes_left_ > 0 && engine_ && random_.chance(0.01)) {
       crash();
-      return true;
+      if (happening == nullptr) return;  // who was to be woken is gone
     }
     if (wall_jumps_left_ > 0 && random_.chance(0.02)) {
       --wall_jumps_left_;
       ++met_.wall_jumps;
-      now_.wall += random_.chance(0.5) ? upto(300s) : -upto(300s);
+      jump(300s);
     }
-    if (features_.outages && now_.instant >= store_down_until_ && random_.chance(0.005)) {
+    if (features_.troubles.outages && now_.instant >= store_down_until_ && random_.chance(0.005)) {
       store_down_until_ = now_.instant + upto(200s);
     }
-    if (tick_next) {
+    if (happening == nullptr) {
       tick();
     } else {
-      const Happening next = queue_.top();
-      queue_.pop();
-      happen(next);
+      happen(*happening);
     }
-  } catch (const BrokenBelief& belief) {
-    promise(false, belief.what());
-  }
-  return broken_.empty();
+  });
 }
 
-void AsyncWorld::happen(const Happening& happening) {
+void AsyncWorld::happen(const AsyncHappening& happening) {
   const bool alive = engine_ != nullptr && happening.life == life_;
   const auto is_event = [&] {
     return alive && events_[happening.index].serial == happening.serial && happening.serial != 0;
@@ -395,7 +349,7 @@ void AsyncWorld::drain() {
   wake_ = engine_->wake_at();
   check_figures();
   check_waiting();
-  if (wake_ && features_.late_ticks) *wake_ += upto(20ms);
+  if (wake_ && features_.troubles.late_ticks) *wake_ += upto(20ms);
   if (drained_) end_life();
 }
 
@@ -730,7 +684,7 @@ void AsyncWorld::write_end(Event& event) {
           break;
       }
     }
-    if (random_.chance(features_.lies)) {
+    if (random_.chance(features_.troubles.lies)) {
       ++met_.lies;
       event.lied = true;
       event.kept_end = false;
@@ -765,10 +719,6 @@ void AsyncWorld::answer_end(Event& event) {
   const bool kept = event.kept_end;
   engine_->on_ended(now_, event.ref, kept);
   drain();
-}
-
-void AsyncWorld::promise(bool kept, const char* otherwise) {
-  if (!kept && broken_.empty()) broken_ = otherwise;
 }
 
 void AsyncWorld::promise(const Event& event, bool kept, const char* otherwise) {
@@ -893,11 +843,11 @@ std::pair<Duration, Duration> AsyncWorld::backoff(int failures) const {
 }
 
 Duration AsyncWorld::store_latency() {
-  return upto(features_.slow_store && random_.chance(0.3) ? Duration(3s) : Duration(3ms));
+  return upto(features_.troubles.slow_store && random_.chance(0.3) ? Duration(3s) : Duration(3ms));
 }
 
 bool AsyncWorld::store_refuses() {
-  return now_.instant < store_down_until_ || random_.chance(features_.refuses);
+  return now_.instant < store_down_until_ || random_.chance(features_.troubles.refuses);
 }
 
 }  // namespace weir::simulation

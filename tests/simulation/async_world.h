@@ -4,15 +4,12 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <queue>
 #include <string>
 #include <vector>
 
-#include "weir/base/random.h"
-#include "weir/base/time.h"
-
 #include "engine/async_queue.h"
 #include "engine/concurrency_ledger.h"
+#include "stage.h"
 
 namespace weir::simulation {
 
@@ -43,18 +40,7 @@ struct AsyncFeatures {
   int account = 1000;
   bool reservations = false;  ///< are made, changed and taken away while calls run; 0 too
 
-  // The store.
-  double refuses = 0;  ///< part of the writes
-  double lies = 0;     ///< part of the writes that are kept but reported as refused
-  bool slow_store = false;
-  bool outages = false;  ///< it refuses everything for minutes
-
-  // The process and its clocks.
-  int crashes = 0;  ///< at most
-  int stops = 0;
-  bool wall_jumps = false;
-  bool late_ticks = false;
-  bool idle_ticks = false;
+  Troubles troubles;
 
   std::string describe() const;
 };
@@ -71,21 +57,50 @@ struct AsyncMet {
                 given_up = 0, restored = 0, restored_tried = 0, wall_jumps = 0, reconfigured = 0;
 };
 
+struct AsyncHappening {
+  enum class Kind {
+    kStart,
+    kArrival,
+    kOutcome,
+    kRemember,
+    kEndWrite,
+    kEndAnswer,
+    kConfigure,
+    kReserve,
+    kUnblock,
+    kCrowd,
+    kBlock,
+    kEndpointDown,
+    kStop,
+    kGrace,
+    kCrash,
+    kIdleTick
+  };
+
+  Instant at{};
+  std::uint64_t order = 0;
+  Kind kind{};
+  std::uint64_t life = 0;
+  std::size_t index = 0;  ///< of an event or a function
+  std::uint64_t serial = 0;
+  int attempts = 0;
+  WallTime due{};
+};
+
 /// One AsyncQueue, functions behind the ConcurrencyLedger, a store and two clocks, all from one seed. The engine is
 /// driven as its contract says; the world works out by itself what has to come of every answer, and after every step
 /// compares.
-class AsyncWorld {
+class AsyncWorld : public Stage<AsyncHappening> {
  public:
   AsyncWorld(std::uint64_t seed, AsyncMet& met);
 
   /// Lets the next thing happen. False when the world came to its end or a promise was broken.
   bool step();
 
-  /// The first broken promise, as a sentence; empty if none was.
-  const std::string& broken_promise() const { return broken_; }
   std::string summary() const;
 
  private:
+  using Kind = AsyncHappening::Kind;
   enum class State { kUntold, kWaiting, kInFlight, kEnding };
 
   /// An event: the truth and the store's record, which survive crashes, and what the engine was told in this life.
@@ -125,38 +140,7 @@ class AsyncWorld {
     engine::AsyncFigures figures;  ///< as the world counted
   };
 
-  enum class Kind {
-    kStart,
-    kArrival,
-    kOutcome,
-    kRemember,
-    kEndWrite,
-    kEndAnswer,
-    kConfigure,
-    kReserve,
-    kUnblock,
-    kCrowd,
-    kBlock,
-    kEndpointDown,
-    kStop,
-    kGrace,
-    kCrash,
-    kIdleTick
-  };
-  struct Happening {
-    Instant at{};
-    std::uint64_t order = 0;
-    Kind kind{};
-    std::uint64_t life = 0;
-    std::size_t index = 0;  ///< of an event or a function
-    std::uint64_t serial = 0;
-    int attempts = 0;
-    WallTime due;
-    bool operator>(const Happening& other) const { return at != other.at ? at > other.at : order > other.order; }
-  };
-
-  void later(Duration wait, Happening happening);
-  void happen(const Happening& happening);
+  void happen(const AsyncHappening& happening);
   void start();
   void end_life();
   void crash();
@@ -183,7 +167,7 @@ class AsyncWorld {
   void write_end(Event& event);
   void answer_end(Event& event);
 
-  void promise(bool kept, const char* otherwise);
+  using Stage::promise;
   void promise(const Event& event, bool kept, const char* otherwise);
   void check_figures();
   void check_waiting();
@@ -196,20 +180,12 @@ class AsyncWorld {
   std::pair<Duration, Duration> backoff(int failures) const;
   Duration store_latency();
   bool store_refuses();
-  Duration upto(Duration most) {
-    return Duration(static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(most.count()) + 1)));
-  }
 
-  std::uint64_t seed_;
   AsyncMet& met_;
-  Random random_;
   AsyncFeatures features_;
-  Moment now_;
   std::vector<Event> events_;  ///< event i has the store's number i + 1
   std::vector<Function> functions_;
-  std::priority_queue<Happening, std::vector<Happening>, std::greater<>> queue_;
-  std::uint64_t last_order_ = 0, last_serial_ = 0;
-  std::uint64_t steps_ = 0;
+  std::uint64_t last_serial_ = 0;
   std::size_t arrived_ = 0;  ///< events that came to the door
   std::size_t open_ = 0;     ///< events that are not at their end
   int crashes_left_, stops_left_, wall_jumps_left_;
@@ -229,7 +205,6 @@ class AsyncWorld {
   std::optional<std::size_t> to_remember_;  ///< the event whose RememberRetry must come now
   std::size_t asked_ = 0;
   std::optional<Instant> wake_;
-  std::string broken_;
 };
 
 }  // namespace weir::simulation
