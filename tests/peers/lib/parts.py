@@ -45,6 +45,17 @@ def kafka_jars():
     return _part(f"kafka-{versions()['KAFKA']}", "jars")
 
 
+def event_ruler(*arguments):
+    """The command that runs AWS's event-ruler as judge/Patterns.java says."""
+    jars = _part(f"event-ruler-{versions()['EVENT_RULER']}", "jars")
+    command("javac")  # without it Java runs no source file, and says so unclearly
+    return [command("java"), "-cp", f"{jars}/*", str(HERE / "judge" / "Patterns.java"), *map(str, arguments)]
+
+
+def elasticmq_jars():
+    return _part(f"elasticmq-{versions()['ELASTICMQ']}", "jars")
+
+
 def node_runtime_client():
     """The program of npm's aws-lambda-ric: AWS's runtime client for Node."""
     return _part(f"aws-lambda-ric-{versions()['AWS_LAMBDA_RIC']}", "node_modules/aws-lambda-ric/bin/index.mjs")

@@ -1,0 +1,117 @@
+"""Servers that speak SQS, and what a test asks of them: ElasticMQ, and moto's."""
+
+import hashlib
+import json
+import pathlib
+import urllib.error
+import urllib.request
+
+from lib import parts, processes
+
+# What weir is to have in its environment to sign with; neither server looks at signatures.
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "peer", "AWS_SECRET_ACCESS_KEY": "peersecret"}
+AUTHORIZATION = ("AWS4-HMAC-SHA256 Credential=peer/20260101/us-east-1/sqs/aws4_request, SignedHeaders=host, Signature=00")
+
+SETTINGS = """
+include classpath("application.conf")
+node-address {{ protocol = http, host = "127.0.0.1", port = {port}, context-path = "" }}
+rest-sqs {{ enabled = true, bind-port = {port}, bind-hostname = "127.0.0.1", sqs-limits = strict }}
+rest-stats {{ enabled = false }}
+queues-storage {{ enabled = true, path = "{folder}/queues.conf" }}
+messages-storage {{
+  enabled = true, driver-class = "org.h2.Driver", uri = "jdbc:h2:{folder}/messages", username = "elasticmq",
+  password = "elasticmq", prune-data-on-init = false
+}}
+"""
+
+
+class _Server:
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.log = self.folder / "server.log"
+        (self.port,) = processes.free_ports(1)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._process = None
+
+    def start(self):
+        self._process = processes.start(self._command(), self.log, cwd=self.folder)
+
+        def answers():
+            if self._process.poll() is not None:
+                raise AssertionError(f"the server ended with {self._process.returncode}:\n{processes.tail(self.log)}")
+            try:
+                self.call("ListQueues")
+                return True
+            except OSError:
+                return False
+        processes.wait_until(lambda: f"the server answers:\n{processes.tail(self.log)}", answers, 60)
+        return self
+
+    def stop(self):
+        if self._process is not None:
+            processes.stop(self._process, 20)
+
+    def call(self, operation, **arguments):
+        """An operation of SQS; AssertionError with what the server says when it refuses."""
+        request = urllib.request.Request(self.url + "/", data=json.dumps(arguments).encode(), method="POST", headers={
+            "Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"AmazonSQS.{operation}",
+            "Authorization": AUTHORIZATION})
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return json.loads(answer.read() or b"{}")
+        except urllib.error.HTTPError as error:
+            with error:
+                raise AssertionError(f"{operation}: {error.code} {error.read().decode(errors='replace')}") from None
+
+    def make_queue(self, name, **attributes):
+        """The URL of a new queue."""
+        if name.endswith(".fifo"):
+            attributes = {"FifoQueue": "true", "ContentBasedDeduplication": "true", **attributes}
+        return self.call("CreateQueue", QueueName=name, Attributes=attributes)["QueueUrl"]
+
+    def arn(self, queue):
+        return self.attributes(queue)["QueueArn"]
+
+    def attributes(self, queue):
+        return self.call("GetQueueAttributes", QueueUrl=queue, AttributeNames=["All"])["Attributes"]
+
+    def left(self, queue):
+        """How many messages wait, and how many are invisible."""
+        attributes = self.attributes(queue)
+        return int(attributes["ApproximateNumberOfMessages"]), int(attributes["ApproximateNumberOfMessagesNotVisible"])
+
+    def send(self, queue, bodies, group=None):
+        """{message's id: body}."""
+        sent = {}
+        for first in range(0, len(bodies), 10):
+            entries = [{"Id": str(i), "MessageBody": body, **({} if group is None else {"MessageGroupId": group})}
+                       for i, body in enumerate(bodies[first:first + 10])]
+            done = self.call("SendMessageBatch", QueueUrl=queue, Entries=entries)
+            if done.get("Failed"):
+                raise AssertionError(f"not all were sent: {done['Failed']}")
+            sent.update({each["MessageId"]: entries[int(each["Id"])]["MessageBody"] for each in done["Successful"]})
+        return sent
+
+
+class Elasticmq(_Server):
+    """Queues and messages are on disk under `folder`: after stop(), start() comes back with the same address and both."""
+
+    region = "elasticmq"
+
+    def _command(self):
+        (self.folder / "elasticmq.conf").write_text(SETTINGS.format(port=self.port, folder=self.folder))
+        return [parts.command("java"), "-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+                f"-Dconfig.file={self.folder / 'elasticmq.conf'}", "-cp", f"{parts.elasticmq_jars()}/*",
+                "org.elasticmq.server.Main"]
+
+
+class Moto(_Server):
+    region = "us-east-1"
+
+    def _command(self):
+        return [parts.python_with_boto(), "-m", "moto.server", "-H", "127.0.0.1", "-p", self.port]
+
+
+def md5(text):
+    return hashlib.md5(text.encode()).hexdigest()
