@@ -60,7 +60,7 @@ class Compiler {
     if (in_.next() != Token::kBeginObject) refuse("Filter is not an object");
     Paths branches;
     object(branches, {}, 0, kPlain);
-    if (in_.next() != Token::kEnd) throw PatternReader::NotJson{};
+    in_.next();  // throws when something stands behind it
     if (dialect_ == Dialect::kSnsAttributes || dialect_ == Dialect::kSnsBody) check_policy(branches);
     std::vector<Branch> out;
     for (auto& fields : branches) {
@@ -244,12 +244,6 @@ class Compiler {
     if (!Wildcard::parse(text, reason)) refuse(reason);
   }
 
-  double comparable() {
-    const auto number = comparable_number(in_.text());
-    if (!number) refuse("Cannot compare number : " + in_.text());
-    return *number;
-  }
-
   Test numeric() {
     constexpr double kMost = std::numeric_limits<double>::max();
     if (in_.next() != Token::kBeginArray) refuse("Value of numeric must be an array.");
@@ -328,12 +322,17 @@ class Compiler {
     if (value != Token::kBeginArray && value != Token::kString && value != Token::kNumber)
       refuse("Value of anything-but must be an array or single string/number value.");
     if (value != Token::kBeginArray) {
-      // AWS compares a number that stands alone where its complaint gets no place.
-      if (value == Token::kNumber && !nested && !comparable_number(in_.text()))
-        throw Refused{"Cannot compare number : " + in_.text()};
       nested ? add_nested(test) : add_excluded(test);
     } else {
-      while (in_.next() != Token::kEndArray) nested ? add_nested(test) : add_excluded(test);
+      while (in_.next() != Token::kEndArray) {
+        // AWS's compiler catches what is wrong in the list and complains of it anew: such a sentence has its place
+        // twice, and that of a number its only one.
+        try {
+          nested ? add_nested(test) : add_excluded(test);
+        } catch (const Refused& wrong) {
+          refuse(wrong.reason);
+        }
+      }
       if (!nested && test.texts.empty() == test.numbers.empty()) {
         refuse("Inside anything but list, either all values are number or string, mixed type is not supported");
       }
@@ -351,7 +350,9 @@ class Compiler {
     if (in_.token() == Token::kString) {
       test.texts.push_back(in_.text());
     } else if (in_.token() == Token::kNumber) {
-      test.numbers.push_back(comparable());
+      const auto number = comparable_number(in_.text());
+      if (!number) throw Refused{"Cannot compare number : " + in_.text()};
+      test.numbers.push_back(*number);
     } else {
       refuse("Inside anything but list, start|null|boolean is not supported.");
     }

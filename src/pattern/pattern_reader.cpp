@@ -173,7 +173,8 @@ PatternReader::Token PatternReader::next() {
     if (unread_) text();
     skip_space();
     if (open_.empty()) {
-      if (at_end() || token_ != Token::kEnd) return token_ = Token::kEnd;
+      if (at_end()) return token_ = Token::kEnd;
+      if (token_ != Token::kEnd) throw NotJson{};  // something stands behind the value
       token_ = value();
     } else {
       const bool object = open_.back().object;

@@ -43,7 +43,7 @@ public class Patterns {
         answer.putNull("error");
         try {
             // Not Machine.addRule(name, json), which reads a pattern that it refuses once more, by old rules.
-            Machine machine = new Machine();
+            Machine machine = Machine.builder().build();
             JsonRuleCompiler.compile(asked.get("pattern").asText()).forEach(rule -> machine.addPatternRule("rule", rule));
             answer.put("ways", machine.evaluateComplexity(new MachineComplexityEvaluator(1000)));
             answer.put("match", !machine.rulesForJSONEvent(asked.get("event").asText()).isEmpty());
@@ -54,7 +54,7 @@ public class Patterns {
     }
 
     private static void bench(List<String> patterns, List<String> events, double seconds, PrintStream out) throws Exception {
-        Machine machine = new Machine();
+        Machine machine = Machine.builder().build();
         for (int i = 0; i < patterns.size(); i++) {
             machine.addRule(Integer.toString(i), patterns.get(i));
         }

