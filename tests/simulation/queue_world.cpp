@@ -343,7 +343,7 @@ void QueueWorld::perform(const engine::InvokeMessages& order) {
   if (features_.settings.fifo) check_groups(order);
   if (!broken_.empty()) return;
 
-  Call call{.receipts = {}, .request_id = order.request_id};
+  Call call{.receipts = {}, .request_id = order.request_id, .shown = order.items};
   auto messages = std::make_shared<std::vector<std::size_t>>();
   for (const engine::QueueItem* item : order.items) {
     Receipt& receipt = receipts_.at(item->receipt);
@@ -594,6 +594,9 @@ void QueueWorld::report(Call& call, const std::vector<std::size_t>& messages, st
 
 void QueueWorld::answer_call(engine::QueueCall number) {
   Call call = calls_.extract(number).mapped();
+  for (std::size_t i = 0; i < call.shown.size(); ++i) {
+    promise(call.receipts[i], call.shown[i]->receipt == call.receipts[i], "is no longer what was handed over");
+  }
   if (call.permit) permits_.give_back(kFunction);
   const bool too_early = std::holds_alternative<Succeeded>(call.outcome.what) && !call.ran;
   if (too_early || (stopping_ && random_.chance(0.3))) call.outcome = Outcome(Cancelled{});

@@ -142,6 +142,7 @@ class QueueWorld : public Stage<QueueHappening> {
   struct Call {
     std::vector<std::string> receipts;
     std::string request_id;
+    std::vector<const engine::QueueItem*> shown;  ///< as the engine gave them: they stay until the outcome is told
     Outcome outcome{};
     engine::ItemFailures failures{};
     bool permit = false;

@@ -460,6 +460,7 @@ void World::answer_with_state(CallUnderWay& call, const Shard& shard, std::size_
 void World::answer_call(Shard& shard, Lane& lane) {
   CallUnderWay call = std::move(*lane.call);
   lane.call.reset();
+  check_shown(shard, call.shown, *call.records);
   if (call.permit) permits_.give_back(shard.function);
   // Patience is over: called off, whatever the call would have come to. An answer may still win the race.
   const bool too_early = std::holds_alternative<Succeeded>(call.outcome.what) && !call.ran;
@@ -501,6 +502,8 @@ void World::answer_checkpoint(Shard& shard) {
 void World::answer_discard(Shard& shard, Lane& lane) {
   const WriteUnderWay answered = *lane.discard;
   lane.discard.reset();
+  const DiscardSeen& seen = *lane.discard_seen;
+  check_shown(shard, seen.shown, std::span(lane.line).subspan(seen.first, seen.count));
   engine::Kept kept = engine::Kept::kNowhere;
   if (answered.kept) {
     kept = !features_.destination ? engine::Kept::kDeadLetter

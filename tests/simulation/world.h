@@ -161,6 +161,7 @@ class World : public Stage<Happening> {
     Outcome outcome{};
     BatchResponse response{};
     std::uint64_t serial = 0;
+    std::span<const Record> shown{};  ///< as the engine gave them: they stay until the outcome is told
     std::shared_ptr<const Indices> records = nullptr;
     bool is_final = false;
     WallTime window_start{};
@@ -178,6 +179,7 @@ class World : public Stage<Happening> {
     engine::BatchId batch = 0;
     std::size_t first = 0, count = 0;  ///< of the lane's line
     engine::DiscardCondition condition{};
+    std::span<const Record> shown{};
     bool refused = false;  ///< and not yet tried again
   };
 
@@ -288,6 +290,7 @@ class World : public Stage<Happening> {
   using Stage::promise;
   void promise(const Shard& shard, bool kept, const char* otherwise);
   Lane* check_records(Shard& shard, std::span<const Record> records, std::size_t* record_bytes);
+  void check_shown(const Shard& shard, std::span<const Record> shown, std::span<const std::size_t> records);
   void check_keys(const Shard& shard, const Lane& lane, std::size_t count);
   void check_release(const Shard& shard, Lane& lane, std::size_t count, std::size_t payload_bytes,
                      std::size_t window_bytes);

@@ -27,6 +27,15 @@ World::Lane* World::check_records(Shard& shard, std::span<const Record> records,
   return broken_.empty() ? &lane : nullptr;
 }
 
+/// What an action had stays as it was until it is answered.
+void World::check_shown(const Shard& shard, std::span<const Record> shown, std::span<const std::size_t> records) {
+  const bool same = std::equal(
+      shown.begin(), shown.end(), records.begin(), records.end(), [&](const Record& record, std::size_t index) {
+        return record.origin == &shard.records[index] && record.position == shard.records[index].position;
+      });
+  promise(shard, same, "the records of an action changed before it was answered");
+}
+
 /// Whatever lanes are: a record is not handed over while one before it that has its key is neither done nor with it, or
 /// while another batch with its key is in flight.
 void World::check_keys(const Shard& shard, const Lane& lane, std::size_t count) {

@@ -91,6 +91,7 @@ void World::invoke_records(Shard& shard, const engine::Invoke& invoke) {
   Indices records(lane->line.begin() + static_cast<std::ptrdiff_t>(lane->settled),
                   lane->line.begin() + static_cast<std::ptrdiff_t>(lane->settled + count));
   lane->call = CallUnderWay{.batch = invoke.batch,
+                            .shown = invoke.records,
                             .records = std::make_shared<const Indices>(std::move(records)),
                             .sum_before = shard.window ? shard.window->sum : 0};
   if (invoke.window) lane->call->window_start = invoke.window->start;
@@ -319,7 +320,8 @@ void World::discard_final(Shard& shard, const engine::Discard& discard) {
 
 void World::schedule_discard(Shard& shard, Lane& lane, const engine::Discard& discard) {
   if (!broken_.empty()) return;
-  lane.discard_seen = DiscardSeen{discard.batch, lane.settled, discard.records.size(), discard.condition};
+  lane.discard_seen =
+      DiscardSeen{discard.batch, lane.settled, discard.records.size(), discard.condition, discard.records};
   lane.discard = WriteUnderWay{.serial = ++last_order_, .batch = discard.batch};
   Indices records;
   for (const Record& record : discard.records) records.push_back(index_of(shard, record));
