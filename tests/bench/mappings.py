@@ -1,10 +1,43 @@
 """The figures of event source mappings: lanes, and sources against what people use in their place."""
 
+import contextlib
 import json
+import os
+import pathlib
+import statistics
 import time
 
-from lib import processes
+from lib import kinesis as streams
+from lib import parts, processes
 from lib.weir import Weir
+
+KIB = 1024
+MIB = 1024 * KIB
+
+# Handlers of both sides write the same notes: when they were entered, and when the record was put.
+HANDLER = """
+const fs = require('fs');
+exports.sink = async (event) => {
+  const now = Date.now();
+  const lines = event.Records.map((record) => `${now} ${Buffer.from(record.kinesis.data, 'base64').toString().split(' ')[0]}\\n`);
+  fs.appendFileSync(process.env.NOTES, lines.join(''));
+  return {};
+};
+"""
+SERVERLESS = """
+service: bench
+frameworkVersion: "*"
+provider: {name: aws, runtime: nodejs20.x, region: us-east-1, environment: {NOTES: "%(notes)s"}}
+plugins: [serverless-offline-kinesis, serverless-offline]
+custom:
+  serverless-offline: {httpPort: %(http)d, lambdaPort: %(lambda)d, websocketPort: %(websocket)d}
+  serverless-offline-kinesis: {apiVersion: "2013-12-02", endpoint: "%(url)s", region: us-east-1, accessKeyId: peer, secretAccessKey: peer}
+functions:
+  sink:
+    handler: handler.sink
+    events:
+      - stream: {enabled: true, type: kinesis, arn: "arn:aws:kinesis:us-east-1:000000000000:stream/bench", batchSize: 100, startingPosition: TRIM_HORIZON}
+"""
 
 
 def parallel_once(bench, recording, records, factor):
@@ -41,4 +74,104 @@ def parallel(bench):
               least=9, factor_1=round(sides[1]), factor_10=round(sides[10]))
 
 
-FIGURES = (parallel,)
+def notes_of(path):
+    """[(entered, put)] in milliseconds."""
+    if not path.exists():
+        return []
+    return [tuple(int(part) for part in line.split()) for line in path.read_text().splitlines()]
+
+
+def resident_of_tree(pid, alone=False):
+    """Resident bytes of a process, and of all it started unless it is meant alone."""
+    pids, at = [pid], 0
+    while at < len(pids) and not alone:
+        for task in pathlib.Path(f"/proc/{pids[at]}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                pids += [int(child) for child in task.read_text().split()]
+        at += 1
+    total = 0
+    for each in pids:
+        with contextlib.suppress(OSError):
+            status = pathlib.Path(f"/proc/{each}/status").read_text()
+            total += sum(int(line.split()[1]) * KIB for line in status.splitlines() if line.startswith("VmRSS:"))
+    return total
+
+
+@contextlib.contextmanager
+def serverless(bench, server, notes):
+    """serverless-offline on the stream; its process id."""
+    folder = bench.new_folder()
+    ports = processes.free_ports(3)
+    (folder / "node_modules").symlink_to(pathlib.Path(parts.serverless_offline()) / "node_modules")
+    (folder / "handler.js").write_text(HANDLER)
+    (folder / "serverless.yml").write_text(SERVERLESS % {"notes": notes, "url": server.url, "http": ports[0],
+                                                        "lambda": ports[1], "websocket": ports[2]})
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "NOTES": str(notes), "SLS_TELEMETRY_DISABLED": "1",
+                   "SLS_NOTIFICATIONS_MODE": "off"}
+    process = processes.start([parts.command("node"), "node_modules/.bin/osls", "offline", "start"], folder / "log",
+                              cwd=folder, env=environment)
+    try:
+        yield process.pid
+    finally:
+        processes.stop(process, 10)
+
+
+@contextlib.contextmanager
+def weir_on_stream(bench, server, notes):
+    folder = bench.new_folder()
+    (folder / "handler.js").write_text(HANDLER)
+    functions = {"sink": {"command": [parts.command("node"), parts.node_runtime_client(), "handler.sink"],
+                          "directory": str(folder), "timeout": 30, "environment": {"NOTES": str(notes)}}}
+    sources = {"bench": {"type": "kinesis", "stream": "bench", "region": "us-east-1", "endpoint_url": server.url,
+                         "starting_position": "TRIM_HORIZON", "batch_size": 100, "function": "sink"}}
+    os.environ.update(streams.ENVIRONMENT)
+    weir = Weir(bench.new_folder(), functions, sources).start()
+    try:
+        yield weir.process.pid
+    finally:
+        weir.terminate()
+
+
+def stream_once(bench, side, records, trickle):
+    """(records a second, median ms from put to entered on an idle stream, resident bytes of the process and of all that it
+    started)."""
+    server = streams.Kinesalite(bench.new_folder()).start()
+    notes = bench.new_folder() / "notes"
+    try:
+        server.create("bench", 4)
+
+        def put(count, start):
+            server.put("bench", [(str(start + i), f"{time.time_ns() // 1_000_000} {'x' * 80}") for i in range(count)])
+        put(records, 0)
+        with side(bench, server, notes) as pid:
+            processes.wait_until("the backlog is handled", lambda: len(notes_of(notes)) >= records, 120, every=0.2)
+            entered = sorted(each[0] for each in notes_of(notes))
+            # The first tenth has the start of the function in it.
+            first, last = entered[records // 10], entered[-1]
+            rate = (records - records // 10) / max((last - first) / 1000, 0.001)
+            for number in range(trickle):
+                put(1, records + number)
+                time.sleep(0.3 + 0.037 * (number % 7))
+            processes.wait_until("the last records are handled", lambda: len(notes_of(notes)) >= records + trickle, 60)
+            late = [entered - when for entered, when in notes_of(notes)[records:]]
+            return rate, statistics.median(late), resident_of_tree(pid, alone=True), resident_of_tree(pid)
+    finally:
+        server.stop()
+
+
+def kinesis(bench):
+    """A Kinesis stream of 4 shards into a Node function, against serverless-offline-kinesis on the same kinesalite."""
+    records, trickle = (4_000, 5) if bench.quick else (20_000, 20)
+    theirs = stream_once(bench, serverless, records, trickle)
+    ours = stream_once(bench, weir_on_stream, records, trickle)
+    bench.add("kinesis", "records/s, 4 shards, batch 100, against serverless-offline-kinesis", ours[0] / theirs[0], "times",
+              least=12, ours=round(ours[0]), theirs=round(theirs[0]))
+    bench.add("kinesis", "put to function entered, idle stream", ours[1], "ms", most=50, theirs=theirs[1])
+    # Theirs runs the function in its own process; ours starts one for it.
+    bench.add("kinesis", "resident memory of weir, against serverless-offline-kinesis with the function", ours[2] / theirs[3],
+              "of it", most=0.1, ours_mib=round(ours[2] / MIB, 1), theirs_mib=round(theirs[3] / MIB, 1))
+    bench.add("kinesis", "the same, weir with the function's process", ours[3] / theirs[3], "of it",
+              ours_mib=round(ours[3] / MIB, 1))
+
+
+FIGURES = (parallel, kinesis)

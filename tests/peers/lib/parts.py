@@ -105,6 +105,16 @@ def kinesis_local():
     return _part(f"kinesis-local-{versions()['KINESIS_LOCAL']}", "node_modules/kinesis-local/main.js")
 
 
+def serverless_offline():
+    """The folder of serverless-offline and what it runs under: what people use in weir's place, for benchmarks."""
+    name = (f"serverless-offline-{versions()['SERVERLESS_OFFLINE']}-kinesis-{versions()['SERVERLESS_OFFLINE_KINESIS']}"
+            f"-osls-{versions()['OSLS']}")
+    path = cache() / name / "node_modules"
+    if not path.exists():
+        raise Missing(f"{path} is not there; run tests/peers/install serverless-offline")
+    return str(path.parent)
+
+
 def rie():
     """AWS's Runtime Interface Emulator."""
     return _part(f"rie-sam-{versions()['AWS_SAM_CLI']}-{platform.machine()}", "aws-lambda-rie")
