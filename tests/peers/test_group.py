@@ -63,23 +63,25 @@ class Group(PeerTest):
         self.assertEqual(self.seen.repeated(), set(), "revoked partitions are drained and committed before they move")
 
     def test_a_killed_member_is_replaced_and_nothing_is_lost(self):
-        one, two = self.member("one"), self.member("two")
-        one.start()
-        two.start()
-        self.wait_for_share("one", [one, two])
-        self.wait_for_share("two", [one, two])
+        one, two, three = self.member("one"), self.member("two"), self.member("three")
+        for member in (one, two, three):
+            member.start()
+        for name in ("one", "two", "three"):
+            self.wait_for_share(name, [one, two, three])
         two.kill()
         # The broker gives two's partitions away when its session is over.
 
-        def one_has_all():
+        def others_have_all():
             ends = self.broker.client.end_offsets(self.topic)
             committed = self.broker.client.committed(self.topic, self.topic)
             return all(ends[p] - committed.get(p, 0) < 60 for p in range(PARTITIONS))
-        self.wait_while_producing("one takes over two's partitions",
-                                  lambda: self.broker.client.group(self.topic)[1] == 1 and one_has_all(), 60, [one])
+        self.wait_while_producing("the others take over two's partitions",
+                                  lambda: self.broker.client.group(self.topic)[1] == 2 and others_have_all(), 60,
+                                  [one, three])
         repeated = self.seen.repeated()
         self.assertLessEqual(len(repeated), PARTITIONS * 20, "only what two had in flight or not yet committed is repeated")
-        self.wait_all_seen(self.broker, self.topic, 60, [one])
-        self.wait_committed(self.broker, self.topic, self.topic, bridges=[one])
+        self.wait_all_seen(self.broker, self.topic, 60, [one, three])
+        self.wait_committed(self.broker, self.topic, self.topic, bridges=[one, three])
         self.assertEqual(self.seen.repeated(), repeated)
-        self.assertEqual(one.terminate(), 0, self.explain([one]))
+        for member in (one, three):
+            self.assertEqual(member.terminate(), 0, self.explain([member]))

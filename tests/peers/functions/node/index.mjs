@@ -2,7 +2,8 @@
 //
 // A Kafka event: one line of JSON is appended to the file WEIR_PEER_OUT, with every record in the order of the event, before
 // anything else happens; then the handler waits WEIR_PEER_DELAY_MS. A record whose value begins with `throw-once` makes it
-// throw, the first time that record comes. WEIR_PEER_EVENTS, a folder: the whole event is kept there as it came.
+// throw, the first time that record comes; one that begins with `throw-always`, every time. The first record whose value
+// begins with `fail` is reported as failed (batchItemFailures). WEIR_PEER_EVENTS, a folder: the whole event is kept there as it came.
 // Any other event says in `do` what is to happen.
 import { appendFileSync, openSync, writeFileSync } from "node:fs";
 
@@ -45,8 +46,10 @@ async function onRecords(event, context) {
   for (const r of records) {
     if (r.value?.startsWith("throw-once") && firstTime(`${r.topic}-${r.partition}-${r.offset}`))
       throw new OrderRefused(`record ${r.topic}/${r.partition}@${r.offset}`);
+    if (r.value?.startsWith("throw-always")) throw new OrderRefused("this one never works");
   }
-  return null;
+  const failed = records.find((r) => r.value?.startsWith("fail"));
+  return failed ? { batchItemFailures: [{ itemIdentifier: { partition: failed.shard, offset: failed.offset } }] } : null;
 }
 
 export const handler = async (event, context) => {
