@@ -29,7 +29,8 @@ ReadError read_error(const aws::ServiceError& error, std::string_view doing) {
   if (error.code == "ExpiredIteratorException") {
     failure = ReadFailure::kExpiredIterator;
   } else if (error.code == "ProvisionedThroughputExceededException" || error.code == "LimitExceededException" ||
-             error.code.starts_with("KMSThrottling") || error.status == 429 || error.code.starts_with("Throttl")) {
+             error.code.starts_with("KMSThrottling") || error.status == 429 || error.code.starts_with("Throttl") ||
+             error.code == "ResourceInUseException") {  // a consumer's former subscription ends only after a while
     failure = ReadFailure::kThrottled;
   } else if (shown.code() == ErrorCode::kSourceNotFound) {
     failure = ReadFailure::kGone;
@@ -58,16 +59,26 @@ net::awaitable<ReadResult<std::string>> KinesisApi::ask_for_arn() {
 net::awaitable<ReadResult<std::vector<streams::ListedShard>>> KinesisApi::list_shards() {
   constexpr std::string_view kDoing = "listing the shards";
   std::vector<streams::ListedShard> all;
+  std::map<std::string, HashRange, std::less<>> ranges;
   std::string token;
   do {
     auto answer = co_await call("ListShards", list_shards_body(stream_, token));
     if (!answer) co_return read_error(answer.error(), kDoing);
     auto page = read_shards(*answer);
     if (!page) co_return wrong_answer(page.error(), kDoing);
+    for (std::size_t i = 0; i < page->shards.size(); ++i) {
+      ranges.insert_or_assign(page->shards[i].id, std::move(page->ranges[i]));
+    }
     std::move(page->shards.begin(), page->shards.end(), std::back_inserter(all));
     token = std::move(page->next_token);
   } while (!token.empty());
+  ranges_ = std::move(ranges);
   co_return std::move(all);
+}
+
+HashRange KinesisApi::hash_range(std::string_view shard) const {
+  const auto found = ranges_.find(shard);
+  return found == ranges_.end() ? HashRange() : found->second;
 }
 
 net::awaitable<ReadResult<std::string>> KinesisApi::shard_iterator(std::string shard, Resume from) {

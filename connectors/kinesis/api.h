@@ -28,6 +28,8 @@ class KinesisApi final : public streams::StreamApi {
   net::awaitable<streams::ReadResult<std::string>> ask_for_arn();
   /// What events of the stream say; before the first get_records().
   void set_stream(KinesisStream stream) { event_ = std::move(stream); }
+  /// Of a shard that was listed.
+  HashRange hash_range(std::string_view shard) const;
 
   net::awaitable<streams::ReadResult<std::vector<streams::ListedShard>>> list_shards() override;
   net::awaitable<streams::ReadResult<std::string>> shard_iterator(std::string shard, Resume from) override;
@@ -42,6 +44,7 @@ class KinesisApi final : public streams::StreamApi {
   StreamName stream_;
   KinesisStream event_;  ///< without its shard
   RecordsReader records_;
+  std::map<std::string, HashRange, std::less<>> ranges_;  ///< of the shards as they were listed last
   /// Shards of a stand-in that did not answer when asked for a time: what is older is left out here.
   std::map<std::string, WallTime, std::less<>> not_before_;
 };

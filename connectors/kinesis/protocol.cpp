@@ -75,6 +75,23 @@ Record read_record(const dom::object& object, std::string& bytes) {
   return record;
 }
 
+/// Adds a record, or those that KPL put into it: they all have its sequence number.
+void add_record(std::vector<Record>& records, Record record, const KinesisStream& stream, const HashRange* split) {
+  const auto parts = split != nullptr ? split_aggregate(record.data, *split) : std::nullopt;
+  if (!parts) {
+    record.encoded_bytes = kinesis_record_size(stream, record, record.arrival);
+    records.push_back(std::move(record));
+    return;
+  }
+  for (const SubRecord& part : *parts) {
+    record.key = part.key;
+    record.data = part.data;
+    record.continues = &part != &parts->back();
+    record.encoded_bytes = kinesis_record_size(stream, record, record.arrival);
+    records.push_back(record);
+  }
+}
+
 }  // namespace
 
 std::string list_shards_body(const StreamName& stream, const std::string& next_token) {
@@ -97,26 +114,29 @@ std::string shard_iterator_body(const StreamName& stream, const std::string& sha
   out.begin_object();
   write_stream(out, stream);
   out.member("ShardId", shard);
+  write_position(out, from, "ShardIteratorType", "StartingSequenceNumber");
+  out.end_object();
+  return body;
+}
+
+void write_position(JsonWriter& out, const Resume& from, std::string_view type_key, std::string_view sequence_key) {
   switch (from.kind()) {
     case Resume::Kind::kAfter:
-      out.member("ShardIteratorType", "AFTER_SEQUENCE_NUMBER");
-      out.member("StartingSequenceNumber", from.position().text());
-      break;
+      out.member(type_key, "AFTER_SEQUENCE_NUMBER").member(sequence_key, from.position().text());
+      return;
     case Resume::Kind::kTrimHorizon:
-      out.member("ShardIteratorType", "TRIM_HORIZON");
-      break;
+      out.member(type_key, "TRIM_HORIZON");
+      return;
     case Resume::Kind::kLatest:
-      out.member("ShardIteratorType", "LATEST");
-      break;
+      out.member(type_key, "LATEST");
+      return;
     case Resume::Kind::kAtTimestamp:
-      out.member("ShardIteratorType", "AT_TIMESTAMP");
+      out.member(type_key, "AT_TIMESTAMP");
       out.key("Timestamp").raw(epoch_seconds(from.time()));
-      break;
+      return;
     case Resume::Kind::kShardEnd:
       throw BrokenBelief("a shard that has ended is not read");
   }
-  out.end_object();
-  return body;
 }
 
 std::string get_records_body(const StreamName& stream, const std::string& iterator, std::size_t max_records) {
@@ -154,6 +174,11 @@ Result<ShardsPage> read_shards(std::string_view answer) {
     const auto range = each.find("SequenceNumberRange");
     shard.closed = range != each.end() && range->is_object() && !text_of(*range, "EndingSequenceNumber").empty();
     page.shards.push_back(std::move(shard));
+    HashRange& keys = page.ranges.emplace_back();
+    if (const auto given = each.find("HashKeyRange"); given != each.end() && given->is_object()) {
+      if (std::string from = text_of(*given, "StartingHashKey"); !from.empty()) keys.from = std::move(from);
+      if (std::string to = text_of(*given, "EndingHashKey"); !to.empty()) keys.to = std::move(to);
+    }
   }
   page.next_token = text_of(document, "NextToken");
   return page;
@@ -184,7 +209,8 @@ struct RecordsReader::Impl {
 RecordsReader::RecordsReader() : impl_(std::make_unique<Impl>()) {}
 RecordsReader::~RecordsReader() = default;
 
-Result<streams::ReadPage> RecordsReader::read_page(std::string answer, const KinesisStream& stream) {
+Result<streams::ReadPage> RecordsReader::read_page(std::string answer, const KinesisStream& stream,
+                                                   const HashRange* split) {
   streams::ReadPage page;
   const auto owner = std::make_shared<PageBytes>();
   // Decoded, neither keys nor data take more than they do in JSON.
@@ -199,11 +225,9 @@ Result<streams::ReadPage> RecordsReader::read_page(std::string answer, const Kin
         const dom::array records = field.value;
         page.records.records.reserve(records.size());
         for (const dom::element each : records) {
-          Record record = read_record(each, owner->bytes);
-          record.encoded_bytes = kinesis_record_size(stream, record, record.arrival);
-          page.records.records.push_back(std::move(record));
+          add_record(page.records.records, read_record(each, owner->bytes), stream, split);
         }
-      } else if (field.key == "NextShardIterator") {
+      } else if (field.key == "NextShardIterator" || field.key == "ContinuationSequenceNumber") {
         if (!field.value.is_null()) page.next = std::string(std::string_view(field.value));
       } else if (field.key == "MillisBehindLatest") {
         page.behind = std::chrono::milliseconds(std::int64_t(field.value));

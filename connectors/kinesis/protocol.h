@@ -1,14 +1,17 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "weir/base/error.h"
+#include "weir/base/json_writer.h"
 #include "weir/event/resume.h"
 
+#include "connectors/kinesis/aggregate.h"
 #include "event/kinesis_event.h"
 #include "streams/stream_api.h"
 
@@ -25,6 +28,8 @@ struct StreamName {
 /// Bodies of requests (reference stream-sources.md, 9.2).
 std::string list_shards_body(const StreamName& stream, const std::string& next_token);
 std::string shard_iterator_body(const StreamName& stream, const std::string& shard, const Resume& from);
+/// The members of an object that say where reading begins, by what Kinesis calls them there.
+void write_position(JsonWriter& out, const Resume& from, std::string_view type_key, std::string_view sequence_key);
 std::string get_records_body(const StreamName& stream, const std::string& iterator, std::size_t max_records);
 std::string describe_summary_body(const StreamName& stream);
 
@@ -33,7 +38,8 @@ struct ShardsPage {
   ShardsPage() = default;
 
   std::vector<streams::ListedShard> shards;
-  std::string next_token;  ///< "" of the last page
+  std::vector<HashRange> ranges;  ///< of each
+  std::string next_token;         ///< "" of the last page
 };
 
 /// Each of these reads the body of a success. source.data: it is none that Kinesis would send.
@@ -49,8 +55,11 @@ class RecordsReader {
   RecordsReader(const RecordsReader&) = delete;
   RecordsReader& operator=(const RecordsReader&) = delete;
 
-  /// The body of GetRecords. The records' encoded_bytes are those of the stream's events.
-  Result<streams::ReadPage> read_page(std::string answer, const KinesisStream& stream);
+  /// The body of GetRecords, or a SubscribeToShardEvent, whose next iterator is its continuation sequence number. The
+  /// records' encoded_bytes are those of the stream's events. `split`: what KPL put together is taken apart, as Lambda
+  /// does it for a consumer's ARN only; the shard's hash keys.
+  Result<streams::ReadPage> read_page(std::string answer, const KinesisStream& stream,
+                                      const HashRange* split = nullptr);
 
  private:
   struct Impl;

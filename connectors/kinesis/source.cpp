@@ -23,6 +23,16 @@ streams::PaceLimits pace_of_stand_in() {
   return pace;
 }
 
+/// Subscriptions come with their records; a refused one may be asked for again after five seconds.
+streams::PaceLimits pace_of_subscriptions() {
+  streams::PaceLimits pace;
+  pace.reads_per_second = 0;
+  pace.active_pause = pace.idle_pause = Duration(0);
+  pace.slow_pause_max = Duration(0);
+  pace.backoff_min = std::chrono::seconds(1);
+  return pace;
+}
+
 }  // namespace
 
 KinesisSource::KinesisSource(std::shared_ptr<const KinesisConfig> config, SourceContext context)
@@ -60,8 +70,15 @@ net::awaitable<Result<void>> KinesisSource::connect() {
   streams::ShardReaderSettings reading;
   reading.source = context_.name;
   reading.starting_position = config_->starting_position;
-  if (client_->url().find(".amazonaws.com") == std::string::npos) reading.pace = pace_of_stand_in();
-  reader_ = std::make_unique<streams::ShardReader>(context_.executor, *api_, std::move(reading), context_.log,
+  streams::StreamApi* read = api_.get();
+  if (!config_->consumer_arn.empty()) {
+    fan_out_ = std::make_unique<FanOutApi>(*client_, *api_, config_->consumer_arn, stream_);
+    read = fan_out_.get();
+    reading.pace = pace_of_subscriptions();
+  } else if (client_->url().find(".amazonaws.com") == std::string::npos) {
+    reading.pace = pace_of_stand_in();
+  }
+  reader_ = std::make_unique<streams::ShardReader>(context_.executor, *read, std::move(reading), context_.log,
                                                    context_.clock);
   co_return Result<void>();
 }

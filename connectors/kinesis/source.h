@@ -8,6 +8,7 @@
 #include "aws/client.h"
 #include "connectors/kinesis/api.h"
 #include "connectors/kinesis/config.h"
+#include "connectors/kinesis/fan_out.h"
 #include "event/kinesis_event.h"
 #include "streams/shard_reader.h"
 
@@ -41,6 +42,7 @@ class KinesisSource final : public PollSource {
   KinesisStream stream_;  ///< without its shard; known before the first shard is opened
   std::unique_ptr<aws::Client> client_;
   std::unique_ptr<KinesisApi> api_;
+  std::unique_ptr<FanOutApi> fan_out_;  ///< with a consumer's ARN
   std::unique_ptr<streams::ShardReader> reader_;
 };
 

@@ -188,6 +188,7 @@ struct Client::State {
         region(std::move(where)),
         url(std::move(address)),
         clock(time),
+        streams(executor),
         courier(executor),
         fetcher(std::move(blocking), courier, fetching(settings, region), time),
         provider(
@@ -206,10 +207,22 @@ struct Client::State {
   std::optional<http::ClientRequest> prepare(const ServiceRequest& request, const http::Credentials& credentials,
                                              Moment now, Instant deadline) const;
 
+  /// What came of an exchange; of a stream the body only when the status is no 200.
+  struct Answer {
+    Answer() = default;
+
+    http::Response response;
+    std::unique_ptr<http::ResponseStream> stream;
+  };
+  static net::awaitable<ServiceResult<Answer>> exchange(std::shared_ptr<State> state, http::ClientRequest request,
+                                                        bool streamed);
+  static net::awaitable<ServiceResult<Answer>> ask(std::shared_ptr<State> state, ServiceRequest request, bool streamed);
+
   ClientSettings settings;
   std::string region;
   std::string url;
   const Clock& clock;
+  http::Client streams;
   Courier courier;
   CredentialFetcher fetcher;
   CredentialProvider provider;
@@ -279,13 +292,41 @@ const std::string& Client::url() const {
   return state_->url;
 }
 
-net::awaitable<ServiceResult<http::Response>> Client::send(ServiceRequest request) {
-  const std::shared_ptr<State> state = state_;
+/// One exchange; of a stream, up to its headers, or to the end of what is no 200.
+net::awaitable<ServiceResult<Client::State::Answer>> Client::State::exchange(std::shared_ptr<State> state,
+                                                                             http::ClientRequest request,
+                                                                             bool streamed) {
+  const auto failed = [](const Error& error) {
+    return error.code() == ErrorCode::kCancelled ? called_off() : unanswered(kNoAnswer, error.message());
+  };
+  Answer answer;
+  if (!streamed) {
+    Result<http::Response> response = co_await state->courier.send(std::move(request));
+    if (!response) co_return failed(response.error());
+    answer.response = std::move(*response);
+    co_return answer;
+  }
+  auto opened = co_await state->streams.open(std::move(request));
+  if (!opened) co_return failed(opened.error());
+  answer.stream = std::move(*opened);
+  answer.response.status = answer.stream->status();
+  answer.response.headers = answer.stream->headers();
+  while (answer.response.status != 200 && answer.response.body.size() < kErrorBodyMax) {
+    Result<std::string> more = co_await answer.stream->read();
+    if (!more) co_return failed(more.error());
+    if (more->empty()) break;
+    answer.response.body += *more;
+  }
+  co_return answer;
+}
+
+net::awaitable<ServiceResult<Client::State::Answer>> Client::State::ask(std::shared_ptr<State> state,
+                                                                        ServiceRequest request, bool streamed) {
   // Being cancelled is a value here, so it must not throw while the request is on its way.
   const bool throws = co_await net::this_coro::throw_if_cancelled();
   co_await net::this_coro::throw_if_cancelled(false);
   const Instant deadline = state->clock.now().instant + request.timeout;
-  ServiceResult<http::Response> outcome = called_off();
+  ServiceResult<Answer> outcome = called_off();
   std::optional<http::Credentials> refused;
   for (;;) {
     const Result<http::Credentials> credentials = co_await state->provider.get(deadline);
@@ -304,15 +345,11 @@ net::awaitable<ServiceResult<http::Response>> Client::send(ServiceRequest reques
       outcome = unanswered(kNoAnswer, "\"" + http::without_secrets(request.url) + "\" is no address");
       break;
     }
+    sent->may_be_http2 = streamed;
     if (request.sent_at) *request.sent_at = now.instant;
-    Result<http::Response> answer = co_await state->courier.send(std::move(*sent));
-    if (!answer) {
-      outcome = answer.error().code() == ErrorCode::kCancelled ? called_off()
-                                                               : unanswered(kNoAnswer, answer.error().message());
-      break;
-    }
-    const bool ended = answer->status >= 400 && are_credentials_refused(read_service_error(*answer));
-    outcome = std::move(*answer);
+    outcome = co_await exchange(state, std::move(*sent), streamed);
+    const bool ended =
+        outcome && outcome->response.status >= 400 && are_credentials_refused(read_service_error(outcome->response));
     if (refused || !ended) break;
     // They ended, or were taken back, between two looks at the clock: others are fetched, and tried once.
     refused = *credentials;
@@ -320,6 +357,19 @@ net::awaitable<ServiceResult<http::Response>> Client::send(ServiceRequest reques
   }
   co_await net::this_coro::throw_if_cancelled(throws);
   co_return outcome;
+}
+
+net::awaitable<ServiceResult<http::Response>> Client::send(ServiceRequest request) {
+  ServiceResult<State::Answer> answer = co_await State::ask(state_, std::move(request), false);
+  if (!answer) co_return answer.error();
+  co_return std::move(answer->response);
+}
+
+net::awaitable<ServiceResult<std::unique_ptr<http::ResponseStream>>> Client::open(ServiceRequest request) {
+  ServiceResult<State::Answer> answer = co_await State::ask(state_, std::move(request), true);
+  if (!answer) co_return answer.error();
+  if (answer->response.status != 200) co_return read_service_error(answer->response);
+  co_return std::move(answer->stream);
 }
 
 net::awaitable<ServiceResult<std::string>> Client::call(std::string target, std::string version, std::string body,

@@ -15,6 +15,7 @@
 #include "weir/base/time.h"
 
 #include "aws/profiles.h"
+#include "http/client.h"
 #include "http/message.h"
 
 namespace weir::aws {
@@ -90,6 +91,10 @@ class Client {
   /// 200.
   net::awaitable<ServiceResult<std::string>> call(std::string target, std::string version, std::string body,
                                                   Duration timeout = std::chrono::seconds(30));
+
+  /// Sends a request whose answer has no end in sight: HTTP/2 where TLS agrees on it, the body read as it comes. What
+  /// is no 200 is an error. The stream ends with its object, not with close().
+  net::awaitable<ServiceResult<std::unique_ptr<http::ResponseStream>>> open(ServiceRequest request);
 
   const std::string& region() const;
   const std::string& url() const;  ///< of the service

@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -33,6 +34,10 @@ constexpr long kIdleConnectionsMax = 256;
 /// A connection that was idle this many whole seconds is not used again: servers close idle ones, the hastiest known
 /// after 5 s (Node, uvicorn, hypercorn), and a request that meets such a close on its way cannot be sent again.
 constexpr long kIdleSecondsMax = 3;
+/// Of a body that is read as it comes: so much waits here to be read, then the sender has to.
+constexpr std::size_t kStreamBufferBytes = 64U << 10U;
+/// Such a body is cut off when nothing comes for so long; a stream of AWS says something every few seconds.
+constexpr long kStreamSilenceSeconds = 30;
 /// Easy handles kept for reuse.
 constexpr std::size_t kIdleHandlesMax = 256;
 
@@ -79,6 +84,18 @@ class Exchange {
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
+  /// The answer is read as it comes: `told` is called when there is more of it. Before prepare().
+  void stream_to(std::function<void()> told) { told_ = std::move(told); }
+  bool headers_ended() const { return headers_ended_; }
+  /// What came of the answer and was not taken yet.
+  Response& arrived() { return response_; }
+  /// Lets the sender go on that had to wait for the body to be taken.
+  void go_on() {
+    if (!paused_) return;
+    paused_ = false;  // take_body() may be called from within
+    curl_easy_pause(easy_, CURLPAUSE_CONT);
+  }
+
   /// Tells a fresh or reset handle everything. http.failed: the request cannot be sent as it is.
   Result<void> prepare(CURL* easy);
   /// What the transfer, which has ended, came to.
@@ -100,6 +117,8 @@ class Exchange {
   std::unique_ptr<curl_slist, FreeList> lines_;
   std::size_t header_bytes_ = 0;
   bool headers_ended_ = false;
+  std::function<void()> told_;  ///< of an answer that is read as it comes
+  bool paused_ = false;
   std::string refused_;  ///< why the request was not sent again, or the rest of the answer not taken
   std::array<char, CURL_ERROR_SIZE> reason_{};
 };
@@ -148,7 +167,12 @@ Result<void> Exchange::prepare(CURL* easy) {
   }
   curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method.c_str());
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, lines_.get());
-  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+                   static_cast<long>(request_.may_be_http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+  if (told_) {
+    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, kStreamSilenceSeconds);
+  }
   curl_easy_setopt(easy, CURLOPT_PROXY, "");
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
@@ -190,6 +214,13 @@ int Exchange::before_sending(void* exchange, char*, char*, int, int) {
 
 std::size_t Exchange::take_body(char* bytes, std::size_t size, std::size_t count, void* exchange) {
   auto& self = *static_cast<Exchange*>(exchange);
+  if (self.told_) {
+    self.paused_ = self.response_.body.size() >= kStreamBufferBytes;
+    if (self.paused_) return CURL_WRITEFUNC_PAUSE;
+    self.response_.body.append(bytes, size * count);
+    self.told_();
+    return size * count;
+  }
   const std::size_t room = self.request_.response_max_bytes - self.response_.body.size();
   if (size * count > room) {
     long status = 0;
@@ -215,7 +246,13 @@ std::size_t Exchange::take_header(char* bytes, std::size_t size, std::size_t cou
     self.response_.headers = Headers();
     self.headers_ended_ = false;
   }
-  if (line == "\r\n" || line == "\n") self.headers_ended_ = true;
+  if (line == "\r\n" || line == "\n") {
+    long status = 0;
+    curl_easy_getinfo(self.easy_, CURLINFO_RESPONSE_CODE, &status);
+    self.response_.status = static_cast<int>(status);
+    self.headers_ended_ = true;
+    if (self.told_ && status >= 200) self.told_();
+  }
   const std::size_t colon = line.find(':');
   if (colon != std::string_view::npos) {
     std::string_view value = line.substr(colon + 1);
@@ -481,6 +518,68 @@ net::awaitable<Result<Response>> Client::send(ClientRequest request) {
     if (transfer.code) co_return transfer.exchange.finish(transfer.easy.get(), *transfer.code);
   }
   co_return transfer.exchange.failure(ErrorCode::kCancelled, "the request was called off");
+}
+
+/// Stands still: libcurl and the exchange know its parts.
+struct ResponseStream::State {
+  State(std::shared_ptr<Client::State> client, ClientRequest asked)
+      : request(std::move(asked)), transfer(std::move(client), request) {}
+
+  ClientRequest request;
+  Client::State::Transfer transfer;
+};
+
+ResponseStream::ResponseStream(std::unique_ptr<State> state) : state_(std::move(state)) {}
+ResponseStream::~ResponseStream() = default;
+
+int ResponseStream::status() const {
+  return state_->transfer.exchange.arrived().status;
+}
+
+const Headers& ResponseStream::headers() const {
+  return state_->transfer.exchange.arrived().headers;
+}
+
+net::awaitable<Result<std::string>> ResponseStream::read() {
+  Client::State::Transfer& transfer = state_->transfer;
+  const auto cancellation = co_await net::this_coro::cancellation_state;
+  for (;;) {
+    if (std::string& body = transfer.exchange.arrived().body; !body.empty()) {
+      std::string taken = std::move(body);
+      body.clear();
+      transfer.exchange.go_on();
+      co_return taken;
+    }
+    if (transfer.code) {
+      if (auto whole = transfer.exchange.finish(transfer.easy.get(), *transfer.code); !whole) co_return whole.error();
+      co_return std::string();
+    }
+    if (cancellation.cancelled() != net::cancellation_type::none)
+      co_return transfer.exchange.failure(ErrorCode::kCancelled, "reading was called off");
+    boost::system::error_code ignored;
+    co_await transfer.ended.async_wait(net::redirect_error(net::use_awaitable, ignored));
+  }
+}
+
+net::awaitable<Result<std::unique_ptr<ResponseStream>>> Client::open(ClientRequest request) {
+  auto stream = std::make_unique<ResponseStream::State>(state_, std::move(request));
+  State::Transfer& transfer = stream->transfer;
+  const auto cancellation = co_await net::this_coro::cancellation_state;
+  if (cancellation.cancelled() != net::cancellation_type::none)
+    co_return transfer.exchange.failure(ErrorCode::kCancelled, "the request was called off");
+  transfer.exchange.stream_to([&transfer] { transfer.ended.cancel(); });
+  if (const auto begun = transfer.begin(); !begun) co_return begun.error();
+  while (!transfer.code && !(transfer.exchange.headers_ended() && transfer.exchange.arrived().status >= 200)) {
+    boost::system::error_code ignored;
+    co_await transfer.ended.async_wait(net::redirect_error(net::use_awaitable, ignored));
+    if (cancellation.cancelled() != net::cancellation_type::none)
+      co_return transfer.exchange.failure(ErrorCode::kCancelled, "the request was called off");
+  }
+  if (transfer.code && *transfer.code != CURLE_OK) {
+    auto failed = transfer.exchange.finish(transfer.easy.get(), *transfer.code);
+    if (!failed) co_return failed.error();
+  }
+  co_return std::unique_ptr<ResponseStream>(new ResponseStream(std::move(stream)));
 }
 
 }  // namespace weir::http

@@ -32,6 +32,27 @@ struct ClientRequest {
   Duration timeout = std::chrono::seconds(30);  ///< for the whole exchange
   Duration connect_timeout = std::chrono::seconds(5);
   std::size_t response_max_bytes = 8U << 20U;  ///< a larger answer is http.failed
+  bool may_be_http2 = false;                   ///< where TLS agrees on it
+};
+
+/// An answer whose body is read as it comes. It ends its exchange when it goes; it may outlive the client.
+class ResponseStream {
+ public:
+  ~ResponseStream();
+  ResponseStream(const ResponseStream&) = delete;
+  ResponseStream& operator=(const ResponseStream&) = delete;
+
+  int status() const;
+  const Headers& headers() const;
+  /// Waits for more of the body; "" at its end. http.failed: it was cut off, or silent for half a minute. Cancelling
+  /// ends the waiting and nothing else: `cancelled`. What nobody reads waits at the sender, but for some 100 KB.
+  net::awaitable<Result<std::string>> read();
+
+ private:
+  friend class Client;
+  struct State;
+  explicit ResponseStream(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
 };
 
 /// Sends requests on an executor whose context runs in one thread: keeps connections alive and shares them, checks TLS
@@ -55,7 +76,11 @@ class Client {
   /// Cancelling ends the exchange and closes its connection: `cancelled`.
   net::awaitable<Result<Response>> send(ClientRequest request);
 
+  /// The same, but gives the answer as soon as its headers have come. The request's timeout is for the body too.
+  net::awaitable<Result<std::unique_ptr<ResponseStream>>> open(ClientRequest request);
+
  private:
+  friend class ResponseStream;
   struct State;
   std::shared_ptr<State> state_;  ///< shared with the requests under way; the client may go before them
 };

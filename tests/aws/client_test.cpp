@@ -1,0 +1,250 @@
+// What calls of AWS's services come to: signatures, errors of each protocol, credentials that end, streams.
+#include "aws/client.h"
+
+#include <chrono>
+#include <map>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <catch2/catch.hpp>
+
+#include "aws/environment.h"
+#include "http/server.h"
+#include "http/sigv4.h"
+#include "support/fake_clock.h"
+#include "support/run_coroutine.h"
+#include "support/temporary_folder.h"
+
+using namespace weir;
+using namespace weir::aws;
+using namespace std::chrono_literals;
+namespace net = boost::asio;
+
+namespace {
+
+/// "404 ResourceNotFoundException: no such" of an answer.
+std::string told(int status, const std::string& body,
+                 const std::vector<std::pair<std::string, std::string>>& headers = {}) {
+  http::Response response(status, "text/plain", body);
+  for (const auto& [name, value] : headers) response.headers.add(name, value);
+  const ServiceError error = read_service_error(response);
+  std::string text = std::to_string(error.status) + " " + error.code + ": " + error.message;
+  if (error.retry_after) text += " after " + std::to_string(error.retry_after->count() / 1'000'000'000) + " s";
+  return text;
+}
+
+struct World {
+  World() {
+    variables["HOME"] = folder.path();
+    variables["AWS_EC2_METADATA_DISABLED"] = "true";
+    variables["AWS_ACCESS_KEY_ID"] = "AKID";
+    variables["AWS_SECRET_ACCESS_KEY"] = "secret-of-AKID";
+    auto made = http::Server::listen(
+        context.get_executor(), "127.0.0.1:0",
+        [this](http::Request request) -> net::awaitable<http::Response> {
+          requests.push_back(request);
+          if (const auto refusal = http::verify_signature(
+                  request, [](std::string_view id) { return "secret-of-" + std::string(id); }, clock.now().wall)) {
+            co_return http::Response(403, "application/json", "{\"__type\":\"" + refusal->type + "\"}");
+          }
+          http::Response answer = answers.empty() ? http::Response(200, "application/json", "{}") : answers.front();
+          if (!answers.empty()) answers.erase(answers.begin());
+          co_return answer;
+        },
+        http::ServerOptions());
+    REQUIRE(made.has_value());
+    server = std::move(*made);
+  }
+
+  std::unique_ptr<Client> client(const std::string& service, const std::string& signing = "") {
+    ClientSettings settings;
+    settings.name = "clicks";
+    settings.service = service;
+    settings.signing = signing;
+    settings.access.region = "eu-west-1";
+    settings.access.endpoint_url = "http://" + server->address();
+    settings.environment = test::environment_of(variables);
+    auto made = Client::make(context.get_executor(), blocking.get_executor(), settings, null_log(), clock);
+    REQUIRE(made.has_value());
+    return std::move(*made);
+  }
+
+  net::awaitable<void> called(Client& asked, ServiceResult<std::string>& result) {
+    result = co_await asked.call("Kinesis_20131202.ListShards", "1.1", "{\"a\":1}");
+    co_await asked.close();
+    co_await server->close();
+  }
+
+  net::awaitable<void> opened(Client& asked, std::string& result) {
+    ServiceRequest request;
+    request.headers.add("Content-Type", "application/json");
+    auto stream = co_await asked.open(std::move(request));
+    if (!stream) {
+      result = "error " + stream.error().code;
+    } else {
+      for (;;) {
+        const auto more = co_await (*stream)->read();
+        if (!more || more->empty()) break;
+        result += *more;
+      }
+      stream->reset();
+    }
+    co_await asked.close();
+    co_await server->close();
+  }
+
+  net::io_context context{1};
+  net::thread_pool blocking{1};
+  test::FakeClock clock;
+  test::TemporaryFolder folder;
+  std::map<std::string, std::string> variables;
+  std::vector<http::Request> requests;
+  std::vector<http::Response> answers;
+  std::unique_ptr<http::Server> server;
+};
+
+}  // namespace
+
+TEST_CASE("errors of each protocol say the same") {
+  CHECK(told(400, R"({"__type":"com.amazonaws.kinesis#ResourceNotFoundException","message":"no such"})") ==
+        "400 ResourceNotFoundException: no such");
+  CHECK(told(400, R"({"__type":"ExpiredIteratorException","Message":"old"})") == "400 ExpiredIteratorException: old");
+  CHECK(told(400, R"({"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"none"})",
+             {{"x-amzn-query-error", "AWS.SimpleQueueService.NonExistentQueue;Sender"}}) ==
+        "400 AWS.SimpleQueueService.NonExistentQueue: none");
+  CHECK(told(429, R"({"message":"slow"})",
+             {{"x-amzn-ErrorType", "TooManyRequestsException:http://internal/"}, {"Retry-After", "3"}}) ==
+        "429 TooManyRequestsException: slow after 3 s");
+  CHECK(told(404, "<Error><Code>NoSuchBucket</Code><Message>a &amp; b</Message></Error>") == "404 NoSuchBucket: a & b");
+  CHECK(told(502, "<html>Bad Gateway</html>") == "502 : ");
+  CHECK(told(500, "") == "500 : ");
+}
+
+TEST_CASE("what helps to try again, and what a source's error it is") {
+  struct Row {
+    int status;
+    std::string code;
+    bool transient;
+    ErrorCode source;
+  };
+  const Row row = GENERATE(values<Row>({
+      {0, "RequestFailed", true, ErrorCode::kSourceUnreachable},
+      {0, "CredentialsProviderError", true, ErrorCode::kSourceRefused},
+      {0, "cancelled", false, ErrorCode::kCancelled},
+      {400, "ProvisionedThroughputExceededException", true, ErrorCode::kSourceFailed},
+      {400, "ResourceNotFoundException", false, ErrorCode::kSourceNotFound},
+      {400, "AWS.SimpleQueueService.NonExistentQueue", false, ErrorCode::kSourceNotFound},
+      {404, "", false, ErrorCode::kSourceNotFound},
+      {400, "AccessDeniedException", false, ErrorCode::kSourceRefused},
+      {403, "", false, ErrorCode::kSourceRefused},
+      {400, "InvalidArgumentException", false, ErrorCode::kSourceFailed},
+      {429, "", true, ErrorCode::kSourceFailed},
+      {499, "", false, ErrorCode::kSourceFailed},
+      {500, "InternalFailure", true, ErrorCode::kSourceFailed},
+  }));
+  ServiceError error;
+  error.status = row.status;
+  error.code = row.code;
+  CAPTURE(row.status, row.code);
+  CHECK(error.is_transient() == row.transient);
+  CHECK(error.as_source_error("reading").code() == row.source);
+}
+
+TEST_CASE("a call of a JSON protocol is signed as its service, and gives the body") {
+  World world;
+  const auto client = world.client("streams.dynamodb", "dynamodb");
+  ServiceResult<std::string> result = std::string();
+  world.answers = {http::Response(200, "application/x-amz-json-1.1", "{\"Shards\":[]}")};
+  test::run(world.context, world.called(*client, result));
+  REQUIRE(result.has_value());
+  CHECK(*result == "{\"Shards\":[]}");
+  REQUIRE(world.requests.size() == 1);
+  const http::Request& request = world.requests[0];
+  CHECK(request.method == "POST");
+  CHECK(request.target == "/");
+  CHECK(request.body == "{\"a\":1}");
+  CHECK(request.headers.get("X-Amz-Target") == "Kinesis_20131202.ListShards");
+  CHECK(request.headers.get("Content-Type") == "application/x-amz-json-1.1");
+  CHECK(request.headers.get("Authorization")->find("/eu-west-1/dynamodb/aws4_request") != std::string_view::npos);
+}
+
+TEST_CASE("credentials that were refused as ended are asked for again, and the others tried once") {
+  World world;
+  const std::string answer = GENERATE("fresh keys", "the same keys");
+  world.variables.erase("AWS_ACCESS_KEY_ID");
+  const std::string file =
+      world.folder.write("credentials", "[default]\naws_access_key_id = OLD\naws_secret_access_key = secret-of-OLD\n");
+  world.variables["AWS_SHARED_CREDENTIALS_FILE"] = file;
+  const auto client = world.client("kinesis");
+  world.answers = {http::Response(400, "application/json", R"({"__type":"ExpiredTokenException","message":"ended"})"),
+                   http::Response(200, "application/json", "{}")};
+  ServiceResult<std::string> result = std::string();
+  const auto work = [](World& self, Client& asked, ServiceResult<std::string>& out,
+                       bool fresh) -> net::awaitable<void> {
+    auto first = co_await asked.call("T.A", "1.1", "{}");
+    if (fresh) {
+      self.folder.write("credentials", "[default]\naws_access_key_id = NEW\naws_secret_access_key = secret-of-NEW\n");
+    }
+    self.answers = {http::Response(400, "application/json", R"({"__type":"ExpiredTokenException","message":"ended"})")};
+    out = co_await asked.call("T.A", "1.1", "{}");
+    co_await asked.close();
+    co_await self.server->close();
+  };
+  test::run(world.context, work(world, *client, result, answer == "fresh keys"));
+  if (answer == "fresh keys") {
+    REQUIRE(result.has_value());
+    CHECK(world.requests.back().headers.get("Authorization")->find("Credential=NEW/") != std::string_view::npos);
+  } else {
+    REQUIRE_FALSE(result.has_value());
+    CHECK(result.error().code == "ExpiredTokenException");
+  }
+}
+
+TEST_CASE("nobody there, and no credentials") {
+  World world;
+  SECTION("nobody there") {
+    const auto client = world.client("kinesis");
+    ServiceResult<std::string> result = std::string();
+    test::run(world.context, world.server->close());
+    test::run(world.context, world.called(*client, result));
+    REQUIRE_FALSE(result.has_value());
+    CHECK(result.error().status == 0);
+    CHECK(result.error().is_transient());
+  }
+  SECTION("no credentials") {
+    world.variables.erase("AWS_ACCESS_KEY_ID");
+    world.variables.erase("AWS_SECRET_ACCESS_KEY");
+    const auto client = world.client("kinesis");
+    ServiceResult<std::string> result = std::string();
+    test::run(world.context, world.called(*client, result));
+    REQUIRE_FALSE(result.has_value());
+    CHECK(result.error().as_source_error("x").code() == ErrorCode::kSourceRefused);
+    CHECK(world.requests.empty());
+  }
+}
+
+TEST_CASE("a stream's body is read as it comes, its refusal is an error") {
+  World world;
+  const auto client = world.client("kinesis");
+  std::string result;
+  SECTION("a body larger than what waits to be read") {
+    const std::string body(1U << 20U, 'x');
+    world.answers = {http::Response(200, "application/vnd.amazon.eventstream", body)};
+    test::run(world.context, world.opened(*client, result));
+    CHECK(result == body);
+  }
+  SECTION("refused") {
+    world.answers = {http::Response(400, "application/json", R"({"__type":"ResourceInUseException"})")};
+    test::run(world.context, world.opened(*client, result));
+    CHECK(result == "error ResourceInUseException");
+  }
+}
+
+TEST_CASE("S3 is told the hash of the body") {
+  World world;
+  const auto client = world.client("s3");
+  ServiceResult<std::string> result = std::string();
+  test::run(world.context, world.called(*client, result));
+  CHECK(result.has_value());
+  CHECK(world.requests.at(0).headers.get("x-amz-content-sha256")->size() == 64);
+}

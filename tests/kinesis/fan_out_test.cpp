@@ -1,0 +1,241 @@
+// Enhanced fan-out: AWS's event stream encoding, aggregates of KPL, what subscriptions say.
+#include "connectors/kinesis/fan_out.h"
+
+#include <array>
+
+#include <catch2/catch.hpp>
+#include <openssl/evp.h>
+
+using namespace weir;
+using namespace kinesis;
+
+namespace {
+
+std::string number(std::size_t value) {
+  std::string bytes;
+  for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(value >> shift & 0xFFU);
+  return bytes;
+}
+
+/// A message as the service writes it, with texts as headers.
+std::string message(const std::vector<std::pair<std::string, std::string>>& texts, const std::string& payload) {
+  std::string headers;
+  for (const auto& [name, value] : texts) {
+    headers += static_cast<char>(name.size());
+    headers += name;
+    headers += '\x07';
+    headers += number(value.size()).substr(2);
+    headers += value;
+  }
+  std::string bytes = number(12 + headers.size() + payload.size() + 4) + number(headers.size());
+  bytes += number(crc32_of(bytes));
+  bytes += headers + payload;
+  return bytes + number(crc32_of(bytes));
+}
+
+std::string varint(std::size_t value) {
+  std::string bytes;
+  for (; value >= 0x80; value >>= 7U) bytes += static_cast<char>((value & 0x7FU) | 0x80U);
+  return bytes + static_cast<char>(value);
+}
+
+std::string text_field(int field, const std::string& text) {
+  return static_cast<char>(field << 3 | 2) + varint(text.size()) + text;
+}
+
+std::string number_field(int field, std::size_t value) {
+  return static_cast<char>(field << 3) + varint(value);
+}
+
+std::string entry(std::size_t key, const std::string& data, std::optional<std::size_t> hash = {}) {
+  std::string record = number_field(1, key);
+  if (hash) record += number_field(2, *hash);
+  return text_field(3, record + text_field(3, data));
+}
+
+std::string aggregate(const std::string& protobuf) {
+  std::array<unsigned char, 16> digest{};
+  EVP_Digest(protobuf.data(), protobuf.size(), digest.data(), nullptr, EVP_md5(), nullptr);
+  return "\xF3\x89\x9A\xC2" + protobuf + std::string(digest.begin(), digest.end());
+}
+
+/// "k=data k=data"; "ordinary" when it is none.
+std::string split(const std::string& data, const HashRange& range = HashRange()) {
+  const auto parts = split_aggregate(data, range);
+  if (!parts) return "ordinary";
+  std::string text;
+  for (const SubRecord& part : *parts) {
+    text += (text.empty() ? "" : " ") + std::string(part.key) + "=" + std::string(part.data);
+  }
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("checksums are those of zlib") {
+  CHECK(crc32_of("") == 0);
+  CHECK(crc32_of("123456789") == 0xCBF43926U);
+}
+
+TEST_CASE("messages come out whole, however their bytes come in") {
+  const std::string bytes = message({{":message-type", "event"}, {":event-type", "SubscribeToShardEvent"}}, "{}") +
+                            message({}, "") + message({{"a", "b"}}, std::string(100'000, 'x'));
+  const std::size_t step = GENERATE(1, 7, 12, 100, 1'000'000);
+  StreamMessages messages;
+  std::vector<StreamMessage> got;
+  for (std::size_t at = 0; at < bytes.size(); at += step) {
+    messages.add(std::string_view(bytes).substr(at, step));
+    for (;;) {
+      auto next = messages.next();
+      REQUIRE(next.has_value());
+      if (!*next) break;
+      got.push_back(std::move(**next));
+    }
+  }
+  REQUIRE(got.size() == 3);
+  CHECK(got[0].header(":event-type") == "SubscribeToShardEvent");
+  CHECK(got[0].payload == "{}");
+  CHECK(got[1].headers.empty());
+  CHECK(got[2].payload.size() == 100'000);
+}
+
+TEST_CASE("each broken byte of a message is found") {
+  const std::string whole = message({{":message-type", "event"}}, "payload");
+  for (std::size_t at = 0; at < whole.size(); ++at) {
+    std::string broken = whole;
+    broken[at] = static_cast<char>(broken[at] ^ 0x10);
+    StreamMessages messages;
+    messages.add(broken);
+    const auto next = messages.next();
+    CAPTURE(at);
+    REQUIRE_FALSE(next.has_value());
+    CHECK(next.error().code() == ErrorCode::kSourceData);
+  }
+}
+
+TEST_CASE("lengths that cannot be, with the right checksum") {
+  const auto prelude = [](std::size_t total, std::size_t headers) {
+    const std::string bytes = number(total) + number(headers);
+    return bytes + number(crc32_of(bytes));
+  };
+  for (const std::string& bytes :
+       {prelude(15, 0), prelude(100, 85), prelude(0xFFFFFFFF, 0), prelude(1U << 20U, 200'000)}) {
+    StreamMessages messages;
+    messages.add(bytes);
+    CHECK_FALSE(messages.next().has_value());
+  }
+  StreamMessages right;
+  right.add(prelude(16, 0));
+  CHECK(right.next().has_value());
+}
+
+TEST_CASE("what a subscription says") {
+  const auto read = [](const std::vector<std::pair<std::string, std::string>>& headers, const std::string& payload) {
+    StreamMessages messages;
+    messages.add(message(headers, payload));
+    return read_subscription_message(std::move(**messages.next()));
+  };
+  CHECK(read({{":message-type", "event"}, {":event-type", "SubscribeToShardEvent"}}, "{\"Records\":[]}").records ==
+        "{\"Records\":[]}");
+  const auto initial = read({{":message-type", "event"}, {":event-type", "initial-response"}}, "{}");
+  CHECK(initial.records.empty());
+  CHECK_FALSE(initial.error.has_value());
+  const auto failure = [&](const char* type) {
+    const auto event = read({{":message-type", "exception"}, {":exception-type", type}}, "{\"message\":\"why\"}");
+    REQUIRE(event.error.has_value());
+    CHECK(event.error->message == "why");
+    return read_error(*event.error, "reading").failure;
+  };
+  CHECK(failure("ResourceInUseException") == streams::ReadFailure::kThrottled);
+  CHECK(failure("ResourceNotFoundException") == streams::ReadFailure::kGone);
+  CHECK(failure("InternalFailureException") == streams::ReadFailure::kUnreachable);
+  CHECK(failure("KMSThrottlingException") == streams::ReadFailure::kThrottled);
+  const auto error = read({{":message-type", "error"}, {":error-code", "InternalError"}}, "");
+  REQUIRE(error.error.has_value());
+  CHECK(read_error(*error.error, "reading").failure == streams::ReadFailure::kUnreachable);
+}
+
+TEST_CASE("a subscription begins where it is told") {
+  CHECK(
+      subscribe_body("arn", "s", Resume::after(Position(7))) ==
+      R"({"ConsumerARN":"arn","ShardId":"s","StartingPosition":{"Type":"AFTER_SEQUENCE_NUMBER","SequenceNumber":"7"}})");
+  CHECK(subscribe_body("arn", "s", Resume::latest()) ==
+        R"({"ConsumerARN":"arn","ShardId":"s","StartingPosition":{"Type":"LATEST"}})");
+}
+
+TEST_CASE("an aggregate is taken apart") {
+  const std::string keys = text_field(1, "k1") + text_field(1, "k2");
+  CHECK(split(aggregate(keys + entry(0, "a") + entry(1, "b") + entry(0, ""))) == "k1=a k2=b k1=");
+  CHECK(split(aggregate("")) == "");
+}
+
+TEST_CASE("what is no aggregate is an ordinary record") {
+  const std::string right = aggregate(text_field(1, "k") + entry(0, "a"));
+  CHECK(split(right) == "k=a");
+  CHECK(split("") == "ordinary");
+  CHECK(split(right.substr(0, 19)) == "ordinary");
+  CHECK(split("x" + right.substr(1)) == "ordinary");
+  std::string digest = right;
+  digest.back() = static_cast<char>(digest.back() ^ 1);
+  CHECK(split(digest) == "ordinary");
+  CHECK(split(aggregate(text_field(1, "k") + entry(1, "a"))) == "ordinary");                      // no such key
+  CHECK(split(aggregate(text_field(1, "k") + entry(0, "a", 0))) == "ordinary");                   // no such hash key
+  CHECK(split(aggregate(text_field(1, "k") + text_field(3, number_field(1, 0)))) == "ordinary");  // no data
+  CHECK(split(aggregate("\x0A\x7Fshort")) == "ordinary");
+}
+
+TEST_CASE("an aggregate of which a part belongs to another shard is dropped") {
+  // MD5 of "a" is 0cc175b9..., of "b" 92eb5ffe...: decimal 16955237001963240173058271559858726497 and
+  // 195289424170611159128911017612795795343.
+  HashRange low;
+  low.to = "170141183460469231731687303715884105727";
+  HashRange high;
+  high.from = "170141183460469231731687303715884105728";
+  const std::string keys = text_field(1, "a") + text_field(1, "b");
+  CHECK(split(aggregate(keys + entry(0, "1")), low) == "a=1");
+  CHECK(split(aggregate(keys + entry(0, "1")), high) == "");
+  CHECK(split(aggregate(keys + entry(1, "1")), high) == "b=1");
+  CHECK(split(aggregate(keys + entry(0, "1") + entry(1, "2")), low) == "");
+  // An explicit hash key goes before the key's own, both ends of the range included.
+  const auto explicitly = [&](const std::string& hash) {
+    return aggregate(keys + text_field(2, hash) + entry(1, "1", 0));
+  };
+  CHECK(split(explicitly("0"), low) == "b=1");
+  CHECK(split(explicitly(low.to), low) == "b=1");
+  CHECK(split(explicitly(high.from), low) == "");
+  CHECK(split(explicitly(high.from), high) == "b=1");
+  CHECK(split(explicitly("340282366920938463463374607431768211456"), high) == "ordinary");
+}
+
+TEST_CASE("an event's page goes on at its continuation; parts of an aggregate have one sequence number") {
+  const KinesisStream stream{"arn", "role", "eu-west-1", "shardId-000000000000"};
+  RecordsReader reader;
+  const std::string data = aggregate(text_field(1, "k") + entry(0, "a") + entry(0, "b") + entry(0, "c"));
+  std::string base64((data.size() + 2) / 3 * 4, '\0');
+  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(base64.data()), reinterpret_cast<const unsigned char*>(data.data()),
+                  static_cast<int>(data.size()));
+  const std::string event =
+      R"({"ContinuationSequenceNumber":"9","MillisBehindLatest":0,"Records":[{"SequenceNumber":"8",)"
+      R"("PartitionKey":"outer","ApproximateArrivalTimestamp":1.5,"Data":")" +
+      base64 + R"("}]})";
+  const HashRange range;
+  const auto page = reader.read_page(event, stream, &range);
+  REQUIRE(page.has_value());
+  CHECK(page->next == "9");
+  std::string seen;
+  for (const Record& record : page->records.records) {
+    seen +=
+        record.position.text() + std::string(record.key) + std::string(record.data) + (record.continues ? "+ " : ".");
+    std::string written;
+    append_kinesis_record(written, stream, record, record.arrival);
+    CHECK(written.size() == record.encoded_bytes);
+  }
+  CHECK(seen == "8ka+ 8kb+ 8kc.");
+  // On a stream's ARN it stays as it is.
+  const auto opaque = reader.read_page(event, stream);
+  REQUIRE(opaque.has_value());
+  REQUIRE(opaque->records.records.size() == 1);
+  CHECK(opaque->records.records[0].data == data);
+  CHECK(reader.read_page(R"({"ContinuationSequenceNumber":null,"Records":[],"ChildShards":[{}]})", stream, &range)
+            ->records.end_of_shard);
+}
