@@ -58,6 +58,9 @@ net::awaitable<Result<void>> QueueRunner::run() {
 }
 
 void QueueRunner::request_stop() {
+  if (!stop_requested_) {
+    for (const auto& [call, until] : polls_) polls_until_ = std::max(polls_until_, until);
+  }
   stop_requested_ = true;
   receives_.cancel();
   inbox_.wake();
@@ -147,6 +150,7 @@ void QueueRunner::perform(engine::QueueAction action) {
             limits.max_messages = order.max_messages;
             limits.wait = order.wait;
             limits.visibility_timeout = order.visibility_timeout;
+            polls_.emplace(order.call, deps_.clock.now().instant + order.wait);
             receives_.spawn(answer(receive(order.call, limits),
                                    Answer(inbox_, Received{order.call, Error(ErrorCode::kCancelled, "called off")})));
           },
@@ -170,12 +174,20 @@ void QueueRunner::perform(engine::QueueAction action) {
                 answer(remove(order.call, std::move(order.receipts)), Answer(inbox_, Removed{order.call, {}})));
           },
           [this](engine::ChangeVisibility& order) {
-            calls_.spawn(answer(change_visibility(order.call, std::move(order.receipts), order.timeout),
+            const Duration timeout = order.timeout > Duration(0) ? order.timeout : release_timeout();
+            calls_.spawn(answer(change_visibility(order.call, std::move(order.receipts), timeout),
                                 Answer(inbox_, Changed{order.call, {}})));
           },
           [this](const engine::QueueDrained&) { drained_ = true; },
       },
       action);
+}
+
+/// For how long messages that are given back stay invisible. A long poll that was called off goes on at the queue (at
+/// least ElasticMQ's) until its time is over: what was visible before would be given to it, that is to nobody.
+Duration QueueRunner::release_timeout() const {
+  const Duration left = std::max(Duration(0), polls_until_ - deps_.clock.now().instant);
+  return std::min<Duration>(std::chrono::ceil<std::chrono::seconds>(left), traits_.visibility_timeout);
 }
 
 void QueueRunner::tell(Message message) {
@@ -200,6 +212,7 @@ void QueueRunner::tell(Message message) {
 }
 
 void QueueRunner::tell_received(Moment now, Received received) {
+  polls_.erase(received.call);
   if (received.items) {
     if (receives_fail_since_) {
       receives_fail_since_.reset();

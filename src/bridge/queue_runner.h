@@ -102,6 +102,7 @@ class QueueRunner final : public SourceRunner {
   Result<engine::QueueSettings> settings_for(const QueueTraits& traits) const;
   void perform(engine::QueueAction action);
   void tell(Message message);
+  Duration release_timeout() const;
   void tell_received(Moment now, Received received);
   net::awaitable<void> answer(net::awaitable<Message> work, Answer answer);
   net::awaitable<Message> receive(engine::QueueCall call, ReceiveLimits limits);
@@ -124,7 +125,9 @@ class QueueRunner final : public SourceRunner {
   runtime::TaskScope calls_;     ///< invocations, deletes, changes: waited for when draining
   runtime::TaskScope receives_;  ///< called off when draining
   std::exception_ptr failure_;
-  Result<void> ended_;  ///< why, when the queue could not be received from
+  Result<void> ended_;                          ///< why, when the queue could not be received from
+  std::map<engine::QueueCall, Instant> polls_;  ///< receives under way, and when their waiting ends
+  Instant polls_until_{};                       ///< when the last of those ends that were called off
   bool stop_requested_ = false;
   bool cancelled_ = false;
   bool drained_ = false;

@@ -50,7 +50,8 @@ class _Server:
 
     def stop(self):
         if self._process is not None:
-            processes.stop(self._process, 20)
+            # ElasticMQ waits for its connections, which are polled; what it has said is on disk by then.
+            processes.stop(self._process, 3)
 
     def call(self, operation, **arguments):
         """An operation of SQS; AssertionError with what the server says when it refuses."""
