@@ -106,6 +106,7 @@ class QueueWorld : public Stage<QueueHappening> {
 
  private:
   using Kind = QueueHappening::Kind;
+  static constexpr const char* kFunction = "function";
 
   /// A message as the queue has it; the truth about it survives crashes. Its place is its place in the queue.
   struct Message {
@@ -168,6 +169,7 @@ class QueueWorld : public Stage<QueueHappening> {
   void tick();
   void drain();
 
+  // queue_world_checks.cpp: what the engine wants, and what weir promises.
   void perform(const engine::ReceiveMessages& order);
   void perform(const engine::InvokeMessages& order);
   void perform(const engine::RemoveMessages& order);
