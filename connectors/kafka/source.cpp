@@ -703,9 +703,9 @@ void KafkaSource::lose_overdue() {
   advance_rebalances();
 }
 
-std::optional<Resume> KafkaSource::start(const ShardId&, std::optional<Resume> from, bool) {
-  // The group's committed offset, or the starting position, was found when the partition was assigned.
-  WEIR_ASSERT(!from);
+std::optional<Resume> KafkaSource::start(const ShardId&, std::optional<Resume>, bool) {
+  // The group's committed offset, or the starting position, was found when the partition was assigned. What the mapping
+  // remembers of an earlier life of the shard may be behind it: another member had the partition meanwhile.
   return std::nullopt;
 }
 

@@ -181,6 +181,43 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("what filters see: the value as it was sent, the other members beside it with the key decoded") {
+  // Source: invocation-eventfiltering, kafka-filtering; reference stream-sources.md, section 7.
+  const Envelope envelope(kMsk, 3);
+  Records records(envelope);
+  records.add(15, "user\"7", "{\"n\":1}", TimestampType::kLogAppendTime, 1'545'084'650'987,
+              {{"h", "\x01\xff"}, {"h", ""}});
+  records.add(16, std::nullopt, std::nullopt, TimestampType::kNone, -1);
+  pattern::FilterView view;
+  envelope.write_filter_view(records.all[0], true, view);
+  CHECK(view.has_body);
+  CHECK(view.body == "{\"n\":1}");
+  CHECK(view.metadata ==
+        R"({"topic":"mytopic","partition":3,"offset":15,"timestamp":1545084650987,"timestampType":"LOG_APPEND_TIME",)"
+        R"("key":"user\"7","headers":[{"h":[1,-1]},{"h":[]}]})");
+  pattern::FilterView tombstone;
+  envelope.write_filter_view(records.all[1], true, tombstone);
+  CHECK_FALSE(tombstone.has_body);
+  CHECK(
+      tombstone.metadata ==
+      R"({"topic":"mytopic","partition":3,"offset":16,"timestamp":-1,"timestampType":"NO_TIMESTAMP_TYPE","headers":[]})");
+  pattern::FilterView body_only;
+  envelope.write_filter_view(records.all[0], false, body_only);
+  CHECK(body_only.metadata.empty());
+}
+
+TEST_CASE("the record that an entry of batchItemFailures means") {  // Source: kafka-retry-configurations
+  CHECK(kafka::identified_offset("topic-0", R"({"partition":"topic-0","offset":100})") == Position(100));
+  CHECK(kafka::identified_offset("topic-0", R"({ "offset": 0, "partition": "topic-0" })") == Position(0));
+  for (const char* other :
+       {R"({"partition":"topic-1","offset":100})", R"({"partition":"topic-0"})", R"({"offset":100})",
+        R"({"partition":"topic-0","offset":"100"})", R"({"partition":"topic-0","offset":-1})",
+        R"({"partition":"topic-0","offset":1.5})", R"({"partition":0,"offset":100})", R"("100")", "null", "[]", ""}) {
+    INFO(other);
+    CHECK_FALSE(kafka::identified_offset("topic-0", other));
+  }
+}
+
 TEST_CASE("names of shards") {
   CHECK(kafka::shard_name("clicks", 3) == "clicks-3");
   CHECK(kafka::partition_of("clicks", "clicks-3") == 3);

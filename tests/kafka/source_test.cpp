@@ -420,6 +420,17 @@ TEST_CASE("sources that come and go leave no file and no thread behind") {
   CHECK(threads() <= threads_before);
 }
 
+TEST_CASE("the group's offset stands, whatever the mapping remembers of an earlier life of the partition") {
+  MockKafka broker;
+  broker.create_topic("clicks", 1);
+  broker.produce_numbers("clicks", 0, 0, 9);
+  broker.commit("readers", "clicks", 0, 5);
+  SourceDriver driver(config_for(broker, {0}));
+  REQUIRE(driver.until_open(1));
+  CHECK_FALSE(driver.source().start(driver.id("clicks-0"), Resume::after(Position(1)), false));
+  CHECK(driver.values("clicks-0", 5) == numbers(5, 9));
+}
+
 TEST_CASE("the group's offsets as checkpoints: listed, moved, forgotten") {
   MockKafka broker;
   broker.create_topic("clicks", 2);
