@@ -10,6 +10,7 @@
 
 #include "config/config.h"
 #include "connectors/kafka/connector.h"
+#include "connectors/kafka/destination.h"
 #include "support/temporary_folder.h"
 
 using namespace weir;
@@ -22,13 +23,17 @@ constexpr std::array kTable{ConnectorEntry{"kafka", Delivery::kPoll, "A Kafka to
                                            &kafka::make_source, &kafka::sample_event, &kafka::list_checkpoints,
                                            &kafka::move_checkpoint}};
 
+constexpr std::array kDestinations{
+    DestinationEntry{"kafka", "TOPIC", &kafka::check_destination, &kafka::make_destination}};
+
 /// Reads a configuration whose one source has these settings, as the inside of a YAML flow mapping.
 struct Reading {
   explicit Reading(const std::string& settings) {
     const std::string file = folder.path() + "/weir.yaml";
     std::ofstream(file) << "functions: {f: {command: run}}\nsources: {clicks: {type: kafka, function: f, " << settings
                         << "}}\n";
-    report = config::read_config(std::vector<std::string>{file}, kTable, [](std::string_view) { return std::nullopt; });
+    report = config::read_config(
+        std::vector<std::string>{file}, kTable, [](std::string_view) { return std::nullopt; }, kDestinations);
   }
   const KafkaConfig& right() const {
     INFO(mistakes());
@@ -53,6 +58,21 @@ struct Reading {
 const std::string kLeast = "bootstrap_servers: 127.0.0.1:9092, topics: [clicks]";
 
 }  // namespace
+
+TEST_CASE("a topic of the same cluster as destination, as weir and as AWS write it; never the source's own") {
+  for (const char* written : {"kafka:lost", "kafka://lost"}) {
+    const Reading reading(kLeast + ", destination_on_failure: \"" + written + "\"");
+    CHECK(reading.right().mapping.destination_on_failure == "kafka:lost");
+    // With a destination, the attempts have an end (kafka-retry-configurations).
+    CHECK(reading.right().mapping.maximum_retry_attempts == 10);
+  }
+  for (const char* written : {"kafka:clicks", "kafka://clicks"}) {
+    CHECK(Reading(kLeast + ", destination_on_failure: \"" + written + "\"").mistakes() ==
+          "destination_on_failure: the source's own topic cannot be its destination\n");
+  }
+  CHECK(Reading(kLeast + ", destination_on_failure: \"kafka:lo/st\"").mistakes() ==
+        "destination_on_failure: \"lo/st\" is no name of a topic: letters, digits, '.', '_' and '-' only\n");
+}
 
 TEST_CASE("what is not said has AWS's default") {
   const Reading reading(kLeast);
