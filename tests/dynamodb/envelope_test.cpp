@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "weir/base/json_check.h"
+#include "weir/base/random.h"
 
 #include "connectors/dynamodb/connector.h"
 #include "support/print.h"
@@ -225,6 +226,43 @@ TEST_CASE("an answer that is none is refused as a whole") {
   // What would be spliced into a payload is JSON, also where nothing here looks into it.
   CHECK(refusal(answer_of(kLeast + R"(,"NewImage":{"a":tru})")).ends_with("it is not JSON"));
   CHECK(refusal(answer_of(kLeast + ",\"NewImage\":{\"a\":{\"S\":\"\xff\"}}")).ends_with("it is not JSON"));
+}
+
+TEST_CASE("whatever is damaged in an answer, it is refused or its event is JSON of the size that was said") {
+  const std::string whole = read_file(golden("local_new_and_old_images.answer.json"));
+  Random random(20'261'123);
+  RecordReader reader;
+  std::size_t refused = 0;
+  constexpr std::string_view kBytes = "{}[]\",:\\ nu0-eE.\xc3";
+  for (int round = 0; round < 20'000; ++round) {
+    std::string damaged = whole;
+    for (std::uint64_t changes = 1 + random.below(3); changes > 0; --changes) {
+      const std::size_t at = random.below(damaged.size());
+      switch (random.below(3)) {
+        case 0:
+          damaged[at] = kBytes[random.below(kBytes.size())];
+          break;
+        case 1:
+          damaged.erase(at, 1 + random.below(20));
+          break;
+        default:
+          damaged.insert(at, damaged.substr(random.below(damaged.size()), 1 + random.below(20)));
+      }
+    }
+    const auto page = reader.read(damaged, kArn);
+    if (!page) {
+      ++refused;
+      continue;
+    }
+    INFO(damaged);
+    std::size_t size = dynamodb::kEnvelopeBytes;
+    for (const Record& record : page->records.records) size += record.encoded_bytes + 1;
+    if (!page->records.records.empty()) --size;
+    const std::string event = event_of(*page);
+    REQUIRE(event.size() == size);
+    REQUIRE(is_json(event));
+  }
+  CHECK(refused > 10'000);
 }
 
 TEST_CASE("sequence numbers are spelled as the service insists: 21 digits at least") {
