@@ -37,7 +37,7 @@ class Kinesis(PeerTest):
         self._bridges.append(bridge)
         return bridge
 
-    def seen(self):
+    def by_shard(self):
         """{shard: [(sequence number, text), ...]} in the order of the invocations."""
         found = {}
         for path in sorted(self.events.glob("*.json"), key=lambda path: path.stat().st_mtime_ns):
@@ -48,7 +48,7 @@ class Kinesis(PeerTest):
         return found
 
     def texts(self):
-        return [text for records in self.seen().values() for _, text in records]
+        return [text for records in self.by_shard().values() for _, text in records]
 
     def wait_for(self, texts, bridge, seconds=20):
         wanted = set(texts)
@@ -57,7 +57,7 @@ class Kinesis(PeerTest):
 
     def in_order(self, placed):
         """Each record once, those of a shard in the order of the stream."""
-        seen = self.seen()
+        seen = self.by_shard()
         for shard in {shard for shard, _ in placed}:
             self.assertEqual([number for number, _ in seen.get(shard, [])],
                              [number for where, number in placed if where == shard], shard)
