@@ -1,7 +1,5 @@
 #include "pattern/field_tests.h"
 
-#include <ranges>
-
 #include "pattern/number.h"
 
 namespace weir::pattern {
@@ -149,20 +147,20 @@ void FieldTests::match_string(std::string_view text, std::vector<std::uint32_t>&
     if (const auto found = texts_.find(text); found != texts_.end()) append(passed, found->second);
   }
   if (!fronts_.empty()) {
-    fronts_.walk(text, [&](const Entry& entry) {
+    fronts_.walk(text.begin(), text.end(), [&](const Entry& entry) {
       if (entry.wildcard < 0 || wildcards_[static_cast<std::size_t>(entry.wildcard)].matches(text))
         passed.push_back(entry.condition);
     });
   }
   const auto plainly = [&](const Entry& entry) { passed.push_back(entry.condition); };
-  if (!backs_.empty()) backs_.walk(std::views::reverse(text), plainly);
+  if (!backs_.empty()) backs_.walk(text.rbegin(), text.rend(), plainly);
   if (!folded_texts_.empty() || !folded_fronts_.empty() || !folded_backs_.empty()) {
     lower_.assign(text);
     std::ranges::transform(lower_, lower_.begin(), ascii_lower);
     if (const auto found = folded_texts_.find(std::string_view(lower_)); found != folded_texts_.end())
       append(passed, found->second);
-    folded_fronts_.walk(lower_, plainly);
-    folded_backs_.walk(std::views::reverse(lower_), plainly);
+    folded_fronts_.walk(lower_.begin(), lower_.end(), plainly);
+    folded_backs_.walk(lower_.rbegin(), lower_.rend(), plainly);
   }
   for (const Folded& folded : folded_) {
     const bool passes = folded.kind == Test::Kind::kIgnoreCase         ? folded.text.equals(text)

@@ -52,12 +52,13 @@ class FieldTests {
    public:
     void add(std::string_view key, Entry entry);
     bool empty() const { return nodes_.size() == 1 && nodes_[0].entries.empty(); }
-    template <typename Bytes, typename Found>
-    void walk(const Bytes& bytes, Found&& found) const {
+    /// From `at` to `end`: iterators, forwards or backwards (clang 14 cannot compile the views of this library).
+    template <typename Iterator, typename Found>
+    void walk(Iterator at, Iterator end, Found&& found) const {
       const Node* node = &nodes_[0];
       for (const Entry& entry : node->entries) found(entry);
-      for (const char c : bytes) {
-        const auto next = std::ranges::find(node->next, c, &Node::Step::first);
+      for (; at != end; ++at) {
+        const auto next = std::ranges::find(node->next, *at, &Node::Step::first);
         if (next == node->next.end()) return;
         node = &nodes_[next->second];
         for (const Entry& entry : node->entries) found(entry);

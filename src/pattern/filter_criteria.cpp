@@ -112,7 +112,7 @@ Result<std::shared_ptr<const FilterCriteria>> FilterCriteria::compile(std::span<
   const std::string_view body = body_key(source);
   for (const std::string& text : patterns) {
     auto pattern = Pattern::compile(text, Dialect::kMappingFilter);
-    if (!pattern) return std::move(pattern.error());
+    if (!pattern) return pattern.error();
     for (const Branch& branch : pattern->branches()) {
       const Form asked = form_of(branch, body);
       const bool plain = (static_cast<unsigned>(asked) & static_cast<unsigned>(Form::kText)) != 0;

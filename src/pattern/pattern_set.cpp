@@ -479,7 +479,7 @@ void PatternSet::add(std::uint32_t id, std::span<const Branch> branches) {
 
 Result<void> PatternSet::add(std::uint32_t id, std::string_view text, Dialect dialect) {
   auto pattern = Pattern::compile(text, dialect);
-  if (!pattern) return std::move(pattern.error());
+  if (!pattern) return pattern.error();
   add(id, *pattern);
   return {};
 }

@@ -99,7 +99,7 @@ Result<bool> sns_policy_matches(std::string_view policy, PolicyScope scope, std:
   const bool attributes = scope == PolicyScope::kMessageAttributes;
   PatternSet set;
   if (auto added = set.add(0, policy, attributes ? Dialect::kSnsAttributes : Dialect::kSnsBody); !added)
-    return std::move(added.error());
+    return added.error();
   if (!attributes) {
     const auto matched = set.match(message);
     return matched && !matched->empty();
