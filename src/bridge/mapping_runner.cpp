@@ -201,7 +201,9 @@ void MappingRunner::close(const std::string& name) {
   if (shard.runner) {
     closed_[name] += shard.runner->engine().counters();
     closed_result_.follow(last_result_of(*shard.runner));
-    if (const auto upto = shard.runner->engine().checkpointed()) stored_.insert_or_assign(name, Resume::after(*upto));
+    // What a shard that was lost wanted remembered went nowhere.
+    const auto upto = shard.runner->engine().checkpointed();
+    if (upto && !shard.runner->lost()) stored_.insert_or_assign(name, Resume::after(*upto));
     if (shard.runner->ended() && deps_.source.remembers_ends()) stored_.insert_or_assign(name, Resume::shard_end());
   }
   shards_.erase(found);

@@ -52,6 +52,7 @@ class ShardRunner {
 
   /// The shard belongs to somebody else: as request_stop(), but checkpoints go nowhere, they would be refused.
   void request_stop_lost();
+  bool lost() const { return lost_; }
   /// The end of patience: what is in flight is called off.
   void cancel();
 
