@@ -49,6 +49,13 @@ class Destinations(PeerTest):
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.read().decode()
 
+    def s3(self, moto, target, method="GET"):
+        """The headers and the body of an answer of S3."""
+        request = urllib.request.Request(moto.url + target, method=method, headers={
+            "Authorization": AUTHORIZATION.replace("/sqs/", "/s3/")})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.headers, answer.read()
+
     def received(self, moto, queue, bridge):
         """The body of the one message of a queue."""
         found = []
@@ -69,9 +76,7 @@ class Destinations(PeerTest):
         lost, heard, asynchronous = (moto.make_queue(name) for name in ("lost", "heard", "asynchronous"))
         topic = re.search("<TopicArn>(.*)</TopicArn>", self.sns(moto, Action="CreateTopic", Name="lost"))[1]
         self.sns(moto, Action="Subscribe", TopicArn=topic, Protocol="sqs", Endpoint=moto.arn(heard))
-        with urllib.request.urlopen(urllib.request.Request(moto.url + "/bucket", method="PUT", headers={
-                "Authorization": AUTHORIZATION.replace("/sqs/", "/s3/")}), timeout=30):
-            pass
+        self.s3(moto, "/bucket", method="PUT")
         bridge = self.failing_bridge(moto.url, {"queue": "sqs:lost", "topic": "sns:lost", "bucket": "s3:bucket/of/mine"},
                                      on_failure=f"sqs:{asynchronous}", maximum_retry_attempts=0)
 
@@ -83,15 +88,14 @@ class Destinations(PeerTest):
         keys = []
 
         def put():
-            with urllib.request.urlopen(moto.url + "/bucket?list-type=2", timeout=30) as answer:
-                keys[:] = re.findall("<Key>(.*?)</Key>", answer.read().decode())
+            keys[:] = re.findall("<Key>(.*?)</Key>", self.s3(moto, "/bucket?list-type=2")[1].decode())
             return keys
         processes.wait_until(lambda: f"an object is there; {self.explain([bridge])}", put, 20)
         self.assertEqual(len(keys), 1)
         self.assertRegex(keys[0], KEY)
-        with urllib.request.urlopen(f"{moto.url}/bucket/{keys[0]}", timeout=30) as answer:
-            self.assertEqual(answer.headers["Content-Type"], "application/octet-stream")
-            record = json.loads(answer.read())
+        headers, body = self.s3(moto, f"/bucket/{keys[0]}")
+        self.assertEqual(headers["Content-Type"], "application/octet-stream")
+        record = json.loads(body)
         event = json.loads(record.pop("payload"))
         self.check_record(record)
         self.assertEqual(len(event["Records"]), 2)
