@@ -38,6 +38,21 @@ struct World {
     co_await server.close();
   }
 
+  /// Only to its end: the server goes on.
+  template <typename T>
+  T run(net::awaitable<T> work) {
+    std::optional<T> answer;
+    net::co_spawn(context, std::move(work), [&](std::exception_ptr thrown, T given) {
+      if (thrown) std::rethrow_exception(thrown);
+      answer = std::move(given);
+    });
+    const auto deadline = std::chrono::steady_clock::now() + 20s;
+    context.restart();
+    while (!answer && std::chrono::steady_clock::now() < deadline) context.run_one_for(50ms);
+    REQUIRE(answer.has_value());
+    return std::move(*answer);
+  }
+
   http::Response say(const http::Request& request) {
     CHECK(request.headers.get("Content-Type") == "application/x-amz-json-1.0");
     CHECK(request.headers.get("Authorization").value_or("").find("/eu-west-1/sqs/aws4_request") !=
@@ -83,7 +98,7 @@ struct World {
 
 TEST_CASE("a queue by its name is found, described and received from") {
   World world;
-  const auto traits = test::run(world.context, world.source->describe());
+  const auto traits = world.run(world.source->describe());
   REQUIRE(traits.has_value());
   CHECK(traits->visibility_timeout == 45s);
   CHECK_FALSE(traits->fifo);
@@ -91,7 +106,7 @@ TEST_CASE("a queue by its name is found, described and received from") {
   ReceiveLimits limits;
   limits.max_messages = 3;
   limits.wait = 20s;
-  const auto messages = test::run(world.context, world.source->receive(limits));
+  const auto messages = world.run(world.source->receive(limits));
   REQUIRE(messages.has_value());
   REQUIRE(messages->size() == 1);
   CHECK(messages->front().body == "hello");
@@ -107,34 +122,34 @@ TEST_CASE("a queue by its name is found, described and received from") {
 
 TEST_CASE("a queue's URL says where it is; an ARN says whose") {
   World by_url("/000000000000/orders.fifo");
-  const auto traits = test::run(by_url.context, by_url.source->describe());
+  const auto traits = by_url.run(by_url.source->describe());
   REQUIRE(traits.has_value());
   CHECK(traits->fifo);
   CHECK(by_url.asked.size() == 1);
   CHECK(by_url.asked.front().find(by_url.server.url() + "/000000000000/orders.fifo") != std::string::npos);
   World by_arn("arn:aws:sqs:eu-west-1:123456789012:orders");
-  REQUIRE(test::run(by_arn.context, by_arn.source->describe()).has_value());
+  REQUIRE(by_arn.run(by_arn.source->describe()).has_value());
   CHECK(by_arn.asked.front() == R"(GetQueueUrl {"QueueName":"orders","QueueOwnerAWSAccountId":"123456789012"})");
 }
 
 TEST_CASE("a receive may ask for a visibility timeout of its own") {
   World world;
-  REQUIRE(test::run(world.context, world.source->describe()).has_value());
+  REQUIRE(world.run(world.source->describe()).has_value());
   ReceiveLimits limits;
   limits.visibility_timeout = 61s;
-  REQUIRE(test::run(world.context, world.source->receive(limits)).has_value());
+  REQUIRE(world.run(world.source->receive(limits)).has_value());
   CHECK(world.asked.back().find(R"("VisibilityTimeout":61)") != std::string::npos);
   CHECK(world.asked.back().find(R"("WaitTimeSeconds":0)") != std::string::npos);
 }
 
 TEST_CASE("deletes go in tens, and tell which were done") {
   World world;
-  REQUIRE(test::run(world.context, world.source->describe()).has_value());
+  REQUIRE(world.run(world.source->describe()).has_value());
   world.asked.clear();
   std::vector<std::string> receipts;
   for (int i = 0; i < 205; ++i) receipts.push_back("r" + std::to_string(i));
   receipts[13] = "bad";
-  const auto gone = test::run(world.context, world.source->remove(receipts));
+  const auto gone = world.run(world.source->remove(receipts));
   REQUIRE(gone.has_value());
   CHECK(world.asked.size() == 21);
   CHECK(world.server.most_under_way <= 8);
@@ -142,16 +157,15 @@ TEST_CASE("deletes go in tens, and tell which were done") {
   expected[13] = false;
   CHECK(*gone == expected);
   world.asked.clear();
-  CHECK(test::run(world.context, world.source->remove({"bad"})).value() == std::vector<bool>{false});
+  CHECK(world.run(world.source->remove({"bad"})).value() == std::vector<bool>{false});
   CHECK(world.asked.front() ==
         R"(DeleteMessageBatch {"Entries":[{"Id":"0","ReceiptHandle":"bad"}],"QueueUrl":"http://elsewhere/1/orders"})");
 }
 
 TEST_CASE("visibility timeouts change in the same way") {
   World world;
-  REQUIRE(test::run(world.context, world.source->describe()).has_value());
-  CHECK(test::run(world.context, world.source->change_visibility({"a", "bad"}, 30s)).value() ==
-        std::vector<bool>{true, false});
+  REQUIRE(world.run(world.source->describe()).has_value());
+  CHECK(world.run(world.source->change_visibility({"a", "bad"}, 30s)).value() == std::vector<bool>{true, false});
   CHECK(world.asked.back() ==
         R"(ChangeMessageVisibilityBatch {"Entries":[{"Id":"0","ReceiptHandle":"a","VisibilityTimeout":30},)"
         R"({"Id":"1","ReceiptHandle":"bad","VisibilityTimeout":30}],"QueueUrl":"http://elsewhere/1/orders"})");
@@ -160,12 +174,12 @@ TEST_CASE("visibility timeouts change in the same way") {
 TEST_CASE("what the service refuses is an error of the source") {
   World world;
   world.refuse = "GetQueueUrl";
-  const auto traits = test::run(world.context, world.source->describe());
+  const auto traits = world.run(world.source->describe());
   REQUIRE(traits.has_error());
   CHECK(traits.error().code() == ErrorCode::kSourceNotFound);
   CHECK(traits.error().describe().find("orders") != std::string::npos);
   world.refuse = "";
-  REQUIRE(test::run(world.context, world.source->describe()).has_value());
+  REQUIRE(world.run(world.source->describe()).has_value());
   world.refuse = "DeleteMessageBatch";
-  CHECK(test::run(world.context, world.source->remove({"a"})).has_error());
+  CHECK(world.run(world.source->remove({"a"})).has_error());
 }
