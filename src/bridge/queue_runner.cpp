@@ -19,6 +19,9 @@ constexpr Duration kDescribeEvery = std::chrono::seconds(60);
 /// For so long receives may fail before the source counts as failed: a server that is restarted comes back meanwhile.
 constexpr Duration kReceivePatience = std::chrono::seconds(30);
 
+/// A poll began later at the queue than here, and ends later.
+constexpr Duration kPollOverrun = std::chrono::seconds(1);
+
 bool called_off(const boost::system::system_error& error) {
   return error.code() == net::error::operation_aborted;
 }
@@ -187,7 +190,8 @@ void QueueRunner::perform(engine::QueueAction action) {
 /// least ElasticMQ's) until its time is over: what was visible before would be given to it, that is to nobody.
 Duration QueueRunner::release_timeout() const {
   const Duration left = std::max(Duration(0), polls_until_ - deps_.clock.now().instant);
-  return std::min<Duration>(std::chrono::ceil<std::chrono::seconds>(left), traits_.visibility_timeout);
+  if (left == Duration(0)) return left;
+  return std::min<Duration>(std::chrono::ceil<std::chrono::seconds>(left) + kPollOverrun, traits_.visibility_timeout);
 }
 
 void QueueRunner::tell(Message message) {
