@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "pattern/filter_criteria.h"
+
 namespace weir {
 namespace {
 
@@ -182,7 +184,7 @@ std::optional<std::int64_t> PollSource::backlog(const ShardId&, std::optional<Po
   return std::nullopt;
 }
 
-void PollSource::write_filter_view(const ShardId& shard, const Record&, bool, pattern::FilterView&) const {
+void PollSource::write_filter_view(const ShardId& shard, const Record&, bool, FilterView&) const {
   throw BrokenBelief(shard.text() + " has no filters");
 }
 

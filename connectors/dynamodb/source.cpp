@@ -116,7 +116,7 @@ void DynamodbSource::write_batch_info(const ShardId& shard, std::span<const Reco
 }
 
 void DynamodbSource::write_filter_view(const ShardId&, const Record& record, bool with_metadata,
-                                       pattern::FilterView& out) const {
+                                       FilterView& out) const {
   // The body is a member like the others: a filter always looks at the record.
   if (with_metadata) out.metadata = record.data;
 }

@@ -262,8 +262,7 @@ void FileSource::write_batch_info(const ShardId& shard, std::span<const Record> 
   write_kinesis_batch_info(lane(shard).stream, records, out);
 }
 
-void FileSource::write_filter_view(const ShardId&, const Record& record, bool with_metadata,
-                                   pattern::FilterView& out) const {
+void FileSource::write_filter_view(const ShardId&, const Record& record, bool with_metadata, FilterView& out) const {
   if (with_metadata) out.metadata = kinesis_filter_metadata(record, shown_arrival(record));
   out.body = record.data;
   out.has_body = true;

@@ -207,7 +207,7 @@ void Envelope::write_batch_info(std::span<const Record> records, std::size_t pay
       .end_object();
 }
 
-void Envelope::write_filter_view(const Record& record, bool with_metadata, pattern::FilterView& out) const {
+void Envelope::write_filter_view(const Record& record, bool with_metadata, FilterView& out) const {
   out.body = record.data;
   out.has_body = record.has_data;
   if (!with_metadata) return;

@@ -8,9 +8,8 @@
 #include <string_view>
 
 #include "weir/base/json_writer.h"
+#include "weir/event/filter_view.h"
 #include "weir/event/record.h"
-
-#include "pattern/filter_criteria.h"
 
 namespace weir::kafka {
 
@@ -54,7 +53,7 @@ class Envelope {
   void write_batch_info(std::span<const Record> records, std::size_t payload_bytes, JsonWriter& out) const;
   /// What filters see: the value as it was sent; beside it the record's other members, the key decoded
   /// (invocation-eventfiltering: a pattern speaks of the decoded data).
-  void write_filter_view(const Record& record, bool with_metadata, pattern::FilterView& out) const;
+  void write_filter_view(const Record& record, bool with_metadata, FilterView& out) const;
 
  private:
   static constexpr std::string_view kClosing = "]}}";

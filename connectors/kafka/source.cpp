@@ -250,7 +250,7 @@ class KafkaSource final : public PollSource {
     at(shard).envelope.write_batch_info(records, payload_bytes, out);
   }
   void write_filter_view(const ShardId& shard, const Record& record, bool with_metadata,
-                         pattern::FilterView& out) const override {
+                         FilterView& out) const override {
     at(shard).envelope.write_filter_view(record, with_metadata, out);
   }
   std::optional<Position> identified(const ShardId& shard, std::string_view identifier) const override {

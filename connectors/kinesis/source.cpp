@@ -131,8 +131,7 @@ void KinesisSource::write_batch_info(const ShardId& shard, std::span<const Recor
   write_kinesis_batch_info(stream_of(shard), records, out);
 }
 
-void KinesisSource::write_filter_view(const ShardId&, const Record& record, bool with_metadata,
-                                      pattern::FilterView& out) const {
+void KinesisSource::write_filter_view(const ShardId&, const Record& record, bool with_metadata, FilterView& out) const {
   if (with_metadata) out.metadata = kinesis_filter_metadata(record, record.arrival);
   out.body = record.data;
   out.has_body = true;

@@ -30,7 +30,7 @@ class KinesisSource final : public PollSource {
   void write_batch_info(const ShardId& shard, std::span<const Record> records, std::size_t payload_bytes,
                         JsonWriter& out) const override;
   void write_filter_view(const ShardId& shard, const Record& record, bool with_metadata,
-                         pattern::FilterView& out) const override;
+                         FilterView& out) const override;
   std::string event_source_arn() const override { return stream_.stream_arn; }
 
  private:

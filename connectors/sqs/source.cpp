@@ -187,7 +187,7 @@ void SqsSource::write_event(std::span<const QueueMessage* const> messages, std::
   sqs::write_event(messages, out);
 }
 
-void SqsSource::write_filter_view(const QueueMessage& message, bool with_metadata, pattern::FilterView& out) const {
+void SqsSource::write_filter_view(const QueueMessage& message, bool with_metadata, FilterView& out) const {
   if (with_metadata) out.metadata = message_metadata(message);
   out.body = message.body;
   out.has_body = true;

@@ -28,7 +28,7 @@ class SqsSource final : public QueueSource {
                                                               Duration timeout) override;
   std::optional<std::int64_t> backlog() const override { return backlog_; }
   void write_event(std::span<const QueueMessage* const> messages, std::string& out) const override;
-  void write_filter_view(const QueueMessage& message, bool with_metadata, pattern::FilterView& out) const override;
+  void write_filter_view(const QueueMessage& message, bool with_metadata, FilterView& out) const override;
   net::awaitable<void> close() override;
 
  private:

@@ -19,10 +19,13 @@
 #include "weir/base/log.h"
 #include "weir/base/time.h"
 #include "weir/config_node.h"
+#include "weir/event/filter_view.h"
 #include "weir/event/record.h"
 #include "weir/event/resume.h"
 
-#include "pattern/filter_criteria.h"
+namespace weir::pattern {
+class FilterCriteria;
+}
 
 namespace weir {
 
@@ -145,8 +148,7 @@ class PollSource {
                                 JsonWriter& out) const = 0;
 
   /// How filters see a record. Without an implementation a mapping has none.
-  virtual void write_filter_view(const ShardId& shard, const Record& record, bool with_metadata,
-                                 pattern::FilterView& out) const;
+  virtual void write_filter_view(const ShardId& shard, const Record& record, bool with_metadata, FilterView& out) const;
   /// The record that an entry of batchItemFailures means, by the JSON text of its itemIdentifier; nothing when it means
   /// none of this shard. Streams: the sequence number as a text.
   virtual std::optional<Position> identified(const ShardId& shard, std::string_view identifier) const;

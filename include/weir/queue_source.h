@@ -58,7 +58,7 @@ class QueueSource {
   /// Appends Lambda's event for these messages.
   virtual void write_event(std::span<const QueueMessage* const> messages, std::string& out) const = 0;
   /// How filters see a message.
-  virtual void write_filter_view(const QueueMessage& message, bool with_metadata, pattern::FilterView& out) const = 0;
+  virtual void write_filter_view(const QueueMessage& message, bool with_metadata, FilterView& out) const = 0;
 
   /// Ends what is under way. To be awaited before it goes.
   virtual net::awaitable<void> close() = 0;

@@ -6,6 +6,8 @@
 #include <boost/system/system_error.hpp>
 #include <nlohmann/json.hpp>
 
+#include "pattern/filter_criteria.h"
+
 namespace weir::bridge {
 namespace {
 
@@ -262,7 +264,7 @@ net::awaitable<QueueRunner::Message> QueueRunner::receive(engine::QueueCall call
   }
   const pattern::FilterCriteria* criteria = settings_.filter.get();
   const bool with_metadata = criteria != nullptr && criteria->needs_metadata();
-  pattern::FilterView view;
+  FilterView view;
   std::vector<engine::QueueItem> items;
   items.reserve(messages->size());
   for (QueueMessage& message : *messages) {

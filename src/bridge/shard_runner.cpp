@@ -6,6 +6,7 @@
 #include <boost/system/system_error.hpp>
 
 #include "bridge/discard_record.h"
+#include "pattern/filter_criteria.h"
 
 namespace weir::bridge {
 namespace {

@@ -126,8 +126,8 @@ class ShardRunner {
   bool drained_ = false;
   bool end_of_shard_ = false;
   bool ended_ = false;
-  pattern::FilterView view_;  ///< scratch of filter()
-  std::string trouble_;       ///< the kind of the last outcome, unless it was a success; logged when it changes
+  FilterView view_;      ///< scratch of filter()
+  std::string trouble_;  ///< the kind of the last outcome, unless it was a success; logged when it changes
   int trouble_count_ = 0;
   std::optional<engine::DiscardCondition> discarding_;  ///< why the last records were given up on, until a success
   bool store_trouble_ = false;

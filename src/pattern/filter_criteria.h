@@ -6,23 +6,13 @@
 #include <string_view>
 
 #include "weir/base/error.h"
+#include "weir/event/filter_view.h"
 
 namespace weir::pattern {
 
 /// What the records of a mapping are like, for its filters: which key holds the body, and what happens to a body whose
 /// form is not the pattern's (reference stream-sources.md, section 7).
 enum class FilterSource { kKinesis, kDynamodb, kKafka, kSqs };
-
-/// A record as filters see it.
-struct FilterView {
-  FilterView() = default;
-
-  /// A JSON object of the members that stand beside the body. Only filled where FilterCriteria::needs_metadata();
-  /// of DynamoDB, whose body is a member like the others, the whole record.
-  std::string metadata;
-  std::string_view body;  ///< the body as it was sent, base64 undone: Kinesis `data`, Kafka `value`, SQS `body`
-  bool has_body = true;   ///< false: a Kafka tombstone
-};
 
 /// The filters of an event source mapping: a record is kept when one of them matches. Immutable, for one thread at a
 /// time (it keeps scratch memory).

@@ -133,8 +133,10 @@ class CountingEndpoint final : public LambdaEndpoint {
 /// Kafka keeps its own checkpoints, and nothing is given up on here.
 class NoStore final : public store::CheckpointStore, public store::DeadLetters {
  public:
-  net::awaitable<Result<std::optional<Position>>> load(ShardId) override { co_return std::optional<Position>(); }
-  net::awaitable<Result<void>> save(ShardId, Position) override { co_return Result<void>(); }
+  net::awaitable<Result<std::map<std::string, Resume>>> load_all(std::string) override {
+    co_return std::map<std::string, Resume>();
+  }
+  net::awaitable<Result<void>> save(ShardId, Resume) override { co_return Result<void>(); }
   net::awaitable<Result<void>> keep(store::DeadLetter) override { co_return Result<void>(); }
 };
 
@@ -153,8 +155,9 @@ class Mapping final : public ShardListener {
     source_ = kafka::make_source(
         config, {.name = "bench", .executor = context_.get_executor(), .log = null_log(), .clock = clock_});
     must(invoker_.add("count", endpoint_, std::nullopt).has_value(), "the invoker refused the function");
-    deps_ = std::make_unique<bridge::ShardDeps>(bridge::ShardDeps{
-        context_.get_executor(), *source_, invoker_, store_, store_, null_log(), clock_, destinations_, "count", ""});
+    deps_ = std::make_unique<bridge::ShardDeps>(bridge::ShardDeps{context_.get_executor(), *source_, invoker_, store_,
+                                                                  store_, null_log(), clock_, destinations_, "count",
+                                                                  config, ""});
   }
 
   void shard_opened(ShardId shard) override {

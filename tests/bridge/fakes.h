@@ -108,7 +108,7 @@ class FakeSource final : public PollSource {
   bool remembers_ends() const override { return stream_->remembers_ends; }
   std::string event_source_arn() const override { return "arn:fake"; }
   /// The body of record 7 is {"n":7}.
-  void write_filter_view(const ShardId&, const Record& record, bool, pattern::FilterView& out) const override {
+  void write_filter_view(const ShardId&, const Record& record, bool, FilterView& out) const override {
     body_ = "{\"n\":" + record.position.text() + "}";
     out.body = body_;
   }

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "bridge/world.h"
+#include "pattern/filter_criteria.h"
 #include "support/print.h"
 
 using namespace weir;

@@ -9,6 +9,7 @@
 #include <catch2/catch.hpp>
 
 #include "fakes.h"
+#include "pattern/filter_criteria.h"
 #include "support/print.h"
 #include "support/run_coroutine.h"
 
@@ -67,9 +68,7 @@ class FakeQueue final : public QueueSource {
     }
     out += "]";
   }
-  void write_filter_view(const QueueMessage& message, bool, pattern::FilterView& out) const override {
-    out.body = message.body;
-  }
+  void write_filter_view(const QueueMessage& message, bool, FilterView& out) const override { out.body = message.body; }
   net::awaitable<void> close() override {
     closed = true;
     co_return;

@@ -253,7 +253,7 @@ TEST_CASE("filters keep a record that one of their patterns wants") {
   REQUIRE(mapping.filter != nullptr);
   CHECK(mapping.filter->needs_metadata());
   const auto keeps = [&](std::string_view body, const std::string& key) {
-    pattern::FilterView view;
+    FilterView view;
     view.body = body;
     view.metadata = R"({"partitionKey":")" + key + "\"}";
     return mapping.filter->keeps(view);

@@ -209,7 +209,7 @@ TEST_CASE("filters see the whole record, its numbers and type tags as the functi
   REQUIRE(running.until([&] { return running.shard.has_value(); }));
   running.source->start(*running.shard, std::nullopt, true);
   running.fetch();
-  pattern::FilterView view;
+  FilterView view;
   running.source->write_filter_view(*running.shard, running.batch.records.at(0), true, view);
   const json seen = json::parse(view.metadata);
   CHECK(seen["eventName"] == "INSERT");

@@ -248,7 +248,7 @@ TEST_CASE("filters see a record as one of Kinesis") {
                              "\n");
   config.format = Format::kRecording;
   Reader reader(std::move(config));
-  pattern::FilterView with, without;
+  FilterView with, without;
   reader.after_batch = [&](const ShardId& shard, const RecordBatch& batch) {
     if (batch.records.empty()) return;
     reader.source().write_filter_view(shard, batch.records.front(), true, with);

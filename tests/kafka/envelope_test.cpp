@@ -188,20 +188,20 @@ TEST_CASE("what filters see: the value as it was sent, the other members beside 
   records.add(15, "user\"7", "{\"n\":1}", TimestampType::kLogAppendTime, 1'545'084'650'987,
               {{"h", "\x01\xff"}, {"h", ""}});
   records.add(16, std::nullopt, std::nullopt, TimestampType::kNone, -1);
-  pattern::FilterView view;
+  FilterView view;
   envelope.write_filter_view(records.all[0], true, view);
   CHECK(view.has_body);
   CHECK(view.body == "{\"n\":1}");
   CHECK(view.metadata ==
         R"({"topic":"mytopic","partition":3,"offset":15,"timestamp":1545084650987,"timestampType":"LOG_APPEND_TIME",)"
         R"("key":"user\"7","headers":[{"h":[1,-1]},{"h":[]}]})");
-  pattern::FilterView tombstone;
+  FilterView tombstone;
   envelope.write_filter_view(records.all[1], true, tombstone);
   CHECK_FALSE(tombstone.has_body);
   CHECK(
       tombstone.metadata ==
       R"({"topic":"mytopic","partition":3,"offset":16,"timestamp":-1,"timestampType":"NO_TIMESTAMP_TYPE","headers":[]})");
-  pattern::FilterView body_only;
+  FilterView body_only;
   envelope.write_filter_view(records.all[0], false, body_only);
   CHECK(body_only.metadata.empty());
 }
