@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fake_connectors.h"
+#include "pattern/filter_criteria.h"
 #include "support/temporary_folder.h"
 
 // What an event source mapping may be set to, by what it reads. Ranges, defaults and AWS's texts: reference

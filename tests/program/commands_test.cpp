@@ -181,7 +181,7 @@ TEST_CASE("a sample event can be changed where it has something") {
   };
   const auto row = GENERATE(values<Row>({
       {{"event"}, "SOURCE is required"},
-      {{"event", "pigeon"}, "no source type pigeon; there is file, kafka"},
+      {{"event", "pigeon"}, "no source type pigeon; there is dynamodb, file, kafka"},
       {{"event", "file", "--set", "Records"}, "--set takes PATH=VALUE, not Records"},
       {{"event", "file", "--set", "Records.1.kinesis=x"}, "the event has no Records.1.kinesis"},
       {{"event", "file", "--set", "=x"}, "the event has no "},
