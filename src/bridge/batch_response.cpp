@@ -7,54 +7,60 @@ namespace {
 
 using Json = nlohmann::json;
 
-void read_items(const Json& items, ReportedFailures& out) {
-  if (items.is_null()) return;
-  out.understood = items.is_array();
-  if (!out.understood) return;
-  for (const Json& item : items) {
-    const auto identifier = item.is_object() ? item.find("itemIdentifier") : item.end();
-    if (!item.is_object() || identifier == item.end() || identifier->is_null() || *identifier == "") {
-      out.understood = false;
-      return;
-    }
-    out.identifiers.push_back(identifier->dump());
+/// Calls `take` with each itemIdentifier; false when the report, or take(), makes no sense of it. `pass_empty`: an
+/// entry without any member is no mistake.
+template <typename Take>
+bool each_identifier(const Json& answer, bool pass_empty, Take take) {
+  if (answer.is_discarded()) return false;
+  if (!answer.is_object()) return true;
+  const auto items = answer.find("batchItemFailures");
+  if (items == answer.end() || items->is_null()) return true;
+  if (!items->is_array()) return false;
+  for (const Json& item : *items) {
+    if (!item.is_object()) return false;
+    if (pass_empty && item.empty()) continue;
+    const auto identifier = item.find("itemIdentifier");
+    if (identifier == item.end() || !take(*identifier)) return false;
   }
+  return true;
+}
+
+/// No payload at all is as good as null.
+Json parse(std::string_view payload) {
+  return payload.empty() ? Json() : Json::parse(payload, nullptr, false);
 }
 
 }  // namespace
 
-ReportedFailures read_reported_failures(std::string_view payload) {
-  ReportedFailures out;
-  if (payload.empty()) return out;
-  const Json answer = Json::parse(payload, nullptr, false);
-  out.understood = !answer.is_discarded();
-  if (!answer.is_object()) return out;
-  if (const auto state = answer.find("state"); state != answer.end()) out.state = state->dump();
-  if (const auto items = answer.find("batchItemFailures"); items != answer.end()) read_items(*items, out);
-  return out;
-}
-
 BatchResponse read_batch_response(std::string_view payload, bool items, const PollSource& source,
                                   const ShardId& shard) {
-  ReportedFailures reported = read_reported_failures(payload);
+  const Json answer = parse(payload);
   BatchResponse response;
-  response.state = std::move(reported.state);
-  if (!items) return response;
-  if (!reported.understood) {
-    response.items = BatchResponse::Items::kAllFailed;
-    return response;
+  if (const auto state = answer.find("state"); answer.is_object() && state != answer.end()) {
+    response.state = state->dump();
   }
-  for (const std::string& identifier : reported.identifiers) {
-    auto position = source.identified(shard, identifier);
-    if (!position) {
-      response.items = BatchResponse::Items::kAllFailed;
-      response.failed.clear();
-      return response;
-    }
+  if (!items) return response;
+  const bool understood = each_identifier(answer, false, [&](const Json& identifier) {
+    auto position = source.identified(shard, identifier.dump());
+    if (!position) return false;
     response.items = BatchResponse::Items::kSomeFailed;
     response.failed.push_back(std::move(*position));
-  }
+    return true;
+  });
+  if (!understood) response.items = BatchResponse::Items::kAllFailed;
   return response;
+}
+
+engine::ItemFailures read_item_failures(std::string_view payload) {
+  engine::ItemFailures failures;
+  const bool understood = each_identifier(parse(payload), true, [&](const Json& identifier) {
+    if (!identifier.is_string() || identifier == "") return false;
+    failures.kind = engine::ItemFailures::Kind::kSome;
+    failures.ids.push_back(identifier.get<std::string>());
+    return true;
+  });
+  if (!understood) failures.kind = engine::ItemFailures::Kind::kAll;
+  return failures;
 }
 
 }  // namespace weir::bridge

@@ -2,19 +2,13 @@
 
 #include <algorithm>
 
-#include <boost/asio/error.hpp>
-#include <boost/system/system_error.hpp>
-#include <nlohmann/json.hpp>
+#include "weir/base/overloaded.h"
 
+#include "bridge/batch_response.h"
 #include "pattern/filter_criteria.h"
 
 namespace weir::bridge {
 namespace {
-
-template <typename... Ts>
-struct Overloaded : Ts... {
-  using Ts::operator()...;
-};
 
 /// How often the queue is asked what it is like, and how many messages it has.
 constexpr Duration kDescribeEvery = std::chrono::seconds(60);
@@ -23,10 +17,6 @@ constexpr Duration kReceivePatience = std::chrono::seconds(30);
 
 /// A poll began later at the queue than here, and ends later.
 constexpr Duration kPollOverrun = std::chrono::seconds(1);
-
-bool called_off(const boost::system::system_error& error) {
-  return error.code() == net::error::operation_aborted;
-}
 
 std::string seconds_text(Duration time) {
   return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(time).count());
@@ -112,7 +102,7 @@ Result<engine::QueueSettings> QueueRunner::settings_for(const QueueTraits& trait
 net::awaitable<Result<void>> QueueRunner::drive() {
   // A leaf like the others, so that cancel() reaches it.
   describing_ = true;
-  receives_.spawn(answer(describe(), Answer(inbox_, Described{Error(ErrorCode::kCancelled, "called off")})));
+  receives_.spawn(answer(describe(), Described{Error(ErrorCode::kCancelled, "called off")}));
   while (!engine_ && !failure_) {
     auto message = co_await inbox_.next_until(std::nullopt);
     if (!message) continue;
@@ -134,7 +124,7 @@ net::awaitable<Result<void>> QueueRunner::drive() {
       engine_->on_tick(now);
       if (!describing_ && now.instant >= describe_due_) {
         describing_ = true;
-        receives_.spawn(answer(describe(), Answer(inbox_, Described{Error(ErrorCode::kCancelled, "called off")})));
+        receives_.spawn(answer(describe(), Described{Error(ErrorCode::kCancelled, "called off")}));
       }
     }
     while (auto action = engine_->next()) perform(std::move(*action));
@@ -148,44 +138,42 @@ net::awaitable<Result<void>> QueueRunner::drive() {
 }
 
 void QueueRunner::perform(engine::QueueAction action) {
-  std::visit(
-      Overloaded{
-          [this](const engine::ReceiveMessages& order) {
-            ReceiveLimits limits;
-            limits.max_messages = order.max_messages;
-            limits.wait = order.wait;
-            limits.visibility_timeout = order.visibility_timeout;
-            polls_.emplace(order.call, deps_.clock.now().instant + order.wait);
-            receives_.spawn(answer(receive(order.call, limits),
-                                   Answer(inbox_, Received{order.call, Error(ErrorCode::kCancelled, "called off")})));
-          },
-          [this](engine::InvokeMessages& order) {
-            std::vector<const QueueMessage*> messages;
-            messages.reserve(order.items.size());
-            for (const engine::QueueItem* item : order.items) {
-              messages.push_back(static_cast<const QueueMessage*>(item->origin.get()));
-            }
-            Invocation call;
-            call.function = deps_.function;
-            call.request_id = std::move(order.request_id);
-            call.payload.reserve(order.payload_bytes);
-            deps_.source.write_event(messages, call.payload);
-            WEIR_ASSERT(call.payload.size() == order.payload_bytes);
-            calls_.spawn(answer(invoke(order.call, std::move(call)),
-                                Answer(inbox_, Answered{order.call, Outcome(), engine::ItemFailures()})));
-          },
-          [this](engine::RemoveMessages& order) {
-            calls_.spawn(
-                answer(remove(order.call, std::move(order.receipts)), Answer(inbox_, Removed{order.call, {}})));
-          },
-          [this](engine::ChangeVisibility& order) {
-            const Duration timeout = order.timeout > Duration(0) ? order.timeout : release_timeout();
-            calls_.spawn(answer(change_visibility(order.call, std::move(order.receipts), timeout),
-                                Answer(inbox_, Changed{order.call, {}})));
-          },
-          [this](const engine::QueueDrained&) { drained_ = true; },
-      },
-      action);
+  std::visit(Overloaded{
+                 [this](const engine::ReceiveMessages& order) {
+                   ReceiveLimits limits;
+                   limits.max_messages = order.max_messages;
+                   limits.wait = order.wait;
+                   limits.visibility_timeout = order.visibility_timeout;
+                   polls_.emplace(order.call, deps_.clock.now().instant + order.wait);
+                   receives_.spawn(answer(receive(order.call, limits),
+                                          Received{order.call, Error(ErrorCode::kCancelled, "called off")}));
+                 },
+                 [this](engine::InvokeMessages& order) {
+                   std::vector<const QueueMessage*> messages;
+                   messages.reserve(order.items.size());
+                   for (const engine::QueueItem* item : order.items) {
+                     messages.push_back(static_cast<const QueueMessage*>(item->origin.get()));
+                   }
+                   Invocation call;
+                   call.function = deps_.function;
+                   call.request_id = std::move(order.request_id);
+                   call.payload.reserve(order.payload_bytes);
+                   deps_.source.write_event(messages, call.payload);
+                   WEIR_ASSERT(call.payload.size() == order.payload_bytes);
+                   calls_.spawn(answer(invoke(order.call, std::move(call)),
+                                       Answered{order.call, Outcome(), engine::ItemFailures()}));
+                 },
+                 [this](engine::RemoveMessages& order) {
+                   calls_.spawn(answer(remove(order.call, std::move(order.receipts)), Removed{order.call, {}}));
+                 },
+                 [this](engine::ChangeVisibility& order) {
+                   const Duration timeout = order.timeout > Duration(0) ? order.timeout : release_timeout();
+                   calls_.spawn(answer(change_visibility(order.call, std::move(order.receipts), timeout),
+                                       Changed{order.call, {}}));
+                 },
+                 [this](const engine::QueueDrained&) { drained_ = true; },
+             },
+             action);
 }
 
 /// For how long messages that are given back stay invisible. A long poll that was called off goes on at the queue (at
@@ -244,14 +232,8 @@ void QueueRunner::tell_received(Moment now, Received received) {
   engine_->on_receive_failed(now, received.call);
 }
 
-net::awaitable<void> QueueRunner::answer(net::awaitable<Message> work, Answer answer) {
-  try {
-    answer.is(co_await std::move(work));
-  } catch (const boost::system::system_error& error) {
-    if (!called_off(error)) failure_ = std::current_exception();
-  } catch (const std::exception&) {
-    failure_ = std::current_exception();
-  }
+net::awaitable<void> QueueRunner::answer(net::awaitable<Message> work, Message otherwise) {
+  return runtime::answer(std::move(work), runtime::Answer<Message>(inbox_, std::move(otherwise)), failure_);
 }
 
 net::awaitable<QueueRunner::Message> QueueRunner::receive(engine::QueueCall call, ReceiveLimits limits) {
@@ -365,32 +347,6 @@ void QueueRunner::note_removal(std::size_t failed, const std::string& why) {
   } else {
     deps_.log.info("delete.recovered", {{"source", name_}});
   }
-}
-
-engine::ItemFailures read_item_failures(std::string_view payload) {
-  using Json = nlohmann::json;
-  using Kind = engine::ItemFailures::Kind;
-  engine::ItemFailures failures;
-  if (payload.empty()) return failures;
-  const Json answer = Json::parse(payload, nullptr, false);
-  if (answer.is_discarded()) failures.kind = Kind::kAll;
-  if (!answer.is_object()) return failures;
-  const auto items = answer.find("batchItemFailures");
-  if (items == answer.end() || items->is_null()) return failures;
-  if (!items->is_array()) failures.kind = Kind::kAll;
-  for (const Json& item : *items) {
-    if (failures.kind == Kind::kAll) break;
-    // Recorded: an entry without any member is passed over, though the guide says otherwise of a bad key.
-    if (item.is_object() && item.empty()) continue;
-    const auto identifier = item.is_object() ? item.find("itemIdentifier") : item.end();
-    if (!item.is_object() || identifier == item.end() || !identifier->is_string() || *identifier == "") {
-      failures.kind = Kind::kAll;
-    } else {
-      failures.kind = Kind::kSome;
-      failures.ids.push_back(identifier->get<std::string>());
-    }
-  }
-  return failures;
 }
 
 engine::QueueCounters& operator+=(engine::QueueCounters& sum, const engine::QueueCounters& more) {

@@ -15,6 +15,7 @@
 #include "bridge/invoker.h"
 #include "bridge/source_runner.h"
 #include "engine/queue_processor.h"
+#include "runtime/answer.h"
 #include "runtime/inbox.h"
 #include "runtime/task_scope.h"
 
@@ -80,31 +81,14 @@ class QueueRunner final : public SourceRunner {
   };
   using Message = std::variant<Received, Answered, Removed, Changed, Described>;
 
-  /// Puts its message into the inbox when it goes: every action gets exactly one answer, also one whose work threw, was
-  /// called off or never began.
-  class Answer {
-   public:
-    Answer(runtime::Inbox<Message>& inbox, Message otherwise) : inbox_(&inbox), message_(std::move(otherwise)) {}
-    Answer(Answer&& other) noexcept
-        : inbox_(std::exchange(other.inbox_, nullptr)), message_(std::move(other.message_)) {}
-    Answer& operator=(Answer&&) = delete;
-    ~Answer() {
-      if (inbox_ != nullptr) inbox_->put(std::move(message_));
-    }
-    void is(Message message) { message_ = std::move(message); }
-
-   private:
-    runtime::Inbox<Message>* inbox_;
-    Message message_;
-  };
-
   net::awaitable<Result<void>> drive();
   Result<engine::QueueSettings> settings_for(const QueueTraits& traits) const;
   void perform(engine::QueueAction action);
   void tell(Message message);
   Duration release_timeout() const;
   void tell_received(Moment now, Received received);
-  net::awaitable<void> answer(net::awaitable<Message> work, Answer answer);
+  /// The work for an action; `otherwise`: its answer when the work comes to none.
+  net::awaitable<void> answer(net::awaitable<Message> work, Message otherwise);
   net::awaitable<Message> receive(engine::QueueCall call, ReceiveLimits limits);
   net::awaitable<Message> invoke(engine::QueueCall call, Invocation invocation);
   net::awaitable<Message> remove(engine::QueueCall call, std::vector<std::string> receipts);
@@ -138,9 +122,6 @@ class QueueRunner final : public SourceRunner {
   int trouble_count_ = 0;
   bool removal_trouble_ = false;
 };
-
-/// Reads the answer of a function whose queue's mapping has ReportBatchItemFailures (reference stream-sources.md, 5.3).
-engine::ItemFailures read_item_failures(std::string_view payload);
 
 engine::QueueCounters& operator+=(engine::QueueCounters& sum, const engine::QueueCounters& more);
 

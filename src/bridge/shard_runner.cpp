@@ -2,8 +2,7 @@
 
 #include <array>
 
-#include <boost/asio/error.hpp>
-#include <boost/system/system_error.hpp>
+#include "weir/base/overloaded.h"
 
 #include "bridge/discard_record.h"
 #include "pattern/filter_criteria.h"
@@ -11,19 +10,9 @@
 namespace weir::bridge {
 namespace {
 
-template <typename... Ts>
-struct Overloaded : Ts... {
-  using Ts::operator()...;
-};
-
 /// How long to wait before the end of a shard is tried to be remembered again.
 constexpr Duration kStorePauseMin = std::chrono::milliseconds(200);
 constexpr Duration kStorePauseMax = std::chrono::seconds(10);
-
-/// Called off is how a leaf ends when its owner stops; it is not a failure.
-bool called_off(const boost::system::system_error& error) {
-  return error.code() == net::error::operation_aborted;
-}
 
 }  // namespace
 
@@ -128,42 +117,40 @@ Duration ShardRunner::iterator_age() const {
 }
 
 void ShardRunner::perform(engine::Action action) {
-  std::visit(Overloaded{
-                 [this](const engine::Fetch& order) {
-                   fetches_.spawn(answer(fetch({order.max_records, order.max_bytes}), Answer(inbox_, Fetched())));
-                 },
-                 [this](engine::Invoke& order) {
-                   Invocation call;
-                   call.function = deps_.function;
-                   call.request_id = std::move(order.request_id);
-                   call.payload.reserve(order.payload_bytes);
-                   write_payload(order.records, order.window, call.payload);
-                   WEIR_ASSERT(call.payload.size() == order.payload_bytes);
-                   calls_.spawn(answer(invoke(order.batch, std::move(call)),
-                                       Answer(inbox_, Answered{order.batch, Outcome(), BatchResponse()})));
-                 },
-                 [this](const engine::Checkpoint& order) {
-                   calls_.spawn(answer(checkpoint(order.upto), Answer(inbox_, Checkpointed())));
-                 },
-                 [this](const engine::Discard& order) {
-                   store::DeadLetter letter;
-                   letter.source = shard_.source;
-                   letter.shard = shard_.name;
-                   letter.function = deps_.function;
-                   letter.at = deps_.clock.now().wall;
-                   write_payload(order.records, order.window, letter.payload);
-                   letter.record = discard_record(order, deps_.invoker.configured_arn(deps_.function), letter.at,
-                                                  deps_.source, shard_, letter.payload.size());
-                   note_discard(order);
-                   calls_.spawn(answer(keep(order.batch, std::move(letter)),
-                                       Answer(inbox_, Discarded{order.batch, engine::Kept::kNowhere})));
-                 },
-                 [this](const engine::Drained& order) {
-                   drained_ = true;
-                   end_of_shard_ = order.end_of_shard;
-                 },
-             },
-             action);
+  std::visit(
+      Overloaded{
+          [this](const engine::Fetch& order) {
+            fetches_.spawn(answer(fetch({order.max_records, order.max_bytes}), Fetched()));
+          },
+          [this](engine::Invoke& order) {
+            Invocation call;
+            call.function = deps_.function;
+            call.request_id = std::move(order.request_id);
+            call.payload.reserve(order.payload_bytes);
+            write_payload(order.records, order.window, call.payload);
+            WEIR_ASSERT(call.payload.size() == order.payload_bytes);
+            calls_.spawn(
+                answer(invoke(order.batch, std::move(call)), Answered{order.batch, Outcome(), BatchResponse()}));
+          },
+          [this](const engine::Checkpoint& order) { calls_.spawn(answer(checkpoint(order.upto), Checkpointed())); },
+          [this](const engine::Discard& order) {
+            store::DeadLetter letter;
+            letter.source = shard_.source;
+            letter.shard = shard_.name;
+            letter.function = deps_.function;
+            letter.at = deps_.clock.now().wall;
+            write_payload(order.records, order.window, letter.payload);
+            letter.record = discard_record(order, deps_.invoker.configured_arn(deps_.function), letter.at, deps_.source,
+                                           shard_, letter.payload.size());
+            note_discard(order);
+            calls_.spawn(answer(keep(order.batch, std::move(letter)), Discarded{order.batch, engine::Kept::kNowhere}));
+          },
+          [this](const engine::Drained& order) {
+            drained_ = true;
+            end_of_shard_ = order.end_of_shard;
+          },
+      },
+      action);
 }
 
 void ShardRunner::tell(Message message) {
@@ -179,14 +166,8 @@ void ShardRunner::tell(Message message) {
              message);
 }
 
-net::awaitable<void> ShardRunner::answer(net::awaitable<Message> work, Answer answer) {
-  try {
-    answer.is(co_await std::move(work));
-  } catch (const boost::system::system_error& error) {
-    if (!called_off(error)) failure_ = std::current_exception();
-  } catch (const std::exception&) {
-    failure_ = std::current_exception();
-  }
+net::awaitable<void> ShardRunner::answer(net::awaitable<Message> work, Message otherwise) {
+  return runtime::answer(std::move(work), runtime::Answer<Message>(inbox_, std::move(otherwise)), failure_);
 }
 
 net::awaitable<ShardRunner::Message> ShardRunner::fetch(FetchLimits limits) {

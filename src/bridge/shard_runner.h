@@ -14,6 +14,7 @@
 #include "bridge/destinations.h"
 #include "bridge/invoker.h"
 #include "engine/shard_processor.h"
+#include "runtime/answer.h"
 #include "runtime/inbox.h"
 #include "runtime/task_scope.h"
 #include "store/store.h"
@@ -86,25 +87,9 @@ class ShardRunner {
   void filter(RecordBatch& read);
   void perform(engine::Action action);
   void tell(Message message);
-  /// Puts its message into the inbox when it goes: every action gets exactly one answer, also one whose work threw, was
-  /// called off or never began.
-  class Answer {
-   public:
-    Answer(runtime::Inbox<Message>& inbox, Message otherwise) : inbox_(&inbox), message_(std::move(otherwise)) {}
-    Answer(Answer&& other) noexcept
-        : inbox_(std::exchange(other.inbox_, nullptr)), message_(std::move(other.message_)) {}
-    Answer& operator=(Answer&&) = delete;
-    ~Answer() {
-      if (inbox_ != nullptr) inbox_->put(std::move(message_));
-    }
-    void is(Message message) { message_ = std::move(message); }
 
-   private:
-    runtime::Inbox<Message>* inbox_;
-    Message message_;
-  };
-
-  net::awaitable<void> answer(net::awaitable<Message> work, Answer answer);
+  /// The work for an action; `otherwise`: its answer when the work comes to none.
+  net::awaitable<void> answer(net::awaitable<Message> work, Message otherwise);
   net::awaitable<Message> fetch(FetchLimits limits);
   net::awaitable<Message> invoke(engine::BatchId batch, Invocation call);
   net::awaitable<Message> checkpoint(Position upto);

@@ -14,6 +14,10 @@ namespace {
 /// What a record is taken to hold before any was read.
 constexpr std::size_t kRecordBytesGuess = 1024;
 
+bool is_called_off(const net::cancellation_state& state) {
+  return state.cancelled() != net::cancellation_type::none;
+}
+
 bool may_pass(ReadFailure failure) {
   return failure == ReadFailure::kThrottled || failure == ReadFailure::kUnreachable;
 }
@@ -61,10 +65,6 @@ ShardReader::Shard& ShardReader::at(const ShardId& shard) {
   return *found->second;
 }
 
-net::awaitable<bool> ShardReader::is_called_off() const {
-  co_return (co_await net::this_coro::cancellation_state).cancelled() != net::cancellation_type::none;
-}
-
 void ShardReader::wake() {
   woken_ = true;
   changed_.cancel();
@@ -107,6 +107,7 @@ net::awaitable<Result<void>> ShardReader::run(ShardListener& listener) {
 }
 
 net::awaitable<Result<void>> ShardReader::serve(ShardListener& listener) {
+  const net::cancellation_state cancellation = co_await net::this_coro::cancellation_state;
   std::optional<Instant> failing_since;
   PollPace retries(settings_.pace, random_.next());
   Instant due = clock_.now().instant;
@@ -116,7 +117,7 @@ net::awaitable<Result<void>> ShardReader::serve(ShardListener& listener) {
     if (listing_due) {
       listing_wanted_ = false;
       ReadResult<void> found = co_await discover(listener);
-      if (co_await is_called_off()) break;
+      if (is_called_off(cancellation)) break;
       if (found) {
         failing_since.reset();
         due = clock_.now().instant + settings_.discovery;
@@ -140,7 +141,7 @@ net::awaitable<Result<void>> ShardReader::serve(ShardListener& listener) {
       changed_.expires_after(due - now);
       boost::system::error_code ignored;
       co_await changed_.async_wait(net::redirect_error(net::use_awaitable, ignored));
-      if (co_await is_called_off()) break;
+      if (is_called_off(cancellation)) break;
     }
     woken_ = false;
   }
@@ -191,9 +192,10 @@ RecordBatch ShardReader::take(Shard& shard, FetchLimits limits) {
 }
 
 net::awaitable<RecordBatch> ShardReader::fetch(ShardId id, FetchLimits limits) {
+  const net::cancellation_state cancellation = co_await net::this_coro::cancellation_state;
   Shard& shard = at(id);
   WEIR_ASSERT(shard.started);
-  while (!co_await is_called_off()) {
+  while (!is_called_off(cancellation)) {
     if (shard.read_to_end || shard.next < shard.page.records.size()) co_return take(shard, limits);
     const Instant now = clock_.now().instant;
     const Instant due = shard.pace.due();
@@ -206,7 +208,7 @@ net::awaitable<RecordBatch> ShardReader::fetch(ShardId id, FetchLimits limits) {
       }
       boost::system::error_code ignored;
       co_await shard.timer.async_wait(net::redirect_error(net::use_awaitable, ignored));
-      if (over_ || failure_ || co_await is_called_off()) continue;
+      if (over_ || failure_ || is_called_off(cancellation)) continue;
     }
     co_await read(shard, limits);
   }
@@ -214,6 +216,7 @@ net::awaitable<RecordBatch> ShardReader::fetch(ShardId id, FetchLimits limits) {
 }
 
 net::awaitable<void> ShardReader::read(Shard& shard, FetchLimits limits) {
+  const net::cancellation_state cancellation = co_await net::this_coro::cancellation_state;
   const Instant began = clock_.now().instant;
   if (!shard.iterator) {
     ReadResult<std::string> iterator = co_await api_.shard_iterator(shard.id.name, shard.from);
@@ -224,7 +227,7 @@ net::awaitable<void> ShardReader::read(Shard& shard, FetchLimits limits) {
       co_return;
     }
     shard.iterator = std::move(*iterator);
-    if (co_await is_called_off()) co_return;
+    if (is_called_off(cancellation)) co_return;
   }
   const std::size_t asked = page_size(shard, limits);
   ReadResult<ReadPage> page = co_await api_.get_records(shard.id.name, *shard.iterator, asked);

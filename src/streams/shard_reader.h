@@ -71,7 +71,6 @@ class ShardReader {
   std::size_t page_size(const Shard& shard, FetchLimits limits) const;
   void fail(Error error);
   void wake();
-  net::awaitable<bool> is_called_off() const;
 
   net::any_io_executor executor_;
   StreamApi& api_;

@@ -8,6 +8,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <catch2/catch.hpp>
 
+#include "bridge/batch_response.h"
 #include "fakes.h"
 #include "pattern/filter_criteria.h"
 #include "support/print.h"
