@@ -8,6 +8,7 @@
 namespace weir::destination {
 namespace {
 
+constexpr int kMaxPages = 1000;
 constexpr std::string_view kVersion = "2010-03-31";
 constexpr std::size_t kMaxNameLength = 256;
 
@@ -58,6 +59,8 @@ class SnsDestination final : public Destination {
   net::awaitable<Result<void>> find() {
     const std::string doing = "looking for topic " + target_;
     std::optional<std::string> next;
+    // AWS has a hundred topics on a page; a server whose pages never end is not followed.
+    int pages = 0;
     do {
       Fields fields;
       if (next) fields.emplace_back("NextToken", *next);
@@ -73,7 +76,7 @@ class SnsDestination final : public Destination {
         rest.remove_prefix(rest.find("</TopicArn>") + 1);
       }
       next = aws::xml_text(page->body, "NextToken");
-    } while (next && !next->empty());
+    } while (next && !next->empty() && ++pages < kMaxPages);
     co_return Error(ErrorCode::kDestinationFailed, "there is no such topic").during(doing);
   }
 

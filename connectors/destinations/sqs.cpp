@@ -94,6 +94,8 @@ class SqsDestination final : public Destination {
 
 std::string check_sqs(std::string_view target, std::string_view) {
   const std::string_view name = name_of(target);
+  // It would be shown with every failure.
+  if (is_url(target) && target.find('@') != std::string_view::npos) return "a queue's URL has no user or password";
   if (name.ends_with(".fifo")) return "a FIFO queue cannot be a destination, only a standard one";
   if (!is_name(name, kMaxNameLength))
     return "a queue is given by its name (letters, digits, '-' and '_', at most 80) or its URL";

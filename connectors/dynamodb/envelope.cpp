@@ -203,7 +203,7 @@ RecordReader::~RecordReader() = default;
 
 Result<StreamPage> RecordReader::read(std::string answer, std::string_view stream_arn) {
   const auto damaged = [](std::string_view what) {
-    return Error(ErrorCode::kSourceData, "the answer to GetRecords cannot be read: " + std::string(what));
+    return Error(ErrorCode::kSourceFailed, "the answer to GetRecords cannot be read: " + std::string(what));
   };
   // What is spliced is not looked at again, neither here nor before it is a part of an invocation's payload.
   if (!is_json(answer)) return damaged("it is not JSON");

@@ -66,7 +66,7 @@ ReadError read_error(const aws::ServiceError& problem, std::string_view operatio
 ReadError odd_answer(std::string_view operation, std::string_view stream) {
   return ReadError(
       ReadFailure::kOther,
-      Error(ErrorCode::kSourceData, "the service's answer cannot be read").during(doing(operation, stream)));
+      Error(ErrorCode::kSourceFailed, "the service's answer cannot be read").during(doing(operation, stream)));
 }
 
 WallTime minute_of(WallTime time) {

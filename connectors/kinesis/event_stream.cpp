@@ -34,7 +34,7 @@ std::uint32_t number(std::string_view bytes, std::size_t size) {
 }
 
 Error broken(std::string_view what) {
-  return {ErrorCode::kSourceData, "the event stream is broken: " + std::string(what)};
+  return {ErrorCode::kSourceFailed, "the event stream is broken: " + std::string(what)};
 }
 
 /// Bytes of a header value of that type without a length of its own; nothing of a type that there is not.

@@ -49,6 +49,22 @@ SubscriptionEvent read_subscription_message(StreamMessage message) {
   return event;
 }
 
+namespace {
+
+bool is_latest(std::string_view iterator) {
+  return iterator == Resume::latest().text();
+}
+
+/// The end of the stream moves: who begins there a second time skips what came between. As after an iterator that has
+/// ended the reader then goes on at the time when it began.
+ReadError pinned(ReadError error, std::string_view iterator) {
+  const bool lasts = error.failure == ReadFailure::kRefused || error.failure == ReadFailure::kGone;
+  if (is_latest(iterator) && !lasts) error.failure = ReadFailure::kExpiredIterator;
+  return error;
+}
+
+}  // namespace
+
 net::awaitable<ReadResult<std::vector<streams::ListedShard>>> FanOutApi::list_shards() {
   return shards_.list_shards();
 }
@@ -81,7 +97,7 @@ net::awaitable<ReadResult<streams::ReadPage>> FanOutApi::get_records(std::string
     const auto from = Resume::parse(iterator);
     WEIR_ASSERT(from.has_value());
     auto made = co_await subscribe(shard, *from);
-    if (!made) co_return read_error(made.error(), doing);
+    if (!made) co_return pinned(read_error(made.error(), doing), iterator);
     subscription = std::move(*made);
     subscription->at = iterator;
     subscriptions_.insert_or_assign(shard, subscription);
@@ -89,7 +105,7 @@ net::awaitable<ReadResult<streams::ReadPage>> FanOutApi::get_records(std::string
   // Whatever ends it: the next one begins where this one stood.
   const auto end = [&](ReadError error) {
     subscriptions_.erase(shard);
-    return error;
+    return pinned(std::move(error), subscription->at);
   };
   for (;;) {
     auto message = subscription->messages.next();
@@ -103,6 +119,8 @@ net::awaitable<ReadResult<streams::ReadPage>> FanOutApi::get_records(std::string
       }
       if (more->empty()) {
         // After five minutes, or when the service is busy: a page without records, and then the next subscription.
+        const ReadError over(ReadFailure::kUnreachable, Error(ErrorCode::kSourceUnreachable, "the subscription ended"));
+        if (is_latest(subscription->at)) co_return end(over);
         subscriptions_.erase(shard);
         streams::ReadPage page;
         page.next = subscription->at;

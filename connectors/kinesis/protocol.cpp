@@ -16,7 +16,7 @@ using nlohmann::json;
 namespace dom = simdjson::dom;
 
 Error wrong(std::string_view what) {
-  return {ErrorCode::kSourceData, "the answer is none of Kinesis: " + std::string(what)};
+  return {ErrorCode::kSourceFailed, "the answer is none of Kinesis: " + std::string(what)};
 }
 
 void write_stream(JsonWriter& out, const StreamName& stream) {

@@ -60,7 +60,7 @@ net::awaitable<Result<void>> KinesisSource::connect() {
     auto told = co_await api_->ask_for_arn();
     if (!told) co_return std::move(told.error().error);
     arn = parse_stream_arn(*told);
-    if (!arn) co_return Error(ErrorCode::kSourceData, "\"" + *told + "\" is no stream's ARN");
+    if (!arn) co_return Error(ErrorCode::kSourceFailed, "\"" + *told + "\" is no stream's ARN");
   }
   stream_.stream_arn = config_->consumer_arn.empty() ? arn->stream_arn : config_->consumer_arn;
   stream_.role_arn = role_arn(*arn);

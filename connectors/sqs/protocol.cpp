@@ -20,7 +20,7 @@ std::int64_t in_seconds(Duration time) {
 }
 
 Error wrong(std::string_view what) {
-  return {ErrorCode::kSourceData, "the answer is none of SQS: " + std::string(what)};
+  return {ErrorCode::kSourceFailed, "the answer is none of SQS: " + std::string(what)};
 }
 
 std::string text_of(const json& object, const char* key) {

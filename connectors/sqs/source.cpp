@@ -155,7 +155,10 @@ net::awaitable<void> SqsSource::change_some(std::shared_ptr<Change> all) {
       boost::system::error_code ignored;
       co_await change_freed_.async_wait(net::redirect_error(net::use_awaitable, ignored));
     }
-    if (all->next >= all->receipts.size()) break;
+    if (all->next >= all->receipts.size()) {
+      change_freed_.cancel_one();  // somebody else's turn
+      break;
+    }
     --changes_free_;
     const Turn turn{*this};
     co_await change_ten(*all);

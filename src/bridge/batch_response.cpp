@@ -25,9 +25,32 @@ bool each_identifier(const Json& answer, bool pass_empty, Take take) {
   return true;
 }
 
-/// No payload at all is as good as null.
+/// Whether lists and objects stand in each other deeper than anybody means them to: writing such a value again goes as
+/// deep, on the stack.
+bool is_too_deep(std::string_view json) {
+  constexpr int kMost = 1000;
+  int depth = 0;
+  bool in_text = false;
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (in_text) {
+      if (c == '\\') ++i;
+      in_text = c != '"';
+    } else if (c == '"') {
+      in_text = true;
+    } else if (c == '{' || c == '[') {
+      if (++depth > kMost) return true;
+    } else if (c == '}' || c == ']') {
+      --depth;
+    }
+  }
+  return false;
+}
+
+/// No payload at all is as good as null; one that is too deep as good as no JSON.
 Json parse(std::string_view payload) {
-  return payload.empty() ? Json() : Json::parse(payload, nullptr, false);
+  if (payload.empty()) return Json();
+  return is_too_deep(payload) ? Json(Json::value_t::discarded) : Json::parse(payload, nullptr, false);
 }
 
 }  // namespace

@@ -67,11 +67,11 @@ EventQueue::EventQueue(Deps deps, const config::Config& config, std::uint64_t se
     : deps_(std::move(deps)),
       random_(seed),
       engine_(engine::AsyncLimits(), random_.next()),
-      destinations_(Destinations::Deps{deps_.executor, deps_.blocking, config.aws, config.destinations, deps_.log,
-                                       deps_.clock},
-                    [this](std::string target, std::string record, std::string trace_header) {
-                      return accept_record(std::move(target), std::move(record), std::move(trace_header));
-                    }),
+      destinations_(
+          Destinations::Deps{deps_.executor, deps_.blocking, config.aws, config.destinations, deps_.log, deps_.clock},
+          [this](std::string target, std::string record, std::string trace_header) {
+            return accept_record(std::move(target), std::move(record), std::move(trace_header));
+          }),
       ticker_(deps_.executor),
       drained_signal_(deps_.executor, net::steady_timer::time_point::max()),
       ticks_(deps_.executor),

@@ -2,10 +2,13 @@
 #include <iostream>
 #include <iterator>
 #include <memory>
+#include <sstream>
 #include <string>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
+
+#include "weir/base/json_check.h"
 
 #include "cli/command.h"
 #include "pattern/pattern_set.h"
@@ -39,9 +42,13 @@ Result<bool> does_match(const std::string& pattern, const std::string& event, co
 std::optional<std::string> read_all(const std::string& path) {
   if (path == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
   std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file.good() && !file.eof()) return std::nullopt;
-  return file.is_open() ? std::optional(std::move(text)) : std::nullopt;
+  std::ostringstream text;
+  // A folder can be opened and not be read; of an empty file nothing is put there, which is no failure.
+  if (!file.is_open() || file.peek() == std::ifstream::traits_type::eof()) {
+    return file.is_open() && !file.bad() ? std::optional(std::string()) : std::nullopt;
+  }
+  text << file.rdbuf();
+  return file.bad() ? std::nullopt : std::optional(std::move(text).str());
 }
 
 /// Why a line cannot be answered as asked, or nothing.
@@ -60,7 +67,9 @@ int match_lines(const Options& options) {
   std::string line;
   while (std::getline(std::cin, line)) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const auto asked = nlohmann::ordered_json::parse(line, nullptr, false);
+    // Which also looks how deep it goes: writing an id again goes as deep, on the stack.
+    const std::string_view text = is_json(line) ? std::string_view(line) : std::string_view();
+    const auto asked = nlohmann::ordered_json::parse(text, nullptr, false);
     nlohmann::ordered_json answer{{"id", nullptr}, {"match", nullptr}, {"error", nullptr}};
     if (asked.is_object() && asked.contains("id")) answer["id"] = asked["id"];
     if (const std::string complaint = complaint_of(asked); !complaint.empty()) {

@@ -202,6 +202,7 @@ void QueueProcessor::on_removed(Moment now, QueueCall call, const std::vector<bo
   WEIR_ASSERT(found != removals_.end() && found->second.asked);
   Removing removing = std::move(found->second);
   removals_.erase(found);
+  removing_messages_ -= removing.entries.size();
   WEIR_ASSERT(gone.empty() || gone.size() == removing.entries.size());
   ++removing.tries;
   removing.asked = false;
@@ -548,9 +549,9 @@ void QueueProcessor::receive(Moment now, Poller& poller) {
   }
   const std::size_t parallel = poller.last_was_full && !settings_.fifo ? kReceivesOfPoller : 1;
   while (poller.receives < parallel && receives_.size() < settings_.limits.max_receives && !memory_full()) {
-    WEIR_ASSERT(poller.forming.size() + poller.asked <= settings_.batch_size);
-    const std::size_t missing = settings_.batch_size - poller.forming.size() - poller.asked;
-    if (missing == 0) return;
+    const std::size_t coming = poller.forming.size() + poller.asked;
+    if (coming >= settings_.batch_size) return;  // more than that, when a server gives more than it was asked for
+    const std::size_t missing = settings_.batch_size - coming;
     receive_once(now, poller, missing, wait);
   }
 }
@@ -565,7 +566,7 @@ void QueueProcessor::receive_once(Moment now, Poller& poller, std::size_t missin
   ++poller.receives;
   poller.asked += order.max_messages;
   receives_.emplace(order.call, Receiving{&poller, order.max_messages, order.wait, visibility, now.instant});
-  actions_.emplace_back(std::move(order));
+  actions_.emplace_back(order);
 }
 
 Duration QueueProcessor::receive_visibility() const {
@@ -580,6 +581,7 @@ Duration QueueProcessor::margin(Duration visibility) {
 
 /// What receives under way may bring is reckoned by the largest message of late.
 bool QueueProcessor::memory_full() const {
+  if (removing_messages_ >= settings_.limits.max_removing) return true;
   if (held_messages_ == 0 && receives_.empty()) return false;
   return held_bytes_ + (receives_.size() + 1) * kReceiveMost * largest_item_ > settings_.limits.max_held_bytes;
 }
@@ -598,7 +600,7 @@ void QueueProcessor::succeed(Moment now, std::vector<Held> items) {
 }
 
 /// Leaves messages to the queue: they come back when their time is over. Not at once (recorded: 59.99 s into 60 s).
-void QueueProcessor::leave(std::vector<Held> items) {
+void QueueProcessor::leave(const std::vector<Held>& items) {
   std::set<std::string> groups;
   for (const Held& held : items) {
     groups.insert(held.item.group);
@@ -643,6 +645,7 @@ void QueueProcessor::end_batch(Moment now, Poller& poller) {
 
 void QueueProcessor::remove(Removing removing) {
   if (removing.entries.empty()) return;
+  removing_messages_ += removing.entries.size();
   removals_.emplace(++last_call_, std::move(removing));
 }
 

@@ -23,6 +23,7 @@ namespace weir::engine {
 struct QueueLimits {
   std::size_t max_receives = 50;            ///< under way at once, over all pollers
   std::size_t max_held_bytes = 64U << 20U;  ///< of messages received and not done; full: nothing more is received
+  std::size_t max_removing = 100'000;       ///< messages that are done and not deleted yet; full: the same
   Duration backoff_min = std::chrono::milliseconds(200);  ///< after a throttle, a refused receive, a failed delete
   Duration backoff_max = std::chrono::seconds(10);
 };
@@ -238,7 +239,7 @@ class QueueProcessor {
   void remove(Removing removing);
   void ask_removals(Moment now);
   void succeed(Moment now, std::vector<Held> items);
-  void leave(std::vector<Held> items);
+  void leave(const std::vector<Held>& items);
   void let_go_of_groups(const std::set<std::string>& groups);
   void forget(const Held& held);
   void end_batch(Moment now, Poller& poller);
@@ -265,6 +266,7 @@ class QueueProcessor {
   std::map<QueueCall, Receiving> receives_;
   std::map<QueueCall, Poller*> invocations_;
   std::map<QueueCall, Removing> removals_;
+  std::size_t removing_messages_ = 0;  ///< in all of them
   std::map<QueueCall, Changing> changes_;
   /// FIFO: the ordinals that are held of each group, from receiving until they are deleted or let go.
   std::map<std::string, std::set<std::uint64_t>> groups_;

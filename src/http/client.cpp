@@ -355,6 +355,8 @@ Client::State::State(net::any_io_executor where) : executor(where), sockets(wher
   curl_multi_setopt(multi.get(), CURLMOPT_TIMERFUNCTION, &State::on_timer);
   curl_multi_setopt(multi.get(), CURLMOPT_TIMERDATA, this);
   curl_multi_setopt(multi.get(), CURLMOPT_MAXCONNECTS, kIdleConnectionsMax);
+  // With HTTP/2 too each exchange has a connection: one that pauses, because its reader is busy, would stop the others.
+  curl_multi_setopt(multi.get(), CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
 }
 
 /// `known` is set for a socket that is in the epoll set.

@@ -18,6 +18,18 @@ bool is_called_off(const net::cancellation_state& state) {
   return state.cancelled() != net::cancellation_type::none;
 }
 
+/// The first record that does not come behind the one before it; the parts of an aggregate share a position.
+const Record* out_of_order(const Resume& read_upto, const std::vector<Record>& records) {
+  const Position* before = read_upto.kind() == Resume::Kind::kAfter ? &read_upto.position() : nullptr;
+  bool shared = false;
+  for (const Record& record : records) {
+    if (before != nullptr && (record.position < *before || (record.position == *before && !shared))) return &record;
+    before = &record.position;
+    shared = record.continues;
+  }
+  return nullptr;
+}
+
 bool may_pass(ReadFailure failure) {
   return failure == ReadFailure::kThrottled || failure == ReadFailure::kUnreachable;
 }
@@ -45,6 +57,7 @@ struct ShardReader::Shard {
   std::size_t next = 0;
   std::size_t record_bytes = kRecordBytesGuess;  ///< of the last page, on average
   std::optional<Instant> failing_since;          ///< it was not answered since
+  std::optional<std::uint64_t> gone_at_listing;  ///< it was said to be gone when so many listings had come
 };
 
 ShardReader::ShardReader(net::any_io_executor executor, StreamApi& api, ShardReaderSettings settings, Log& log,
@@ -90,6 +103,7 @@ net::awaitable<ReadResult<void>> ShardReader::discover(ShardListener& listener) 
   ReadResult<std::vector<ListedShard>> listed = co_await api_.list_shards();
   if (!listed) co_return std::move(listed.error());
   if (!began_) began_ = asked_at;
+  ++listings_;
   lineage_.on_listing(*listed);
   open(listener);
   opened_ = true;
@@ -236,7 +250,13 @@ net::awaitable<void> ShardReader::read(Shard& shard, FetchLimits limits) {
     co_return;
   }
   shard.failing_since.reset();
+  shard.gone_at_listing.reset();
   std::vector<Record>& records = page->records.records;
+  if (const Record* odd = out_of_order(shard.from, records)) {
+    fail(Error(ErrorCode::kSourceFailed, shard.id.name + " gave record " + odd->position.text() +
+                                             " out of order, or a second time: its checkpoint would pass others"));
+    co_return;
+  }
   const bool more = (page->behind && *page->behind > Duration(0)) || records.size() >= asked;
   shard.pace.on_read(began, more, !records.empty());
   if (!records.empty()) {
@@ -279,12 +299,19 @@ void ShardReader::on_failed(Shard& shard, const ReadError& problem, Instant bega
       return;
     case ReadFailure::kUnreachable:
       shard.pace.on_failure(began, now.instant);
-      if (!shard.failing_since) shard.failing_since = began;
+      // Not from when it was asked: one request that hangs is not all the patience there is.
+      if (!shard.failing_since) shard.failing_since = now.instant;
       if (now.instant - *shard.failing_since >= settings_.patience) fail(problem.error);
       return;
     case ReadFailure::kGone:
       // The shard may have outlived what the stream keeps, or the stream is gone: the next listing says which.
       if (lineage_.lists(shard.id.name)) {
+        // A listing later it is there still: what is gone is the consumer, which no listing tells of.
+        if (shard.gone_at_listing && *shard.gone_at_listing < listings_) {
+          fail(problem.error);
+          return;
+        }
+        if (!shard.gone_at_listing) shard.gone_at_listing = listings_;
         shard.iterator.reset();
         shard.pace.on_failure(began, now.instant);
         listing_wanted_ = true;

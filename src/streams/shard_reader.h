@@ -85,6 +85,7 @@ class ShardReader {
   bool opened_ = false;                                                ///< what the first listing had without parents
   bool over_ = false;                                                  ///< run() has returned
   bool listing_wanted_ = false;
+  std::uint64_t listings_ = 0;  ///< that came
   bool woken_ = false;
   net::steady_timer changed_;  ///< cancelled to wake run()
 };

@@ -70,3 +70,13 @@ TEST_CASE("a window's state is the answer's member as it is") {
   CHECK(state_of("") == "none");
   CHECK(state_of("{") == "none");
 }
+
+TEST_CASE("an answer that is nested without end does no harm") {
+  const auto nested = [](std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
+  // Within the object itself.
+  CHECK(state_of("{\"state\":" + nested(999) + "}") == nested(999));
+  CHECK(state_of("{\"state\":" + nested(1000) + "}") == "none");
+  CHECK(state_of("{\"state\":" + nested(2'000'000) + "}") == "none");
+  CHECK(read("{\"batchItemFailures\":[{\"itemIdentifier\":" + nested(100'000) + "}]}") == "all");
+  CHECK(state_of("{\"state\":\"" + std::string(5000, '[') + "\"}") == '"' + std::string(5000, '[') + '"');
+}

@@ -62,7 +62,7 @@ const std::string kLeast =
 std::string refusal(const std::string& answer) {
   auto page = RecordReader().read(answer, kArn);
   REQUIRE_FALSE(page.has_value());
-  CHECK(page.error().code() == ErrorCode::kSourceData);
+  CHECK(page.error().code() == ErrorCode::kSourceFailed);
   return page.error().message();
 }
 

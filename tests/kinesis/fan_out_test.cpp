@@ -109,7 +109,7 @@ TEST_CASE("each broken byte of a message is found") {
     const auto next = messages.next();
     CAPTURE(at);
     REQUIRE_FALSE(next.has_value());
-    CHECK(next.error().code() == ErrorCode::kSourceData);
+    CHECK(next.error().code() == ErrorCode::kSourceFailed);
   }
 }
 

@@ -75,7 +75,7 @@ TEST_CASE("answers that are none of Kinesis") {
     CAPTURE(wrong);
     const auto page = reader.read_page(wrong, event_stream());
     REQUIRE_FALSE(page.has_value());
-    CHECK(page.error().code() == ErrorCode::kSourceData);
+    CHECK(page.error().code() == ErrorCode::kSourceFailed);
   }
 }
 

@@ -159,7 +159,7 @@ TEST_CASE("answers that SQS would not give are no messages") {
     INFO(answer);
     const auto read = reader.read(answer);
     REQUIRE(read.has_error());
-    CHECK(read.error().code() == ErrorCode::kSourceData);
+    CHECK(read.error().code() == ErrorCode::kSourceFailed);
   }
 }
 

@@ -382,7 +382,7 @@ TEST_CASE("a service that does not answer is asked for 30 s") {
     CHECK(world.run() == "stopped");
   }
   SECTION("and then the source fails") {
-    faults.assign(3, ReadFailure::kUnreachable);
+    faults.assign(5, ReadFailure::kUnreachable);
     CHECK(world.run() == "source.unreachable");
     CHECK(world.seen == "");
   }
