@@ -152,7 +152,7 @@ void QueueProcessor::on_outcome(Moment now, QueueCall call, const Outcome& outco
       }
       queue.counters_.failed_invoke_events += failed.size();
       queue.succeed(now, std::move(done));
-      queue.leave(std::move(failed));
+      queue.leave(failed);
     }
     void operator()(const FunctionFailed&) {
       ++queue.counters_.function_errors;
@@ -160,7 +160,7 @@ void QueueProcessor::on_outcome(Moment now, QueueCall call, const Outcome& outco
       queue.fewer(now);
       std::vector<Held> items = std::move(poller.batch->items);
       queue.end_batch(now, poller);
-      queue.leave(std::move(items));
+      queue.leave(items);
     }
     // It did not run: the same receipts are tried again, without another receive, while they can be
     // ([stackd notes], section 5.3), so that a short throttle brings no message nearer to its dead-letter queue.
@@ -177,7 +177,7 @@ void QueueProcessor::on_outcome(Moment now, QueueCall call, const Outcome& outco
     void operator()(const Cancelled&) {
       std::vector<Held> items = std::move(poller.batch->items);
       queue.end_batch(now, poller);
-      queue.leave(std::move(items));
+      queue.leave(items);
     }
 
     void wait() {
@@ -372,7 +372,7 @@ void QueueProcessor::retry_or_let_go(Moment now, Poller& poller) {
   if (now.instant >= *poller.batch->let_go) {
     std::vector<Held> items = std::move(poller.batch->items);
     end_batch(now, poller);
-    leave(std::move(items));
+    leave(items);
     return;
   }
   if (now.instant >= poller.batch->due) {
@@ -440,7 +440,7 @@ void QueueProcessor::start_batches(Moment now) {
         // One message that no event can hold. Lambda would refuse the event each time; the queue's redrive policy gets
         // it in the end.
         counters_.failed_invoke_events += 1;
-        leave(std::move(batch->items));
+        leave(batch->items);
         continue;
       }
       poller.batch = std::move(batch);

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -49,14 +50,21 @@ def wait_until(what, condition, seconds, every=0.05):
 
 
 def free_ports(count):
-    """`count` ports of 127.0.0.1 that nobody listens on just now."""
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+    """`count` ports of 127.0.0.1 that nobody listens on just now. Below those that the kernel gives to connections (from
+    32768 on): between now and when somebody listens there, a client's connection would take one of them now and then."""
+    sockets = []
+    try:
+        while len(sockets) < count:
+            each = socket.socket()
+            sockets.append(each)
+            try:
+                each.bind(("127.0.0.1", random.randrange(15_000, 32_000)))
+            except OSError:
+                sockets.pop().close()
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
 
 
 def with_environment(mark):
