@@ -1,11 +1,8 @@
-// What weir is compared with: the least that the same work takes with the same libraries.
+// What weir's gateway is compared with.
 //
-//   weir-bench-bare serve BYTES             a Beast server on loopback that answers every request with so many bytes;
-//   prints
-//                                           its address, ends when stdin does
-//   weir-bench-bare sqlite FILE ROWS GROUP BYTES
-//                                           inserts rows of so many bytes, GROUP in a transaction (WAL,
-//                                           synchronous=FULL); prints {"rows_per_second": n}
+// weir-bench-bare serve BYTES
+//   A Beast server on loopback that answers every request with so many bytes. Prints HOST:PORT and serves until its
+//   standard input is closed.
 #include <cstdio>
 #include <iostream>
 #include <string>

@@ -1,8 +1,7 @@
 // The function of the latency benchmarks: notes when its handler was entered, and answers.
 //
 //   NOTES=FILE    where it appends a line a record: Unix nanoseconds of the entry, a space, the record's data (base64);
-//   of an
-//                 object's event: the object's key
+//                 of an object's event the object's key
 //   ANSWER=BYTES  how long its answer is; 2 when not given
 //   SLEEP_MS=N    how long it takes over each invocation
 #include <chrono>

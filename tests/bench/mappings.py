@@ -5,10 +5,12 @@ import json
 import os
 import pathlib
 import statistics
+import subprocess
 import time
 
 from lib import kinesis as streams
 from lib import parts, processes
+from lib import sqs as queues
 from lib.weir import Weir
 
 KIB = 1024
@@ -38,6 +40,16 @@ functions:
     events:
       - stream: {enabled: true, type: kinesis, arn: "arn:aws:kinesis:us-east-1:000000000000:stream/bench", batchSize: 100, startingPosition: TRIM_HORIZON}
 """
+
+# ElasticMQ as it comes: messages in memory, Java's compilers as they are. That of the tests writes to disk.
+ELASTICMQ = """
+include classpath("application.conf")
+node-address {{ protocol = http, host = "127.0.0.1", port = {port}, context-path = "" }}
+rest-sqs {{ enabled = true, bind-port = {port}, bind-hostname = "127.0.0.1", sqs-limits = strict }}
+rest-stats {{ enabled = false }}
+"""
+# The bare loop's connections. weir begins with 5 pollers and gets 5 more a second while all have work.
+CONNECTIONS = 10
 
 
 def parallel_once(bench, recording, records, factor):
@@ -174,4 +186,74 @@ def kinesis(bench):
               ours_mib=round(ours[3] / MIB, 1))
 
 
-FIGURES = (parallel, kinesis)
+class Elasticmq(queues.Elasticmq):
+    def _command(self):
+        settings = self.folder / "elasticmq.conf"
+        settings.write_text(ELASTICMQ.format(port=self.port))
+        return [parts.command("java"), "-Xmx512m", f"-Dconfig.file={settings}", "-cp", f"{parts.elasticmq_jars()}/*",
+                "org.elasticmq.server.Main"]
+
+
+@contextlib.contextmanager
+def filled_queue(bench, server, name, messages):
+    """The URL of a queue of its own for one turn, with 100-byte messages: what still polls it at the end takes nothing from
+    the next."""
+    queue = server.make_queue(name, VisibilityTimeout="600")
+    subprocess.run([bench.program("tests/bench/weir-bench-queue"), "send", queue, str(messages), "100", str(CONNECTIONS)],
+                   check=True, timeout=300)
+    yield queue
+    left = server.left(queue)
+    server.call("DeleteQueue", QueueUrl=queue)
+    if left != (0, 0):
+        raise RuntimeError(f"{left} messages of {messages} are left in the queue")
+
+
+def bare_queue_once(bench, _, queue, messages):
+    (line,) = bench.lines(bench.program("tests/bench/weir-bench-queue"), "drain", queue, str(messages), str(CONNECTIONS))
+    return line
+
+
+def weir_queue_once(bench, server, queue, messages):
+    functions = {"bench": {"command": [bench.program("tests/bench/weir-bench-function")], "timeout": 30}}
+    sources = {"queue": {"type": "sqs", "queue": queue, "region": server.region, "batch_size": 10, "function": "bench"}}
+    os.environ.update(queues.CREDENTIALS)
+    weir = Weir(bench.new_folder(), functions, sources).start()
+    try:
+        def deleted():
+            return json.loads(weir.get("/status")[1])["sources"][0]["deleted_events"]
+        # As the bare loop counts: the first tenth starts the environments, the last lacks messages for every poller.
+        marks = []
+        for part in (0.1, 0.9):
+            processes.wait_until("messages are handled", lambda: deleted() >= part * messages, 120)
+            marks.append((deleted(), time.monotonic()))
+        processes.wait_until("all messages are deleted", lambda: deleted() >= messages, 60)
+        (first, began), (last, ended) = marks
+        return {"messages_per_second": (last - first) / (ended - began)}
+    finally:
+        # Its long polls would hold a polite end up, and the queue goes.
+        weir.kill()
+
+
+def sqs(bench):
+    """Messages a second of a queue in ElasticMQ, batch 10, against a bare loop of receive and delete."""
+    messages, rounds, warm = (5_000, 1, 1) if bench.quick else (60_000, 5, 3)
+    sides = {"bare": bare_queue_once, "weir": weir_queue_once}
+    # Java compiles what is called often: a server that was just started gets several times as fast.
+    turns = ["bare"] * warm + list(sides) * rounds
+    seen = []
+    server = Elasticmq(bench.new_folder()).start()
+    try:
+        for number, side in enumerate(turns):
+            with filled_queue(bench, server, f"turn-{number}", messages) as queue:
+                seen.append(sides[side](bench, server, queue, messages))
+    finally:
+        server.stop()
+    bare, ours = seen[warm::2], seen[warm + 1::2]
+    rates = [[line["messages_per_second"] for line in lines] for lines in (bare, ours)]
+    bench.add("sqs", f"messages/s, batch 10, against receive + delete on {CONNECTIONS} connections",
+              statistics.median(weir / loop for loop, weir in zip(*rates)), "of it", least=0.7,
+              bare_per_second=round(statistics.median(rates[0])), weir_per_second=round(statistics.median(rates[1])),
+              bare_processor=max(line["processor"] for line in bare))
+
+
+FIGURES = (parallel, kinesis, sqs)
