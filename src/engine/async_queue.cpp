@@ -28,39 +28,11 @@ std::string_view text(AsyncCondition condition) {
   return "";
 }
 
-AsyncQueue::Slot AsyncQueue::Slab::add() {
-  Slot slot = free_;
-  if (slot != kNone) {
-    free_ = (*this)[slot].due_place;
-  } else {
-    if (used_ == chunks_.size() * kChunk) chunks_.push_back(std::make_unique<Event[]>(kChunk));
-    slot = used_++;
-  }
-  (*this)[slot] = Event();
-  ++size_;
-  return slot;
-}
-
-void AsyncQueue::Slab::remove(Slot slot) {
-  (*this)[slot] = Event();
-  if (--size_ == 0) {
-    chunks_.resize(1);
-    used_ = 0;
-    free_ = kNone;
-    return;
-  }
-  (*this)[slot].due_place = free_;
-  free_ = slot;
-}
-
-bool AsyncQueue::Slab::knows(EventRef event) const {
-  return event.slot < used_ && (*this)[event.slot].state != EventState::kFree && (*this)[event.slot].id == event.id;
-}
-
 AsyncQueue::AsyncQueue(AsyncLimits limits, std::uint64_t seed)
     : limits_(limits),
       longest_retry_(*std::max_element(limits.retry_after.begin(), limits.retry_after.end())),
-      random_(seed) {
+      random_(seed),
+      endings_(limits.backoff_min, limits.backoff_max) {
   WEIR_ASSERT(limits_.window_min >= 1 && limits_.window_min <= limits_.window_max);
   WEIR_ASSERT(limits_.max_endings >= 1);
   WEIR_ASSERT(limits_.backoff_min > Duration(0) && limits_.backoff_min <= limits_.backoff_max);
@@ -158,21 +130,14 @@ void AsyncQueue::on_ended(Moment now, EventRef ref, bool kept) {
   const Event& event = in_state(ref, EventState::kEnding);
   const FunctionId touched = event.function;
   AsyncFigures& figures = functions_[touched].figures;
-  WEIR_ASSERT(endings_asked_ > 0);
-  --endings_asked_;
-  const bool probed = probe_ == ref.slot;
-  if (probed) probe_.reset();
   if (kept) {
     ++(event.condition == AsyncCondition::kSuccess ? figures.succeeded : figures.dropped);
     --figures.ending;
     events_.remove(ref.slot);
-    store_failures_in_row_ = 0;
-    probe_.reset();
+    endings_.on_kept();
   } else {
     ++figures.store_failures;
-    // Many may be refused that were asked for together: that is one failure. From then on the probe's answer counts.
-    if (!store_failing() || probed) store_due_ = now.instant + backoff(++store_failures_in_row_);
-    if (state_ == State::kRunning) endings_.push_back(ref.slot);
+    endings_.on_refused(now.instant, ref.slot, state_ == State::kRunning, random_);
   }
   advance(now, touched);
 }
@@ -319,7 +284,7 @@ void AsyncQueue::end(Slot slot, AsyncCondition condition) {
   event.state = EventState::kEnding;
   event.condition = condition;
   ++functions_[event.function].figures.ending;
-  endings_.push_back(slot);
+  endings_.add(slot);
 }
 
 void AsyncQueue::ask_end(Slot slot) {
@@ -335,7 +300,6 @@ void AsyncQueue::ask_end(Slot slot) {
     wish.status_code = event.status == 0 ? 429 : event.status;
     wish.has_response = event.has_response;
   }
-  ++endings_asked_;
   actions_.emplace_back(wish);
 }
 
@@ -364,10 +328,7 @@ bool AsyncQueue::too_old(Moment now, const Event& event) const {
 }
 
 Duration AsyncQueue::backoff(int failures) {
-  Duration wait = limits_.backoff_min;
-  for (int i = 1; i < failures && wait < limits_.backoff_max; ++i) wait *= 2;
-  const auto jitter = static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(wait.count() / 4 + 1)));
-  return std::min(wait + Duration(jitter), limits_.backoff_max);
+  return growing_wait(limits_.backoff_min, limits_.backoff_max, failures, random_);
 }
 
 void AsyncQueue::advance(Moment now, FunctionId touched) {
@@ -383,13 +344,13 @@ void AsyncQueue::advance(Moment now) {
   if (state_ == State::kDrained) return;
   advance_endings(now);
   if (state_ == State::kStopping) {
-    if (in_flight_ > 0 || endings_asked_ > 0) return;
+    if (in_flight_ > 0 || endings_.unanswered()) return;
     state_ = State::kDrained;
     actions_.emplace_back(AsyncDrained{});
     return;
   }
-  if (store_failing()) {
-    if (!probe_) wake_at_ = store_due_;
+  if (endings_.refusing()) {
+    wake_at_ = endings_.wake_at();
     return;
   }
   while (!by_wake_.empty() && by_wake_.first_key() <= now.instant) run(now, by_wake_.first());
@@ -399,20 +360,9 @@ void AsyncQueue::advance(Moment now) {
   if (!by_expiry_.empty()) wake_at_ = earlier(wake_at_, now.instant + (by_expiry_.first_key() - now.wall));
 }
 
-/// Asks for the endings that are due: one at a time while the store refuses, to see whether it still does.
 void AsyncQueue::advance_endings(Moment now) {
   // Draining: each is asked for once more; what is refused then is not tried again.
-  const bool probing = store_failing() && state_ == State::kRunning;
-  if (probing && (probe_ || store_due_ > now.instant)) return;
-  while (!endings_.empty()) {
-    const Slot slot = endings_.front();
-    endings_.pop_front();
-    ask_end(slot);
-    if (probing) {
-      probe_ = slot;
-      return;
-    }
-  }
+  endings_.ask_due(now.instant, state_ != State::kRunning, [this](Slot slot) { ask_end(slot); });
 }
 
 /// One function's time has come: what is too old ends, what is due and has room is begun.

@@ -3,7 +3,6 @@
 #include <array>
 #include <cstdint>
 #include <deque>
-#include <memory>
 #include <optional>
 #include <string_view>
 #include <variant>
@@ -15,6 +14,8 @@
 #include "weir/event/invocation.h"
 
 #include "engine/indexed_heap.h"
+#include "engine/pending_endings.h"
+#include "engine/slot_slab.h"
 
 namespace weir::engine {
 
@@ -45,13 +46,6 @@ struct AsyncLimits {
 
 /// A function of the queue, by number, from 0 on.
 using FunctionId = std::uint32_t;
-
-/// An event of the queue: the store's number for it, and where the engine has it.
-struct EventRef {
-  std::uint64_t id = 0;
-  std::uint32_t slot = 0;
-  bool operator==(const EventRef&) const = default;
-};
 
 /// What the queue knows of an event; its bytes are the store's.
 struct QueuedEvent {
@@ -186,7 +180,7 @@ class AsyncQueue {
     std::uint64_t id = 0;
     WallTime accepted;
     FunctionId function = 0;
-    std::uint32_t due_place = kNone;  ///< among the waiting ones of its function; of a free slot: the next free one
+    std::uint32_t due_place = kNone;  ///< among the waiting ones of its function
     std::uint32_t age_place = kNone;  ///< among the waiting ones, or those in flight
     std::uint16_t status = 0;         ///< of the last attempt; 0 when there was none in this life
     std::uint8_t attempts = 0;        ///< runs that failed
@@ -194,26 +188,13 @@ class AsyncQueue {
     EventState state = EventState::kFree;
     AsyncCondition condition{};  ///< of its end
     bool has_response = false;
+
+    bool in_use() const { return state != EventState::kFree; }
+    std::uint32_t& next_free() { return due_place; }
   };
   static_assert(sizeof(Event) <= 40, "a million of them wait in 75 MB, with their entries in two heaps");
 
-  /// Events by slot. In chunks: a queue that grows does not move, and gives a burst's memory back when it is empty.
-  class Slab {
-   public:
-    Slot add();
-    void remove(Slot slot);
-    Event& operator[](Slot slot) { return chunks_[slot / kChunk][slot % kChunk]; }
-    const Event& operator[](Slot slot) const { return chunks_[slot / kChunk][slot % kChunk]; }
-    bool knows(EventRef event) const;
-    std::size_t size() const { return size_; }
-
-   private:
-    static constexpr std::size_t kChunk = 4096;
-    std::vector<std::unique_ptr<Event[]>> chunks_;
-    std::size_t size_ = 0;  ///< in use
-    Slot used_ = 0;         ///< slots that were ever in use
-    Slot free_ = kNone;     ///< the first of those that are free again
-  };
+  using Slab = SlotSlab<Event>;
 
   struct Function {
     AsyncSettings settings;
@@ -273,7 +254,6 @@ class AsyncQueue {
   void advance_endings(Moment now);
   void run(Moment now, FunctionId id);
   void schedule(FunctionId id);
-  bool store_failing() const { return store_failures_in_row_ > 0; }
 
   AsyncLimits limits_;
   Duration longest_retry_;
@@ -284,11 +264,7 @@ class AsyncQueue {
   IndexedHeap<Instant> by_wake_;     ///< functions by when one of their events may be begun
   IndexedHeap<WallTime> by_expiry_;  ///< functions by when one of their waiting events is too old
   std::size_t in_flight_ = 0;
-  std::size_t endings_asked_ = 0;
-  std::deque<Slot> endings_;  ///< to be asked for
-  int store_failures_in_row_ = 0;
-  Instant store_due_{};        ///< while it fails: when it is tried again
-  std::optional<Slot> probe_;  ///< the ending it is tried with
+  PendingEndings endings_;
   std::deque<AsyncAction> actions_;
   std::optional<Instant> wake_at_;
 };
