@@ -118,9 +118,12 @@ net::awaitable<ReadResult<streams::ReadPage>> FanOutApi::get_records(std::string
         co_return end(ReadError(ReadFailure::kUnreachable, Error(lost).during(doing)));
       }
       if (more->empty()) {
-        // After five minutes, or when the service is busy: a page without records, and then the next subscription.
-        const ReadError over(ReadFailure::kUnreachable, Error(ErrorCode::kSourceUnreachable, "the subscription ended"));
-        if (is_latest(subscription->at)) co_return end(over);
+        // After five minutes, or when the service is busy: a page without records, and then the next subscription. One
+        // that gave nothing is not followed at once: a server that ends each as it begins would be asked without a
+        // pause.
+        ReadError over(ReadFailure::kThrottled,
+                       Error(ErrorCode::kSourceFailed, "the subscription ended").during(doing));
+        if (is_latest(subscription->at) || !subscription->gave_records) co_return end(std::move(over));
         subscriptions_.erase(shard);
         streams::ReadPage page;
         page.next = subscription->at;
@@ -137,6 +140,12 @@ net::awaitable<ReadResult<streams::ReadPage>> FanOutApi::get_records(std::string
     const HashRange range = shards_.hash_range(shard);
     auto page = records_.read_page(std::move(event.records), stream, &range);
     if (!page) co_return end(ReadError(ReadFailure::kOther, Error(page.error()).during(doing)));
+    if (page->next && !Position::parse(*page->next)) {
+      const Error wrong(ErrorCode::kSourceFailed,
+                        "the answer is none of Kinesis: \"" + *page->next + "\" is no sequence number");
+      co_return end(ReadError(ReadFailure::kOther, Error(wrong).during(doing)));
+    }
+    if (!page->records.records.empty()) subscription->gave_records = true;
     if (page->next) {
       subscription->at = *page->next;
     } else {

@@ -43,6 +43,7 @@ class FanOutApi final : public streams::StreamApi {
     std::unique_ptr<http::ResponseStream> stream;
     StreamMessages messages;
     std::string at;  ///< the iterator that goes on with it
+    bool gave_records = false;
   };
   net::awaitable<aws::ServiceResult<std::shared_ptr<Subscription>>> subscribe(std::string shard, Resume from);
 

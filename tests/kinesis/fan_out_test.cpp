@@ -6,32 +6,14 @@
 #include <catch2/catch.hpp>
 #include <openssl/evp.h>
 
+#include "kinesis/stream_message.h"
+
 using namespace weir;
 using namespace kinesis;
+using test::message;
+using test::number;
 
 namespace {
-
-std::string number(std::size_t value) {
-  std::string bytes;
-  for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(value >> shift & 0xFFU);
-  return bytes;
-}
-
-/// A message as the service writes it, with texts as headers.
-std::string message(const std::vector<std::pair<std::string, std::string>>& texts, const std::string& payload) {
-  std::string headers;
-  for (const auto& [name, value] : texts) {
-    headers += static_cast<char>(name.size());
-    headers += name;
-    headers += '\x07';
-    headers += number(value.size()).substr(2);
-    headers += value;
-  }
-  std::string bytes = number(12 + headers.size() + payload.size() + 4) + number(headers.size());
-  bytes += number(crc32_of(bytes));
-  bytes += headers + payload;
-  return bytes + number(crc32_of(bytes));
-}
 
 std::string varint(std::size_t value) {
   std::string bytes;
