@@ -15,14 +15,17 @@ void ShardLineage::on_listing(const std::vector<ListedShard>& listing) {
     known->second.place = place++;
     if (is_new) known->second.original = !listed_before_;
   }
-  std::erase_if(known_, [](const auto& entry) { return !entry.second.listed && entry.second.state != State::kOpen; });
+  std::erase_if(known_, [](const auto& entry) {
+    const Known& shard = entry.second;
+    return !shard.listed && shard.state != State::kOpen && shard.state != State::kGivenBack;
+  });
   listed_before_ = true;
 }
 
 void ShardLineage::on_released(std::string_view shard, bool ended) {
   const auto found = known_.find(shard);
   if (found == known_.end()) return;
-  if (!found->second.listed) {
+  if (ended && !found->second.listed) {
     known_.erase(found);
   } else {
     found->second.state = ended ? State::kEnded : State::kGivenBack;
@@ -50,6 +53,14 @@ std::vector<std::string> ShardLineage::take_openable() {
     openable.push_back(std::move(id));
   }
   return openable;
+}
+
+std::vector<std::string> ShardLineage::waiting() const {
+  std::vector<std::string> found;
+  for (const auto& [id, shard] : known_) {
+    if (shard.state == State::kWaiting) found.push_back(id);
+  }
+  return found;
 }
 
 bool ShardLineage::lists(std::string_view shard) const {

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "streams/stream_api.h"
+#include "streams/listed_shard.h"
 
 namespace weir::streams {
 
@@ -15,7 +15,7 @@ namespace weir::streams {
 class ShardLineage {
  public:
   /// Everything that the stream lists now. A shard that is not listed any more is forgotten, unless it is being read:
-  /// that one is until it is released.
+  /// that one is until it has ended.
   void on_listing(const std::vector<ListedShard>& listing);
   /// `ended`: every record of it is done. Otherwise it was given back: it is not opened again, nor are its children.
   void on_released(std::string_view shard, bool ended);
@@ -27,6 +27,8 @@ class ShardLineage {
   bool lists(std::string_view shard) const;
   /// Whether it came with the first listing.
   bool is_original(std::string_view shard) const;
+  /// The shards that wait for their parents to be done.
+  std::vector<std::string> waiting() const;
 
  private:
   enum class State { kWaiting, kOpen, kEnded, kGivenBack };

@@ -10,18 +10,11 @@
 #include "weir/event/record.h"
 #include "weir/event/resume.h"
 
+#include "streams/listed_shard.h"
+
 namespace weir::streams {
 
 namespace net = boost::asio;
-
-/// A shard as the service lists it.
-struct ListedShard {
-  ListedShard() = default;
-
-  std::string id;
-  std::vector<std::string> parents;  ///< none, one, or the two that were merged
-  bool closed = false;               ///< it has an ending sequence number
-};
 
 /// What reading a shard failed with, as far as the reader cares.
 enum class ReadFailure {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include "mapping.h"
+
 namespace weir::simulation {
 
 using namespace std::chrono_literals;
@@ -20,17 +22,30 @@ const std::string& filler() {
 
 }  // namespace
 
-World::World(std::uint64_t seed, Figures& figures)
+World::World(std::uint64_t seed, Figures& figures, Topology topology)
     : Stage(seed, 0x9E3779B97F4A7C15U),
       figures_(figures),
-      features_(random_),
+      features_(random_, topology),
       crashes_left_(features_.troubles.crashes),
       stops_left_(features_.troubles.stops),
       wall_jumps_left_(features_.troubles.wall_jumps ? 3 : 0),
       permits_(features_.account) {
   ++figures_.worlds;
-  make_shards();
+  for (std::size_t i = 0; i < features_.functions; ++i) permits_.add("function-" + std::to_string(i));
+  if (topology == Topology::kStream) {
+    make_stream();
+  } else {
+    make_shards();
+  }
+  figures_.records += features_.records;
+  for (Shard& shard : shards_) make_happenings(shard);
+  if (features_.reservations) {
+    for (int i = 0; i < 6; ++i) later(upto(60s), {.kind = Kind::kReserve});
+    for (int i = 0; i < 4; ++i) later(upto(60s), {.kind = Kind::kCrowd});
+  }
 }
+
+World::~World() = default;
 
 const std::string& World::key_text(std::size_t key) {
   static const std::vector<std::string> texts = [] {
@@ -47,17 +62,19 @@ std::string World::summary() const {
   for (const Shard& shard : shards_) {
     out << "\n  shard " << shard.index << ": " << shard.records.size() << " records, told " << shard.told
         << ", unsettled " << shard.unsettled << ", front " << shard.front << ", remembered " << shard.remembered
-        << ", stored " << shard.stored << ", life " << shard.life
-        << (shard.finished   ? ", finished"
-            : shard.stopping ? ", stopping"
-            : shard.engine   ? ", running"
-                             : ", away");
+        << ", stored " << shard.stored << ", life " << shard.life;
+    if (shard.descent) {
+      out << ", parents";
+      for (const std::size_t parent : shard.descent->parents) out << " " << parent;
+      if (shard.descent->closed) out << ", closed";
+      if (shard.end) out << ", ending";
+    }
+    out << (shard.finished ? ", finished" : shard.stopping ? ", stopping" : shard.engine ? ", running" : ", away");
   }
   return out.str();
 }
 
 void World::make_shards() {
-  for (std::size_t i = 0; i < features_.functions; ++i) permits_.add("function-" + std::to_string(i));
   shards_.resize(features_.shards);
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     Shard& shard = shards_[i];
@@ -67,30 +84,27 @@ void World::make_shards() {
   }
   Duration after{0};
   for (std::size_t i = 0; i < features_.records; ++i) {
-    // Records come in bursts with pauses between them, or are all there from the start.
-    if (!features_.backlog && random_.chance(0.15)) after += upto(random_.chance(0.2) ? Duration(90s) : Duration(2s));
-    make_record(shards_[random_.below(shards_.size())], after);
-  }
-  figures_.records += features_.records;
-  for (Shard& shard : shards_) {
-    const std::uint64_t step = random_.chance(0.5) ? 1 : 7;
-    std::uint64_t position = random_.chance(0.5) ? 0 : random_.below(1'000'000);
-    if (!shard.records.empty()) shard.records.back().continues = false;
-    for (Stored& record : shard.records) {
-      record.position = Position(position);
-      if (!record.continues) position += step;
-    }
-    later(upto(1s), of(shard, Kind::kRestart));
-    for (int i = 0; i < features_.troubles.stops; ++i) later(upto(120s), of(shard, Kind::kStop));
-    if (features_.troubles.idle_ticks) later(upto(5s), of(shard, Kind::kIdleTick));
-  }
-  if (features_.reservations) {
-    for (int i = 0; i < 6; ++i) later(upto(60s), {.kind = Kind::kReserve});
-    for (int i = 0; i < 4; ++i) later(upto(60s), {.kind = Kind::kCrowd});
+    after += pause_before_record();
+    Shard& shard = shards_[random_.below(shards_.size())];
+    shard.records.push_back(make_record(after));
   }
 }
 
-void World::make_record(Shard& shard, Duration after) {
+/// Numbers a shard's records, and has it begin and be troubled.
+void World::make_happenings(Shard& shard) {
+  const std::uint64_t step = random_.chance(0.5) ? 1 : 7;
+  std::uint64_t position = random_.chance(0.5) ? 0 : random_.below(1'000'000);
+  if (!shard.records.empty()) shard.records.back().continues = false;
+  for (Stored& record : shard.records) {
+    record.position = Position(position);
+    if (!record.continues) position += step;
+  }
+  if (!shard.descent) later(upto(1s), of(shard, Kind::kRestart));
+  for (int i = 0; i < features_.troubles.stops; ++i) later(upto(120s), of(shard, Kind::kStop));
+  if (features_.troubles.idle_ticks) later(upto(5s), of(shard, Kind::kIdleTick));
+}
+
+World::Stored World::make_record(Duration after) {
   const engine::BatchLimits& batch = features_.settings.batch;
   Stored record;
   record.available = now_.instant + after;
@@ -110,7 +124,13 @@ void World::make_record(Shard& shard, Duration after) {
     const bool for_ever = features_.gives_up() && random_.chance(0.7);
     record.failures_left = for_ever ? 1'000'000 : static_cast<int>(1 + random_.below(5));
   }
-  shard.records.push_back(record);
+  return record;
+}
+
+/// Records come in bursts with pauses between them, or are all there from the start.
+Duration World::pause_before_record() {
+  if (features_.backlog || !random_.chance(0.15)) return Duration(0);
+  return upto(random_.chance(0.2) ? Duration(90s) : Duration(2s));
 }
 
 Happening World::of(const Shard& shard, Kind kind, std::uint64_t serial) const {
@@ -198,7 +218,11 @@ void World::happen(const Happening& happening) {
     case Kind::kStop:
       if (shard.engine && !shard.stopping && (happening.serial == 0 ? stops_left_ > 0 : same_life)) {
         if (happening.serial == 0) --stops_left_;
-        stop(shard);
+        if (mapping_ && happening.serial == 0 && random_.chance(0.5)) {
+          stop_mapping();
+        } else {
+          stop(shard);
+        }
       }
       return;
     case Kind::kCrash:
@@ -216,6 +240,21 @@ void World::happen(const Happening& happening) {
     case Kind::kIdleTick:
       if (shard.engine) tick(shard);
       if (!shard.finished) later(upto(20s), of(shard, Kind::kIdleTick));
+      return;
+    case Kind::kEndWrite:
+      if (is(shard.end)) {
+        shard.finished |= write(*shard.end);
+        later(store_latency(), of(shard, Kind::kEndAnswer, happening.serial));
+      }
+      return;
+    case Kind::kEndAnswer:
+      if (is(shard.end)) answer_end(shard);
+      return;
+    case Kind::kMappingStarts:
+    case Kind::kMappingStops:
+    case Kind::kListing:
+    case Kind::kReleased:
+      if (happening.life == mapping_life_) happen_to_mapping(happening);
       return;
   }
 }
@@ -236,6 +275,7 @@ void World::end_life(Shard& shard) {
   next.index = shard.index;
   next.records = std::move(shard.records);
   next.function = std::move(shard.function);
+  next.descent = std::move(shard.descent);
   next.stored = shard.stored;
   next.finished = shard.finished;
   next.life = shard.life + 1;
@@ -249,10 +289,12 @@ void World::crash() {
   ++figures_.crashes;
   permits_.forget();
   for (Shard& shard : shards_) {
-    if (shard.finished) continue;
+    if (shard.end) ++figures_.ends_lost;
+    if (shard.finished && !shard.end) continue;
     end_life(shard);
-    later(upto(5s), of(shard, Kind::kRestart));
+    if (!shard.descent) later(upto(5s), of(shard, Kind::kRestart));
   }
+  if (mapping_) leave_mapping();
 }
 
 /// As the shell does: the engine is told, the read is called off, and calls get their time of grace.
@@ -302,7 +344,7 @@ void World::drain(Shard& shard) {
   check_waiting(shard);
   if (shard.wake && features_.troubles.late_ticks) *shard.wake += upto(20ms);
   // All is done, and the source will never answer: time to go.
-  if (shard.stored == shard.records.size() && shard.remembered == shard.stored && !features_.ends && !shard.stopping) {
+  if (shard.stored == shard.records.size() && shard.remembered == shard.stored && !ends(shard) && !shard.stopping) {
     later(Duration(0), of(shard, Kind::kStop, 1));
   }
 }
@@ -338,7 +380,8 @@ void World::answer_fetch(Shard& shard) {
     ++next;
   }
   if (next > shard.told && shard.records[next - 1].continues) ++figures_.aggregates_cut;
-  const bool at_end = !called_off && next == shard.records.size() && features_.ends;
+  const bool closed = ends(shard) && (!shard.descent || *shard.descent->closed <= now_.instant);
+  const bool at_end = !called_off && next == shard.records.size() && closed;
   batch.end_of_shard = at_end && (features_.end_with_records || batch.records.empty());
   if (called_off) ++figures_.reads_called_off;
   if (shard.stopping && !batch.records.empty()) {

@@ -16,10 +16,16 @@
 
 namespace weir::simulation {
 
+/// What the shards of a world are.
+enum class Topology {
+  kShards,  ///< so many from the start, each by itself
+  kStream,  ///< of one stream, which splits and merges them under load: a child is read when its parents have ended
+};
+
 /// What a world contains, drawn from its seed. Each feature is off in a part of the worlds: a kind world hides bugs,
 /// and so does one that is unkind in every way.
 struct Features {
-  explicit Features(Random& random);
+  Features(Random& random, Topology topology);
 
   // What the engine is told. The tumbling window is there in a part of the worlds.
   engine::ShardSettings settings;
@@ -38,6 +44,8 @@ struct Features {
   bool old_records = false;       ///< some arrived long ago
   bool oversized = false;         ///< some pass the payload limit alone
   bool short_reads = false;       ///< a read gives less than there is
+  double reshards = 0;            ///< of a stream: how often shards split, merge or are replaced, a record
+  bool trims = false;             ///< of a stream: shards that were read to their end may be listed no more
 
   // The function and its endpoint.
   double poison = 0;     ///< part of the records on which the function fails
@@ -80,6 +88,9 @@ struct Figures {
   std::uint64_t partial_answers = 0, whole_reports = 0, halved = 0, unasked_reports = 0;
   std::uint64_t final_calls = 0, final_calls_idle = 0, final_calls_failed = 0, final_calls_given_up = 0, early_ends = 0,
                 states_missing = 0, late_records = 0;
+  std::uint64_t splits = 0, merges = 0, replaced = 0, children_waited = 0, keys_moved = 0, given_back = 0,
+                mappings_stopped = 0, ends_remembered = 0, ends_refused = 0, ends_lost = 0, ended_before = 0,
+                trimmed = 0, trimmed_while_read = 0;
 };
 
 /// What can happen in a world.
@@ -97,7 +108,14 @@ enum class Kind {
   kReserve,
   kUnblock,
   kCrowd,
-  kIdleTick
+  kIdleTick,
+  // Of a stream.
+  kMappingStarts,
+  kMappingStops,
+  kListing,
+  kReleased,
+  kEndWrite,
+  kEndAnswer
 };
 
 using Indices = std::vector<std::size_t>;  ///< of records of a shard
@@ -115,6 +133,8 @@ struct Happening {
   bool well = false;
 };
 
+struct Mapping;
+
 /// Several shards, their source, a function behind the ConcurrencyLedger, a store and two clocks, all from one seed.
 /// The engines are driven as their contract says. After every step the promises of weir are checked against what really
 /// happened; what batches are to come next the world works out by itself.
@@ -123,7 +143,8 @@ class World : public Stage<Happening> {
   static constexpr std::size_t kMostRecordBytes = 4096;
   static constexpr std::size_t kMostWindowBytes = 500;  ///< of an event: a tumbling window's members and its state
 
-  World(std::uint64_t seed, Figures& figures);
+  World(std::uint64_t seed, Figures& figures, Topology topology = Topology::kShards);
+  ~World();
 
   /// Lets the next thing happen. False when the world came to its end or a promise was broken.
   bool step();
@@ -141,9 +162,10 @@ class World : public Stage<Happening> {
     std::int64_t value = 0;  ///< what a function with a state adds up
     bool filtered = false;
     bool continues = false;
-    int failures_left = 0;   ///< of the function, before it accepts the record
-    bool succeeded = false;  ///< the function has run on it and succeeded, told or not
-    bool discarded = false;  ///< kept as given up on
+    int failures_left = 0;           ///< of the function, before it accepts the record
+    bool succeeded = false;          ///< the function has run on it and succeeded, told or not
+    bool discarded = false;          ///< kept as given up on
+    const Stored* before = nullptr;  ///< the last one of its key that filters let through, if another shard has it
   };
 
   /// A batch that was invoked, or must come out of one that was.
@@ -208,12 +230,21 @@ class World : public Stage<Happening> {
     bool terminated_early = false;
   };
 
+  /// Where a stream's shard comes from, and what becomes of it.
+  struct Descent {
+    std::vector<std::size_t> parents;
+    Instant created{};
+    std::optional<Instant> closed;  ///< nothing is written to it from here on
+    bool trimmed = false;           ///< the stream lists it no more
+  };
+
   struct Shard {
     std::size_t index = 0;
     std::vector<Stored> records;
     std::string function;
-    std::size_t stored = 0;  ///< records that the stored checkpoint covers
-    bool finished = false;
+    std::optional<Descent> descent;  ///< of a stream's shard
+    std::size_t stored = 0;          ///< records that the stored checkpoint covers
+    bool finished = false;           ///< nothing is left of it; of a stream's shard that ends: its end is stored
 
     // One life of an engine: forgotten by a crash.
     std::unique_ptr<engine::ShardProcessor> engine;
@@ -238,7 +269,8 @@ class World : public Stage<Happening> {
     std::optional<std::uint64_t> fetch;  ///< serials of what is under way
     std::size_t fetch_records = 0, fetch_bytes = 0;
     std::optional<WriteUnderWay> checkpoint;
-    engine::ShardCounters counters;  ///< as the world counted
+    std::optional<WriteUnderWay> end;  ///< the engine is gone, and the shard's end is being remembered
+    engine::ShardCounters counters;    ///< as the world counted
     engine::ProcessingResult result = engine::ProcessingResult::kNone;
     WallTime result_at{};
     std::optional<Instant> wake;
@@ -246,7 +278,9 @@ class World : public Stage<Happening> {
 
   // world.cpp: what happens.
   void make_shards();
-  void make_record(Shard& shard, Duration after);
+  void make_happenings(Shard& shard);
+  Stored make_record(Duration after);
+  Duration pause_before_record();
   void happen(const Happening& happening);
   Happening of(const Shard& shard, Kind kind, std::uint64_t serial = 0) const;
   void start(Shard& shard);
@@ -263,8 +297,28 @@ class World : public Stage<Happening> {
   void answer_with_state(CallUnderWay& call, const Shard& shard, std::size_t done);
   void answer_call(Shard& shard, Lane& lane);
   bool write(WriteUnderWay& under_way);
+  bool ends(const Shard& shard) const { return shard.descent ? shard.descent->closed.has_value() : features_.ends; }
   void answer_checkpoint(Shard& shard);
   void answer_discard(Shard& shard, Lane& lane);
+
+  // world_stream.cpp: shards that split and merge, and who opens them.
+  struct Range;
+  void make_stream();
+  void add_shard(std::vector<Range>& open, std::size_t at, Duration after, Range keys,
+                 std::vector<std::size_t> parents);
+  void reshard(std::vector<Range>& open, Duration after);
+  void happen_to_mapping(const Happening& happening);
+  void list_shards();
+  void open_shards();
+  void open(Shard& shard);
+  void release(Shard& shard, bool ended);
+  void drained(Shard& shard, bool remember_end);
+  void answer_end(Shard& shard);
+  void stop_mapping();
+  void leave_mapping();
+  Happening of_mapping(Kind kind, std::uint64_t serial = 0) const {
+    return {.kind = kind, .life = mapping_life_, .serial = serial};
+  }
 
   // world_wishes.cpp: what the engine wants.
   void perform(Shard& shard, const engine::Fetch& fetch);
@@ -292,6 +346,7 @@ class World : public Stage<Happening> {
   Lane* check_records(Shard& shard, std::span<const Record> records, std::size_t* record_bytes);
   void check_shown(const Shard& shard, std::span<const Record> shown, std::span<const std::size_t> records);
   void check_keys(const Shard& shard, const Lane& lane, std::size_t count);
+  void check_descent(const Shard& shard, std::span<const Record> records);
   void check_release(const Shard& shard, Lane& lane, std::size_t count, std::size_t payload_bytes,
                      std::size_t window_bytes);
   void check_request_id(const Shard& shard, const engine::Invoke& invoke, const Lane& lane);
@@ -343,6 +398,9 @@ class World : public Stage<Happening> {
   Instant store_down_until_{};
   Permits permits_;
 
+  std::unique_ptr<Mapping> mapping_;  ///< of a stream: which shards are open; forgotten by a crash
+  std::uint64_t mapping_life_ = 0;
+
   struct Identity {
     std::size_t shard = 0;
     std::uint64_t life = 0;
@@ -350,6 +408,12 @@ class World : public Stage<Happening> {
     bool operator==(const Identity&) const = default;
   };
   std::unordered_map<std::string, Identity> request_ids_;
+};
+
+/// One stream, whose shards split and merge while they are read.
+class StreamWorld : public World {
+ public:
+  StreamWorld(std::uint64_t seed, Figures& figures) : World(seed, figures, Topology::kStream) {}
 };
 
 }  // namespace weir::simulation

@@ -24,7 +24,24 @@ World::Lane* World::check_records(Shard& shard, std::span<const Record> records,
     promise(shard, index <= lane.line[lane.settled + i], "skips unsettled records");
     *record_bytes += records[i].encoded_bytes;
   }
+  check_descent(shard, records);
   return broken_.empty() ? &lane : nullptr;
+}
+
+/// Where shards split and merge: nothing of a child is handed over before its parents' ends are remembered, else a
+/// crash could bring back what lies before it; and each key stays in order over them.
+void World::check_descent(const Shard& shard, std::span<const Record> records) {
+  if (!shard.descent || !broken_.empty()) return;
+  for (const std::size_t parent : shard.descent->parents) {
+    promise(shard, shards_[parent].finished, "a record is handed over before its shard's parents have ended");
+  }
+  for (const Record& record : records) {
+    const Stored* const before = shard.records[index_of(shard, record)].before;
+    if (before == nullptr) continue;
+    ++figures_.keys_moved;
+    promise(shard, before->succeeded || before->discarded,
+            "a record passes an earlier one of its key in another shard");
+  }
 }
 
 /// What an action had stays as it was until it is answered.

@@ -14,7 +14,7 @@ constexpr std::size_t kSmallestWindowPayload = 1200;  // a window's members and 
 
 }  // namespace
 
-Features::Features(Random& random) : troubles(Draw{random}) {
+Features::Features(Random& random, Topology topology) : troubles(Draw{random}) {
   const Draw draw{random};
   const auto sometimes = [&](double most) { return draw.sometimes(most); };
   engine::BatchLimits& batch = settings.batch;
@@ -88,6 +88,13 @@ Features::Features(Random& random) : troubles(Draw{random}) {
     if (settings.parallelization_factor > 1) shards = 1 + shards % 2;
   }
   destination = random.chance(0.5);
+  if (topology == Topology::kStream) {
+    functions = 1;
+    reshards = draw.chance(0.9) ? random.unit() * 0.2 : 0;
+    trims = draw.chance(0.5);
+    // Shards that come one after the other take long where calls that are never answered hold the few permits.
+    if (account < 10) records = 1 + records / 2;
+  }
 }
 
 std::string Features::describe() const {
@@ -108,6 +115,7 @@ std::string Features::describe() const {
   name_features(out,
                 {{"filtered", filtered},
                  {"aggregates", aggregates},
+                 {"reshards", reshards},
                  {"poison", poison},
                  {"fails", fails},
                  {"reports", reports},
@@ -130,6 +138,7 @@ std::string Features::describe() const {
                  {"old_records", old_records},
                  {"oversized", oversized},
                  {"short_reads", short_reads},
+                 {"trims", trims},
                  {"reservations", reservations},
                  {"destination", destination}});
   troubles.name(out);

@@ -27,9 +27,11 @@ void World::schedule_read(Shard& shard) {
   if (shard.told < shard.records.size()) {
     const Instant available = shard.records[shard.told].available;
     if (available > now_.instant) wait += features_.waits_for_data ? available - now_.instant : features_.idle_poll;
-  } else if (!features_.ends) {
+  } else if (!ends(shard)) {
     if (features_.waits_for_data) return;  // for ever
     wait += features_.idle_poll;
+  } else if (shard.descent && *shard.descent->closed > now_.instant) {
+    wait += features_.waits_for_data ? *shard.descent->closed - now_.instant : features_.idle_poll;
   }
   later(wait, of(shard, Kind::kFetchAnswer, *shard.fetch));
 }
@@ -345,10 +347,16 @@ void World::perform(Shard& shard, const engine::Drained& drained) {
   }
   const bool all = shard.remembered == shard.records.size();
   promise(shard, !(all && shard.end_told) || drained.end_of_shard, "not said to have ended although it has");
-  shard.finished = drained.end_of_shard || (all && !features_.ends);
+  // Whoever stops weir does not wait for a shard's end to be remembered: it is found at the next start.
+  const bool remember_end = drained.end_of_shard && !shard.stopping;
+  shard.finished = (drained.end_of_shard && !shard.descent) || (all && !ends(shard));
   if (!broken_.empty()) return;
   end_life(shard);
-  if (!shard.finished) later(upto(5s), of(shard, Kind::kRestart));
+  if (shard.descent) {
+    World::drained(shard, remember_end);
+  } else if (!shard.finished) {
+    later(upto(5s), of(shard, Kind::kRestart));
+  }
 }
 
 }  // namespace weir::simulation

@@ -88,6 +88,17 @@ TEST_CASE("the children of a shard that was given back are not opened") {
   CHECK(opened(lineage) == "");
 }
 
+TEST_CASE("a shard that is given back when the stream no longer lists it keeps its children waiting all the same") {
+  ShardLineage lineage;
+  lineage.on_listing(listing("a b<a"));
+  CHECK(opened(lineage) == "a");
+  lineage.on_listing(listing("b<a"));
+  lineage.on_released("a", false);
+  CHECK(opened(lineage) == "");
+  lineage.on_listing(listing("b<a"));
+  CHECK(opened(lineage) == "");
+}
+
 TEST_CASE("generations are walked one after the other; an ended shard is forgotten with its listing") {
   ShardLineage lineage;
   lineage.on_listing(listing("a b<a c<b d<c"));
