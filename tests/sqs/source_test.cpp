@@ -1,6 +1,9 @@
 #include "connectors/sqs/source.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <functional>
+#include <list>
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
@@ -38,18 +41,26 @@ struct World {
     co_await server.close();
   }
 
-  /// Only to its end: the server goes on.
+  /// `answer` outlives the work.
   template <typename T>
-  T run(net::awaitable<T> work) {
-    std::optional<T> answer;
+  void start(net::awaitable<T> work, std::optional<T>& answer) {
     net::co_spawn(context, std::move(work), [&](std::exception_ptr thrown, T given) {
       if (thrown) std::rethrow_exception(thrown);
       answer = std::move(given);
     });
+  }
+  /// Only so far: the server goes on.
+  void run_until(const std::function<bool()>& done) {
     const auto deadline = std::chrono::steady_clock::now() + 20s;
     context.restart();
-    while (!answer && std::chrono::steady_clock::now() < deadline) context.run_one_for(50ms);
-    REQUIRE(answer.has_value());
+    while (!done() && std::chrono::steady_clock::now() < deadline) context.run_one_for(50ms);
+    REQUIRE(done());
+  }
+  template <typename T>
+  T run(net::awaitable<T> work) {
+    std::optional<T> answer;
+    start(std::move(work), answer);
+    run_until([&] { return answer.has_value(); });
     return std::move(*answer);
   }
 
@@ -160,6 +171,37 @@ TEST_CASE("deletes go in tens, and tell which were done") {
   CHECK(world.run(world.source->remove({"bad"})).value() == std::vector<bool>{false});
   CHECK(world.asked.front() ==
         R"(DeleteMessageBatch {"Entries":[{"Id":"0","ReceiptHandle":"bad"}],"QueueUrl":"http://elsewhere/1/orders"})");
+}
+
+TEST_CASE("a change that waited for its turn ends with its own requests, while others still have no answer") {
+  World world;
+  REQUIRE(world.run(world.source->describe()).has_value());
+  world.server.on_request = [&](const http::Request& request) {
+    world.server.held = request.body.find("held") != std::string::npos;
+  };
+  std::list<std::optional<Result<std::vector<bool>>>> answers;
+  const auto remove = [&](const std::string& which, int count) -> const auto& {
+    std::vector<std::string> receipts;
+    for (int i = 0; i < count; ++i) receipts.push_back(which + std::to_string(i));
+    auto& answer = answers.emplace_back();
+    world.start(world.source->remove(std::move(receipts)), answer);
+    return answer;
+  };
+  // Eight requests of each at once, and 64 of all: for the last two one turn is left. Whoever has it goes on with it,
+  // and the others that wait are woken for nothing.
+  for (int i = 0; i < 7; ++i) remove("held", 80);
+  const auto& held = remove("held", 70);
+  world.run_until([&] { return world.server.under_way == 63; });
+  const auto& first = remove("a", 80);
+  const auto& second = remove("b", 80);
+  world.run_until([&] { return first && second; });
+  CHECK(first->value() == std::vector<bool>(80, true));
+  CHECK(second->value() == std::vector<bool>(80, true));
+  CHECK(world.server.under_way == 63);
+  CHECK(world.server.most_under_way == 64);
+  CHECK_FALSE(held.has_value());
+  world.server.release();
+  world.run_until([&] { return std::ranges::all_of(answers, [](const auto& answer) { return answer.has_value(); }); });
 }
 
 TEST_CASE("visibility timeouts change in the same way") {
