@@ -495,7 +495,7 @@ void QueueProcessor::scale(Moment now) {
     wake_at_ = earlier(wake_at_, now.instant + kGrowthStep);
   } else if (concurrency_ > concurrency_idle_) {
     if (now.instant >= *calm_since_ + kCalm) {
-      concurrency_ = std::max(concurrency_idle_, (concurrency_ + 1) / 2);
+      concurrency_ = std::max({concurrency_idle_, (concurrency_ + 1) / 2, in_flight_});
       calm_since_ = now.instant;
     }
     if (concurrency_ > concurrency_idle_) wake_at_ = earlier(wake_at_, *calm_since_ + kCalm);

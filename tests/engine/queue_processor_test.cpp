@@ -358,6 +358,20 @@ TEST_CASE("concurrency is the number of pollers") {
     capped.idle_for(10min);
     CHECK(capped.queue().concurrency() == 5);
   }
+  SECTION("what is in flight is never more, however long nothing else comes") {
+    ReceiveDriver drive(QueueSettings{});
+    drive.start();
+    for (std::uint64_t receive = 1; receive <= 4; ++receive) drive.gives_many(receive, 1);
+    for (int minute = 0; minute < 10; ++minute) {
+      drive.idle_for(1min);
+      CHECK(drive.queue().in_flight() == 4);
+      CHECK(drive.queue().concurrency() >= 4);
+      CHECK(drive.queue().concurrency() <= 5);
+    }
+    drive.all_succeed();
+    drive.idle_for(10min);
+    CHECK(drive.queue().concurrency() == 2);
+  }
   SECTION("errors of the function lower it, to 2; reported failures do not") {
     ReceiveDriver drive(QueueSettings{});
     drive.start();

@@ -243,6 +243,7 @@ void QueueWorld::check_counters() {
   const int concurrency = engine_->concurrency();
   promise(concurrency >= 1 && concurrency <= features_.settings.maximum_concurrency.value_or(1250),
           "the concurrency passes its limit");
+  promise(engine_->in_flight() <= concurrency, "the concurrency is less than what is in flight");
   if (concurrency > 5) ++met_.grown;
   if (engine_->in_flight() == features_.settings.maximum_concurrency) ++met_.at_limit;
 
