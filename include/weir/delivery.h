@@ -63,8 +63,8 @@ struct MessageDetails {
 };
 
 /// One message on its way from a service to one target.
-struct Delivery {
-  Delivery() = default;
+struct ServiceDelivery {
+  ServiceDelivery() = default;
 
   /// "lambda:NAME" or "lambda:NAME:QUALIFIER"; "http:URL" (an HTTP POST); else what a destination is called in the
   /// configuration: "sqs:NAME", "sns:ARN", "eventbridge:BUS", "file:PATH" ...
