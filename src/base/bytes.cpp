@@ -87,6 +87,25 @@ std::size_t utf8_sequence_length(std::string_view bytes) {
   return 0;
 }
 
+void append_utf8(std::string& out, std::uint32_t letter) {
+  const auto follow = [&](unsigned shift) { out += static_cast<char>(0x80U | (letter >> shift & 0x3FU)); };
+  if (letter < 0x80) {
+    out += static_cast<char>(letter);
+  } else if (letter < 0x800) {
+    out += static_cast<char>(0xC0U | letter >> 6U);
+    follow(0);
+  } else if (letter < 0x10000) {
+    out += static_cast<char>(0xE0U | letter >> 12U);
+    follow(6);
+    follow(0);
+  } else {
+    out += static_cast<char>(0xF0U | letter >> 18U);
+    follow(12);
+    follow(6);
+    follow(0);
+  }
+}
+
 bool is_utf8(std::string_view bytes) {
   while (!bytes.empty()) {
     const std::size_t length = utf8_sequence_length(bytes);

@@ -512,26 +512,6 @@ constexpr Several kLowerSeveral[] = {
 };
 // clang-format on
 
-std::string utf8(std::uint32_t c) {
-  std::string out;
-  if (c < 0x80) {
-    out += static_cast<char>(c);
-  } else if (c < 0x800) {
-    out += static_cast<char>(0xC0U | c >> 6U);
-    out += static_cast<char>(0x80U | (c & 0x3FU));
-  } else if (c < 0x10000) {
-    out += static_cast<char>(0xE0U | c >> 12U);
-    out += static_cast<char>(0x80U | (c >> 6U & 0x3FU));
-    out += static_cast<char>(0x80U | (c & 0x3FU));
-  } else {
-    out += static_cast<char>(0xF0U | c >> 18U);
-    out += static_cast<char>(0x80U | (c >> 12U & 0x3FU));
-    out += static_cast<char>(0x80U | (c >> 6U & 0x3FU));
-    out += static_cast<char>(0x80U | (c & 0x3FU));
-  }
-  return out;
-}
-
 std::uint32_t decoded(std::string_view letter) {
   const auto byte = [&](std::size_t i) { return static_cast<std::uint32_t>(static_cast<unsigned char>(letter[i])); };
   switch (letter.size()) {
@@ -552,7 +532,9 @@ std::string form(std::string_view letter, std::span<const Run> runs, std::span<c
   if (one != several.end() && one->letter == c) return std::string(one->form);
   const auto run = std::ranges::lower_bound(runs, c, {}, &Run::last);
   if (run == runs.end() || c < run->first || (c - run->first) % run->step != 0) return std::string(letter);
-  return utf8(static_cast<std::uint32_t>(static_cast<std::int32_t>(c) + run->distance));
+  std::string out;
+  append_utf8(out, static_cast<std::uint32_t>(static_cast<std::int32_t>(c) + run->distance));
+  return out;
 }
 
 }  // namespace

@@ -61,7 +61,7 @@ class Compiler {
     Paths branches;
     object(branches, {}, 0, kPlain);
     in_.next();  // throws when something stands behind it
-    if (dialect_ == Dialect::kSnsAttributes || dialect_ == Dialect::kSnsBody) check_policy(branches);
+    if (is_policy()) check_policy(branches);
     std::vector<Branch> out;
     for (auto& fields : branches) {
       if (fields.size() > kMaxPatternFields)
@@ -81,6 +81,8 @@ class Compiler {
   };
   using Paths = std::vector<std::map<std::string, Field>>;
   enum Place { kPlain, kInsideOr };
+
+  bool is_policy() const { return dialect_ == Dialect::kSnsAttributes || dialect_ == Dialect::kSnsBody; }
 
   [[noreturn]] void refuse(const std::string& reason) const { throw Refused{reason + "\n at " + in_.place()}; }
 
@@ -107,8 +109,12 @@ class Compiler {
           break;
         case Token::kBeginArray: {
           const Field field{std::make_shared<const std::vector<Test>>(tests()), depth + 1};
+          // A policy may be long. With too many keys it is refused at its end, and not multiplied any more till then.
+          if (policy_keys_.size() > kMaxSnsKeys) break;
+          const std::string full = join(path, step);
+          if (is_policy()) policy_keys_.insert(full);
           if (branches.empty()) branches.emplace_back();
-          for (auto& branch : branches) branch[join(path, step)] = field;
+          for (auto& branch : branches) branch[full] = field;
           break;
         }
         default:
@@ -130,6 +136,8 @@ class Compiler {
       if (with.empty()) with.emplace_back();
       object(with, path, depth, kInsideOr);
       std::ranges::move(with, std::back_inserter(branches));
+      // Each branch is a combination at least.
+      if (is_policy() && branches.size() > kMaxSnsCombinations) refuse_policy();
       if (branches.size() > kMaxOrCombinations) {
         throw Refused{"Too many combinations of $or: more than " + std::to_string(kMaxOrCombinations)};
       }
@@ -305,12 +313,11 @@ class Compiler {
     if (nested) {
       if (in_.next() != Token::kName) refuse("Anything-But expression name not found");
       const std::string& name = in_.name();
-      const bool sns = dialect_ == Dialect::kSnsAttributes || dialect_ == Dialect::kSnsBody;
       if (name == "equals-ignore-case") {
         test.kind = Test::Kind::kButIgnoreCase;
       } else if (name == "prefix") {
         test.kind = Test::Kind::kButPrefix;
-      } else if (name == "suffix" && !sns) {
+      } else if (name == "suffix" && !is_policy()) {
         test.kind = Test::Kind::kButSuffix;
       } else if (name == "wildcard") {
         test.kind = Test::Kind::kButWildcard;
@@ -396,24 +403,26 @@ class Compiler {
 
   /// The limits of a subscription. Combinations: the fields' numbers of values multiplied, each by how deep it stands;
   /// the branches of `$or` are added.
-  static void check_policy(const Paths& branches) {
-    std::set<std::string> keys;
+  void check_policy(const Paths& branches) const {
     std::size_t combinations = 0;
     for (const auto& fields : branches) {
       std::size_t product = 1;
-      for (const auto& [path, field] : fields) {
-        keys.insert(path);
+      for (const auto& [path, field] : fields)
         product = std::min(product * field.tests->size() * field.depth, kMaxSnsCombinations + 1);
-      }
       combinations += product;
     }
-    if (keys.size() > kMaxSnsKeys)
+    if (policy_keys_.size() > kMaxSnsKeys || combinations > kMaxSnsCombinations) refuse_policy();
+  }
+
+  [[noreturn]] void refuse_policy() const {
+    if (policy_keys_.size() > kMaxSnsKeys)
       throw Refused{"Filter policy can not have more than " + std::to_string(kMaxSnsKeys) + " keys"};
-    if (combinations > kMaxSnsCombinations) throw Refused{"Filter policy is too complex"};
+    throw Refused{"Filter policy is too complex"};
   }
 
   PatternReader in_;
   Dialect dialect_;
+  std::set<std::string> policy_keys_;  ///< of an SNS policy, one more than the limit at most
 };
 
 std::string_view beginning(Dialect dialect) {

@@ -13,24 +13,6 @@ namespace {
 
 constexpr std::size_t kSourceMax = 500;  ///< Jackson shows so many characters of its source
 
-void append_unit(std::string& out, std::uint32_t c) {
-  if (c < 0x80) {
-    out += static_cast<char>(c);
-  } else if (c < 0x800) {
-    out += static_cast<char>(0xC0U | c >> 6U);
-    out += static_cast<char>(0x80U | (c & 0x3FU));
-  } else if (c < 0x10000) {
-    out += static_cast<char>(0xE0U | c >> 12U);
-    out += static_cast<char>(0x80U | (c >> 6U & 0x3FU));
-    out += static_cast<char>(0x80U | (c & 0x3FU));
-  } else {
-    out += static_cast<char>(0xF0U | c >> 18U);
-    out += static_cast<char>(0x80U | (c >> 12U & 0x3FU));
-    out += static_cast<char>(0x80U | (c >> 6U & 0x3FU));
-    out += static_cast<char>(0x80U | (c & 0x3FU));
-  }
-}
-
 bool read_hex(std::string_view text, std::size_t& at, std::uint32_t& out) {
   if (text.size() - at < 4) return false;
   const auto read = std::from_chars(text.data() + at, text.data() + at + 4, out, 16);
@@ -58,7 +40,7 @@ bool read_escape(std::string_view text, std::size_t& at, std::string& out) {
       unit = 0x10000 + ((unit - 0xD800) << 10U) + (low - 0xDC00);
     }
   }
-  append_unit(out, unit);
+  append_utf8(out, unit);
   return true;
 }
 

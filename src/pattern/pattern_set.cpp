@@ -3,19 +3,19 @@
 #include <algorithm>
 #include <deque>
 #include <map>
-#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
 
-#include "pattern/event_scanner.h"
+#include "base/json_scanner.h"
+#include "pattern/array_elements.h"
 #include "pattern/field_tests.h"
 #include "pattern/pattern_reader.h"
 
 namespace weir::pattern {
 namespace {
 
-constexpr std::uint32_t kNone = 0xFFFFFFFF;
+constexpr std::uint32_t kNone = ArrayElements::kNone;
 constexpr std::size_t kFewChildren = 8;  ///< so many names are looked through one by one
 
 /// A step of a path that some pattern names.
@@ -25,7 +25,6 @@ struct Step {
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
   };
 
-  std::uint32_t parent = kNone;
   std::uint32_t field = kNone;  ///< where tests stand at this path
   std::vector<std::pair<std::string, std::uint32_t>> children;
   std::unordered_map<std::string, std::uint32_t, Hash, std::equal_to<>> many;  ///< all of them, beyond kFewChildren
@@ -43,12 +42,10 @@ struct Step {
 };
 
 struct Field {
-  std::uint32_t step = 0;
   FieldTests tests;
   // Of the current event:
-  std::uint64_t event = 0;
-  std::uint32_t last_value = kNone;
-  bool in_arrays = false;  ///< one of the values stands in an element of an array
+  std::uint64_t event = 0;  ///< it has a value in this one
+  ArrayElements::Places values;
 };
 
 /// One field's tests, as they stand in one or many patterns.
@@ -60,33 +57,13 @@ struct SharedCondition {
   std::vector<std::uint32_t> pivot_of;  ///< branches that are weighed when it passes
   // Of the current event:
   std::uint64_t event = 0;  ///< passed in this one
-  std::uint32_t last_hit = kNone;
+  ArrayElements::Places hits;
 };
 
 struct SharedBranch {
   std::uint32_t pattern = 0;              ///< index in ids
   std::vector<std::uint32_t> conditions;  ///< in the order of their paths
 };
-
-/// An element of an array, in the element that the array stands in, if any.
-struct Element {
-  std::uint32_t parent;
-  std::uint32_t array;
-  std::uint32_t index;
-};
-
-struct Value {
-  std::uint32_t element;   ///< the innermost one that it stands in
-  std::uint32_t previous;  ///< of the same field
-};
-
-struct Hit {
-  std::uint32_t value;
-  std::uint32_t previous;  ///< of the same condition
-};
-
-/// From which element of which arrays values were taken; sorted.
-using Taken = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
 
 std::uint32_t weight_of(const Test& test) {
   switch (test.kind) {
@@ -132,13 +109,10 @@ struct PatternSet::Impl {
   // The current event.
   std::uint64_t event = 0;
   bool spoilt = false;
-  std::uint32_t arrays = 0;
-  std::vector<std::uint32_t> array_steps;
-  std::vector<Element> elements;
-  std::vector<Value> values;
-  std::vector<Hit> hits;
-  std::vector<std::uint32_t> passed_now;  ///< by one value
-  std::vector<std::uint32_t> passed;      ///< conditions, by any value
+  ArrayElements elements;
+  std::vector<ArrayElements::Condition> in_arrays;  ///< of one branch
+  std::vector<std::uint32_t> passed_now;            ///< by one value
+  std::vector<std::uint32_t> passed;                ///< conditions, by any value
   std::vector<std::uint32_t> matched;
   std::string decoded;
   std::string inside;  ///< the text at looked_inside
@@ -161,7 +135,7 @@ struct PatternSet::Impl {
     const std::uint32_t known = steps[at].child(name);
     if (known != kNone) return known;
     const auto made = static_cast<std::uint32_t>(steps.size());
-    steps.emplace_back().parent = at;
+    steps.emplace_back();
     Step& parent = steps[at];
     parent.children.emplace_back(name, made);
     if (parent.children.size() > kFewChildren) {
@@ -179,7 +153,7 @@ struct PatternSet::Impl {
     }
     if (steps[at].field == kNone) {
       steps[at].field = static_cast<std::uint32_t>(fields.size());
-      fields.emplace_back().step = at;
+      fields.emplace_back();
     }
     return steps[at].field;
   }
@@ -229,11 +203,7 @@ struct PatternSet::Impl {
     if (dirty) choose_pivots();
     ++event;
     spoilt = false;
-    arrays = 0;
-    array_steps.clear();
     elements.clear();
-    values.clear();
-    hits.clear();
     passed.clear();
     matched.clear();
   }
@@ -241,37 +211,32 @@ struct PatternSet::Impl {
   void scalar(std::uint32_t step, std::uint32_t element, const Scalar& scalar) {
     if (steps[step].field == kNone) return;
     Field& field = fields[steps[step].field];
-    const auto number = static_cast<std::uint32_t>(values.size());
     if (field.event != event) {
       field.event = event;
-      field.last_value = kNone;
-      field.in_arrays = false;
+      field.values = {};
     }
-    values.push_back({element, field.last_value});
-    field.last_value = number;
-    field.in_arrays = field.in_arrays || element != kNone;
+    elements.note(field.values, element);
     passed_now.clear();
     field.tests.match(scalar, passed_now);
     for (const std::uint32_t each : passed_now) {
       SharedCondition& condition = conditions[each];
       if (condition.event != event) {
         condition.event = event;
-        condition.last_hit = kNone;
+        condition.hits = {};
         passed.push_back(each);
       }
-      hits.push_back({number, condition.last_hit});
-      condition.last_hit = static_cast<std::uint32_t>(hits.size()) - 1;
+      elements.note(condition.hits, element);
     }
   }
 
-  bool value(EventScanner& in, std::uint32_t step, std::uint32_t element, std::size_t depth) {
+  bool value(JsonScanner& in, std::uint32_t step, std::uint32_t element, std::size_t depth) {
     switch (in.peek()) {
       case '{':
         return members(in, step, element, depth);
       case '[':
         return array(in, step, element, depth);
       case '"': {
-        EventScanner::Raw raw;
+        JsonScanner::Raw raw;
         if (!in.string(raw)) return false;
         if (steps[step].field != kNone) scalar(step, element, {Scalar::Kind::kString, unescaped(raw, decoded)});
         if (step == looked_inside) look_inside(raw, step, element);
@@ -298,14 +263,18 @@ struct PatternSet::Impl {
     }
   }
 
-  void look_inside(const EventScanner::Raw& raw, std::uint32_t step, std::uint32_t element) {
+  void look_inside(const JsonScanner::Raw& raw, std::uint32_t step, std::uint32_t element) {
     inside = unescaped(raw, decoded);
-    EventScanner in(inside);
+    JsonScanner in(inside);
     const char first = in.peek();
-    if ((first == '{' || first == '[') && is_json(inside)) value(in, step, element, 0);
+    if ((first == '{' || first == '[') && is_json(inside)) {
+      looked_inside = kNone;  // a string in it is a string
+      value(in, step, element, 0);
+      looked_inside = step;
+    }
   }
 
-  static std::string_view unescaped(const EventScanner::Raw& raw, std::string& scratch) {
+  static std::string_view unescaped(const JsonScanner::Raw& raw, std::string& scratch) {
     if (!raw.escapes) return raw.text;
     scratch.clear();
     // It was checked, and what ends it is behind it.
@@ -325,11 +294,11 @@ struct PatternSet::Impl {
     return step;
   }
 
-  bool members(EventScanner& in, std::uint32_t step, std::uint32_t element, std::size_t depth) {
+  bool members(JsonScanner& in, std::uint32_t step, std::uint32_t element, std::size_t depth) {
     if (depth == kMaxJsonDepth || !in.take('{')) return false;
     if (in.peek() == '}') return in.take('}');
     for (;;) {
-      EventScanner::Raw raw;
+      JsonScanner::Raw raw;
       if (!in.string(raw)) return false;
       const std::uint32_t next = down(step, unescaped(raw, decoded));
       if (in.peek() != ':') return false;
@@ -341,18 +310,13 @@ struct PatternSet::Impl {
     }
   }
 
-  bool array(EventScanner& in, std::uint32_t step, std::uint32_t element, std::size_t depth) {
+  bool array(JsonScanner& in, std::uint32_t step, std::uint32_t element, std::size_t depth) {
     if (depth == kMaxJsonDepth || !in.take('[')) return false;
     if (in.peek() == ']') return in.take(']');
-    const std::uint32_t number = arrays++;
-    array_steps.push_back(step);
-    for (std::uint32_t index = 0;; ++index) {
+    const std::uint32_t number = elements.add_array(element);
+    for (;;) {
       const char c = in.peek();
-      std::uint32_t within = element;
-      if (c == '{' || c == '[') {
-        within = static_cast<std::uint32_t>(elements.size());
-        elements.push_back({element, number, index});
-      }
+      const std::uint32_t within = c == '{' || c == '[' ? elements.add_element(number) : element;
       if (!value(in, step, within, depth + 1)) return false;
       if (in.peek() == ']') return in.take(']');
       if (!in.take(',')) return false;
@@ -361,81 +325,19 @@ struct PatternSet::Impl {
 
   /// Whether what has passed makes the whole branch pass.
   bool holds(const SharedBranch& branch) {
-    bool in_arrays = false;
+    in_arrays.clear();
     for (const std::uint32_t number : branch.conditions) {
       const SharedCondition& condition = conditions[number];
       const Field& field = fields[condition.field];
       const bool there = field.event == event;
-      in_arrays = in_arrays || (there && field.in_arrays);
-      if (condition.event == event) continue;
+      const bool spread = there && field.values.in_arrays();
+      const bool has_passed = condition.event == event;
       // A missing field is enough; in arrays it may be missing in the element that the others chose.
-      if (!condition.absent || (there && !field.in_arrays)) return false;
+      if (!has_passed && (!condition.absent || (there && !spread))) return false;
+      if (spread)
+        in_arrays.push_back({has_passed ? condition.hits : ArrayElements::Places(), field.values, condition.absent});
     }
-    return !in_arrays || holds_in_arrays(branch);
-  }
-
-  bool under(std::uint32_t step, std::uint32_t above) const {
-    while (step != kNone && step != above) step = steps[step].parent;
-    return step == above;
-  }
-
-  /// Adds where a value stands to what was taken; false when that is another element of the same array.
-  bool take(Taken& taken, std::uint32_t element) const {
-    for (; element != kNone; element = elements[element].parent) {
-      const auto [parent, array, index] = elements[element];
-      const auto place = std::ranges::lower_bound(taken, array, {}, &Taken::value_type::first);
-      if (place == taken.end() || place->first != array) {
-        taken.insert(place, {array, index});
-      } else if (place->second != index) {
-        return false;
-      }
-    }
-    return true;
-  }
-
-  /// Two fields may not be taken from different elements of one array. Goes through the conditions in the order of
-  /// their paths with all ways to have got there, of which those that cannot matter to later fields any more are one:
-  /// an array concerns the fields below its path, and those stand next to each other, so the ways stay about as many as
-  /// elements.
-  bool holds_in_arrays(const SharedBranch& branch) {
-    std::set<Taken> ways{{}};
-    for (std::size_t i = 0; i < branch.conditions.size(); ++i) {
-      const SharedCondition& condition = conditions[branch.conditions[i]];
-      const Field& field = fields[condition.field];
-      const auto matters = [&](std::uint32_t array) {
-        return std::any_of(
-            branch.conditions.begin() + static_cast<std::ptrdiff_t>(i) + 1, branch.conditions.end(),
-            [&](std::uint32_t later) { return under(fields[conditions[later].field].step, array_steps[array]); });
-      };
-      std::set<Taken> next;
-      for (const Taken& way : ways) {
-        if (condition.absent && !is_there(field, way)) next.insert(without(way, matters));
-        if (condition.event != event) continue;
-        for (std::uint32_t hit = condition.last_hit; hit != kNone; hit = hits[hit].previous) {
-          Taken taken = way;
-          if (take(taken, values[hits[hit].value].element)) next.insert(without(std::move(taken), matters));
-        }
-      }
-      if (next.empty()) return false;
-      ways = std::move(next);
-    }
-    return true;
-  }
-
-  template <typename Matters>
-  static Taken without(Taken taken, const Matters& matters) {
-    std::erase_if(taken, [&](const auto& each) { return !matters(each.first); });
-    return taken;
-  }
-
-  /// Whether the field has a value that goes together with what was taken.
-  bool is_there(const Field& field, const Taken& way) const {
-    if (field.event != event) return false;
-    for (std::uint32_t value = field.last_value; value != kNone; value = values[value].previous) {
-      Taken taken = way;
-      if (take(taken, values[value].element)) return true;
-    }
-    return false;
+    return in_arrays.empty() || elements.consistent(in_arrays);
   }
 
   void weigh(std::uint32_t number) {
@@ -456,7 +358,7 @@ struct PatternSet::Impl {
   }
 
   bool whole(std::string_view text, std::uint32_t step, std::size_t depth) {
-    EventScanner in(text);
+    JsonScanner in(text);
     const bool fine = value(in, step, kNone, depth);
     in.space();
     if (!fine || !in.at_end()) spoilt = true;
@@ -502,7 +404,7 @@ void PatternSet::begin() {
 }
 
 bool PatternSet::members(std::string_view object) {
-  EventScanner in(object);
+  JsonScanner in(object);
   const bool fine = in.peek() == '{' && impl_->members(in, 0, kNone, 0);
   in.space();
   if (!fine || !in.at_end()) impl_->spoilt = true;
@@ -512,7 +414,7 @@ bool PatternSet::members(std::string_view object) {
 bool PatternSet::member(std::string_view name, std::string_view value) {
   const std::uint32_t step = impl_->down(0, name);
   if (step != kNone) return impl_->whole(value, step, 0);
-  EventScanner in(value);
+  JsonScanner in(value);
   const bool fine = in.skip(0);
   in.space();
   if (!fine || !in.at_end()) impl_->spoilt = true;

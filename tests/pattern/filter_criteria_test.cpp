@@ -105,6 +105,10 @@ TEST_CASE("Kafka: the key as text or as JSON, and a value that is missing is nul
   CHECK_FALSE(keeps(*json, "v", R"({"key":"{\"user\":8}"})"));
   CHECK_FALSE(keeps(*json, "v", R"({"key":"user"})"));
   CHECK(keeps(*criteria(kKafka, {R"({"key":["user"]})"}), "v", R"({"key":"user"})"));
+  // JSON in the key is read, JSON in a string of that is a string.
+  CHECK(keeps(*criteria(kKafka, {R"({"key":[5]})"}), "v", R"({"key":"[5]"})"));
+  CHECK_FALSE(keeps(*criteria(kKafka, {R"({"key":[5]})"}), "v", R"({"key":"[\"[5]\",\"x\"]"})"));
+  CHECK(keeps(*criteria(kKafka, {R"({"key":["x"]})"}), "v", R"({"key":"[\"[5]\",\"x\"]"})"));
   FilterView tombstone;
   tombstone.has_body = false;
   CHECK(criteria(kKafka, {R"({"value":[null]})"})->keeps(tombstone));

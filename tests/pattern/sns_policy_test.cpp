@@ -67,5 +67,22 @@ TEST_CASE("at most 5 keys and 150 combinations") {
   CHECK(body(either(101), "{}") == "Invalid parameter: FilterPolicy: Filter policy is too complex");
 }
 
+TEST_CASE("a policy of 256 KB is measured before $or multiplies its fields") {
+  const auto either = [](int branches) {
+    std::string out = R"("$or":[{"a":[0]})";
+    for (int i = 1; i < branches; ++i) out += R"(,{"a":[)" + std::to_string(i) + "]}";
+    return out + "]";
+  };
+  std::string keys;
+  for (int i = 0; keys.size() < 230'000; ++i) keys += ",\"" + std::to_string(i) + "\":[1]";
+  const std::string begins = "Invalid parameter: FilterPolicy: ";
+  CHECK(body("{" + either(150) + "}", "{}") == "no");
+  CHECK(body("{" + either(151) + "}", "{}") == begins + "Filter policy is too complex");
+  CHECK(body("{" + either(1001) + keys + "}", "{}") == begins + "Filter policy is too complex");
+  CHECK(body("{" + either(150) + keys + "}", "{}") == begins + "Filter policy can not have more than 5 keys");
+  // Till the end it is read: what AWS's compiler refuses comes first.
+  CHECK(body("{" + either(2) + keys + R"(,"z":1})", "{}").starts_with(begins + R"("z" must be an object or an array)"));
+}
+
 }  // namespace
 }  // namespace weir::pattern

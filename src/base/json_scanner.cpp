@@ -1,4 +1,4 @@
-#include "pattern/event_scanner.h"
+#include "base/json_scanner.h"
 
 #include <cstdint>
 #include <cstring>
@@ -9,7 +9,7 @@
 
 #include "base/utf8.h"
 
-namespace weir::pattern {
+namespace weir {
 namespace {
 
 bool digit(char c) {
@@ -20,7 +20,7 @@ bool digit(char c) {
 
 /// Leaps over the bytes that mean nothing in a string: ASCII but for controls, quote and backslash. True when it stands
 /// at something else.
-bool EventScanner::plain() {
+bool JsonScanner::plain() {
 #ifdef __SSE2__
   const __m128i quote = _mm_set1_epi8('"');
   const __m128i backslash = _mm_set1_epi8('\\');
@@ -60,7 +60,7 @@ bool EventScanner::plain() {
   return at_ != end_;
 }
 
-bool EventScanner::escape() {
+bool JsonScanner::escape() {
   if (at_ == end_) return false;
   const char c = *at_++;
   if (c != 'u') return c != '\0' && std::strchr("\"\\/bfnrt", c) != nullptr;
@@ -71,7 +71,7 @@ bool EventScanner::escape() {
   return true;
 }
 
-bool EventScanner::string(Raw& out) {
+bool JsonScanner::string(Raw& out) {
   if (!take('"')) return false;
   const char* const first = at_;
   out.escapes = false;
@@ -95,13 +95,13 @@ bool EventScanner::string(Raw& out) {
   return false;
 }
 
-bool EventScanner::digits() {
+bool JsonScanner::digits() {
   const char* const first = at_;
   while (at_ != end_ && digit(*at_)) ++at_;
   return at_ != first;
 }
 
-bool EventScanner::number(std::string_view& out) {
+bool JsonScanner::number(std::string_view& out) {
   const char* const first = at_;
   take('-');
   if (take('0')) {
@@ -119,13 +119,13 @@ bool EventScanner::number(std::string_view& out) {
   return true;
 }
 
-bool EventScanner::word(std::string_view letters) {
+bool JsonScanner::word(std::string_view letters) {
   if (!std::string_view(at_, static_cast<std::size_t>(end_ - at_)).starts_with(letters)) return false;
   at_ += letters.size();
   return true;
 }
 
-bool EventScanner::scalar() {
+bool JsonScanner::scalar() {
   switch (*at_) {
     case '"': {
       Raw unused;
@@ -144,7 +144,7 @@ bool EventScanner::scalar() {
   }
 }
 
-bool EventScanner::skip(std::size_t depth) {
+bool JsonScanner::skip(std::size_t depth) {
   const std::size_t outside = depth;
   Raw unused;
   const auto name = [&] {
@@ -185,4 +185,4 @@ bool EventScanner::skip(std::size_t depth) {
   }
 }
 
-}  // namespace weir::pattern
+}  // namespace weir

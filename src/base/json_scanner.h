@@ -6,13 +6,13 @@
 
 #include "weir/base/json_check.h"
 
-namespace weir::pattern {
+namespace weir {
 
 /// Passes over the bytes of a JSON text, checking all of them; what it does not need it skips without taking it apart.
 /// Every function is false (or nothing) where the text is malformed, and then nothing more may be asked.
-class EventScanner {
+class JsonScanner {
  public:
-  explicit EventScanner(std::string_view text) : at_(text.data()), end_(text.data() + text.size()) {}
+  explicit JsonScanner(std::string_view text) : at_(text.data()), end_(text.data() + text.size()) {}
 
   /// A string's characters between its quotes, as they are written.
   struct Raw {
@@ -51,4 +51,4 @@ class EventScanner {
   std::bitset<kMaxJsonDepth + 1> objects_;
 };
 
-}  // namespace weir::pattern
+}  // namespace weir
