@@ -120,7 +120,7 @@ def asynchronous(bench):
     bench.add("asynchronous", "events accepted, 64 connections, against a bare server", ratio, "ratio", least=0.25,
               weir_per_second=round(statistics.median(weir_rates)), bare_per_second=round(statistics.median(bare_rates)))
     printed = subprocess.run([bench.program("tests/store/store_test"), "append with 64 who wait*"], stdout=subprocess.PIPE,
-                             text=True, timeout=120, check=True).stdout
+                             text=True, timeout=600, check=True).stdout
     groups = [(float(ours), float(bare)) for ours, bare in re.findall(r"append: ([0-9.e+]+) rows/s, bare loop ([0-9.e+]+)", printed)]
     bench.add("asynchronous", "events kept, groups of 64, against SQLite alone", statistics.median(o / b for o, b in groups), "ratio",
               least=0.7, weir_per_second=round(statistics.median(o for o, _ in groups)),
