@@ -103,6 +103,9 @@ TEST_CASE("mistakes, in AWS's words where it has some") {
       {"stream: clicks",
        "starting_position: 1 validation error detected: Value null at 'startingPosition' failed to satisfy "
        "constraint: Member must not be null.\n"},
+      {"stream: clicks, starting_position: oldest",
+       "starting_position: 1 validation error detected: Value 'oldest' at 'startingPosition' failed to satisfy "
+       "constraint: Member must satisfy enum value set: [LATEST, AT_TIMESTAMP, TRIM_HORIZON]\n"},
       {"stream: clicks, starting_position: AT_TIMESTAMP",
        "starting_position: When the starting position is 'AT_TIMESTAMP', a starting position timestamp must be "
        "provided.\n"},

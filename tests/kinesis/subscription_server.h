@@ -128,6 +128,7 @@ class Http2Server {
     for (Connection& each : open_) each.lowest_layer().close(ignored);
   }
 
+  int connections = 0;
   int requests = 0;
 
  private:
@@ -174,6 +175,7 @@ class Http2Server {
       Connection& connection = open_.emplace_back(acceptor_.get_executor(), tls_);
       co_await acceptor_.async_accept(connection.lowest_layer(), net::redirect_error(net::use_awaitable, error));
       if (error) co_return;
+      ++connections;
       net::co_spawn(acceptor_.get_executor(), serve(connection), net::detached);
     }
   }
