@@ -32,7 +32,7 @@ TEST_CASE("deliveries reach their end through faults, stops and crashes, groups 
   CHECK(met.full_endings > met.worlds);
   CHECK(met.held_back > met.worlds);
   CHECK(met.store_refused > met.worlds);
-  CHECK(met.lies > met.worlds / 10);
+  CHECK(met.lies > met.worlds / 20);
   CHECK(met.probes > met.worlds / 4);
   CHECK(met.remember_lost > met.worlds / 4);
   CHECK(met.crashes > met.worlds / 4);

@@ -664,8 +664,10 @@ void DeliveryWorld::check_waiting() {
     const engine::DeliveryFigures& figures = target_of(item).figures;
     if (figures.ending >= features_.limits.max_endings) continue;
     promise(item, !too_old(item), "waits though it is too old");
-    const Duration age_left = rules_of(item).max_age - (now_.wall - item.accepted_at);
-    if (age_left < 20h) promise(item, wake_ && *wake_ <= now_.instant + age_left, "nobody wakes for its age");
+    if (rules_of(item).max_age != Duration::max()) {
+      const Duration age_left = rules_of(item).max_age - (now_.wall - item.accepted_at);
+      promise(item, wake_ && *wake_ <= now_.instant + age_left, "nobody wakes for its age");
+    }
     if (!first_of_group(item)) {
       ++met_.held_back;
       continue;
