@@ -17,8 +17,8 @@
 #include "weir/base/log.h"
 #include "weir/base/time.h"
 #include "weir/connector.h"
-#include "weir/delivery.h"
 #include "weir/destination.h"
+#include "weir/event/delivery.h"
 
 namespace weir {
 
@@ -138,7 +138,8 @@ struct ServiceContext {
 /// One line of the table of services (connectors/table.cpp). A call is a service's by its X-Amz-Target ("AWSEvents."),
 /// by its path, by the Version of its form, or else by the credential scope of its signature.
 struct ServiceEntry {
-  std::string_view name;           ///< "sns": the credential scope, and the scheme of destinations
+  std::string_view name;           ///< "events": the scope of signatures
+  std::string_view scheme;         ///< of destinations that are its resources: "eventbridge"; "" when there are none
   std::string_view source_type;    ///< of the sources that it feeds; "" when there are none
   std::string_view target_prefix;  ///< "AWSEvents"; "" when its protocol has none
   std::string_view form_version;   ///< "2010-03-31"; "" when it is no query protocol

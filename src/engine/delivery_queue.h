@@ -14,7 +14,7 @@
 #include "weir/base/error.h"
 #include "weir/base/random.h"
 #include "weir/base/time.h"
-#include "weir/delivery.h"
+#include "weir/event/delivery.h"
 
 #include "engine/indexed_heap.h"
 #include "engine/pending_endings.h"
