@@ -518,6 +518,10 @@ void DeliveryWorld::answer_attempt(Item& item) {
       decided(item, DeliveryCondition::kRefused);
       break;
     case DeliveryResult::kFailed:
+      // Some ask for the very moment at which it will be too old.
+      if (item.hint && rules_of(item).max_age != Duration::max() && random_.chance(0.3)) {
+        item.hint = rules_of(item).max_age - (now_.wall - item.accepted_at);
+      }
       failed(item);
       break;
     case DeliveryResult::kCancelled:
