@@ -18,7 +18,8 @@ namespace {
 // One line per source; a new one is added here and nowhere else.
 constexpr std::array kConnectors{
     ConnectorEntry{"dynamodb", Delivery::kPoll, "The stream of a DynamoDB table.", &dynamodb::read_config,
-                   &dynamodb::make_source, &dynamodb::sample_event, nullptr, nullptr},
+                   &dynamodb::make_source, &dynamodb::sample_event, nullptr, nullptr, nullptr, nullptr,
+                   &dynamodb::check_checkpoint},
     ConnectorEntry{"file", Delivery::kPoll, "A file that stands in for a stream: JSON lines or a recording.",
                    &file::read_config, &file::make_source, &file::sample_event, nullptr, nullptr, nullptr, nullptr,
                    &file::check_checkpoint},

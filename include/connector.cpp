@@ -1,6 +1,7 @@
 #include "weir/connector.h"
 
 #include <algorithm>
+#include <array>
 
 #include "pattern/filter_criteria.h"
 
@@ -133,6 +134,31 @@ void read_stream_settings(ConfigNode& node, MappingSettings& settings) {
   }
 }
 
+/// What AWS knows of other kinds of mappings.
+void refuse_settings_of_others(ConfigNode& node, MappingKind kind) {
+  struct Setting {
+    std::string_view key;
+    std::string_view parameter;  ///< AWS's name
+    bool of_streams, of_kafka, of_queues;
+  };
+  constexpr std::array<Setting, 8> kSettings{{
+      {"starting_position", "startingPosition", true, true, false},
+      {"starting_position_timestamp", "startingPositionTimestamp", true, true, false},
+      {"parallelization_factor", "parallelizationFactor", true, false, false},
+      {"tumbling_window_in_seconds", "tumblingWindowInSeconds", true, false, false},
+      {"maximum_retry_attempts", "maximumRetryAttempts", true, true, false},
+      {"maximum_record_age_in_seconds", "maximumRecordAgeInSeconds", true, true, false},
+      {"bisect_batch_on_function_error", "bisectBatchOnFunctionError", true, true, false},
+      {"maximum_concurrency", "scalingConfig", false, false, true},
+  }};
+  for (const Setting& each : kSettings) {
+    const bool fits = is_queue(kind) ? each.of_queues : is_stream(kind) ? each.of_streams : each.of_kafka;
+    if (fits || !node.has(each.key)) continue;
+    node.mistake(each.key,
+                 "Unsupported '" + std::string(each.parameter) + "' parameter for given event source mapping type.");
+  }
+}
+
 pattern::FilterSource filter_source(MappingKind kind) {
   switch (kind) {
     case MappingKind::kKinesis:
@@ -217,6 +243,7 @@ MappingSettings read_mapping_settings(ConfigNode& node, MappingKind kind) {
   } else {
     read_stream_settings(node, settings);
   }
+  refuse_settings_of_others(node, kind);
   settings.report_batch_item_failures =
       !node.texts("function_response_types",
                   {.about = "`ReportBatchItemFailures`: the function's answer says which records of a batch failed "

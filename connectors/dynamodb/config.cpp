@@ -65,7 +65,8 @@ std::unique_ptr<SourceConfig> read_config(ConfigNode& node) {
   const auto position = node.required_text(
       "starting_position", {.about = "Where reading begins when the mapping runs for the first time: TRIM_HORIZON or "
                                      "LATEST; streams of DynamoDB have no AT_TIMESTAMP.",
-                            .one_of = {"TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"}});
+                            .one_of = {"TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"},
+                            .refusal = kNoStartingPosition});
   if (position == "LATEST") config->starting_position = Resume::latest();
   if (position == "AT_TIMESTAMP") {
     node.mistake("starting_position", "Unsupported starting position for arn type: " +

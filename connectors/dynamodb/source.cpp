@@ -130,6 +130,18 @@ std::unique_ptr<PollSource> make_source(std::shared_ptr<const SourceConfig> conf
                                           std::move(context));
 }
 
+std::string check_checkpoint(const SourceConfig&, std::string_view shard, const Resume& to) {
+  if (!shard.starts_with("shardId-")) {
+    return "a shard of a DynamoDB stream is called like shardId-00000001573012345678-6f4dcd29";
+  }
+  // GetShardIterator takes no longer one; a shorter one is filled up with zeros.
+  constexpr std::size_t kDigitsMax = 40;
+  if (to.kind() == Resume::Kind::kAfter && to.position().text().size() > kDigitsMax) {
+    return "a sequence number of a DynamoDB stream has at most 40 digits";
+  }
+  return "";
+}
+
 std::string sample_event() {
   const auto page = RecordReader().read(std::string(kSampleAnswer), kSampleStream);
   std::string out;

@@ -20,6 +20,7 @@ class DynamodbSource final : public PollSource {
 
   net::awaitable<Result<void>> run(ShardListener& listener) override;
   std::optional<Resume> start(const ShardId& shard, std::optional<Resume> from, bool first_run) override;
+  std::map<std::string, Resume> later_starts() const override { return reader_->later_starts(); }
   net::awaitable<RecordBatch> fetch(ShardId shard, FetchLimits limits) override;
   void release(const ShardId& shard, bool ended) override;
   bool remembers_ends() const override { return true; }

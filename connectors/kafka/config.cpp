@@ -113,7 +113,8 @@ void read_start(ConfigNode& node, KafkaConfig& config) {
   const auto position =
       node.text("starting_position", {.about = "Where a partition begins for which the group has no committed offset.",
                                       .fallback = "TRIM_HORIZON",
-                                      .one_of = {"TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"}});
+                                      .one_of = {"TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"},
+                                      .refusal = kNoStartingPosition});
   if (position == "LATEST") config.starting_position = StartingPosition::kLatest;
   if (position == "AT_TIMESTAMP") config.starting_position = StartingPosition::kAtTimestamp;
 

@@ -24,6 +24,8 @@ using Json = nlohmann::ordered_json;
 
 /// How long a message may take to be written, connecting included.
 constexpr Duration kPatience = std::chrono::seconds(30);
+/// By then librdkafka has said what became of it; a mapping is not to wait for ever should it not.
+constexpr Duration kReportPatience = kPatience + std::chrono::seconds(5);
 
 struct Destroy {
   void operator()(rd_kafka_queue_t* queue) const { rd_kafka_queue_destroy(queue); }
@@ -45,6 +47,8 @@ class KafkaDestination final : public Destination {
         wakeups_(executor_, wakeups) {
     constexpr std::uint64_t kOne = 1;
     rd_kafka_queue_io_event_enable(events_.get(), wakeups, &kOne, sizeof kOne);
+    // What came before woke nobody, and a queue that is not empty wakes nobody either.
+    serve_events();
     await_wakeups();
   }
   ~KafkaDestination() override { end(); }
@@ -58,7 +62,7 @@ class KafkaDestination final : public Destination {
  private:
   /// The messages of one call of deliver(). It stays until each is reported, also when the caller has gone.
   struct Delivery {
-    explicit Delivery(const net::any_io_executor& executor) : done(executor, net::steady_timer::time_point::max()) {}
+    explicit Delivery(const net::any_io_executor& executor) : done(executor, kReportPatience) {}
     std::size_t pending = 0;
     std::optional<Error> failure;
     net::steady_timer done;
@@ -105,6 +109,8 @@ net::awaitable<Result<void>> KafkaDestination::deliver(DestinationRecord record)
     const auto cancelled = (co_await net::this_coro::cancellation_state).cancelled();
     if (cancelled != net::cancellation_type::none)
       co_return Error(ErrorCode::kCancelled, "the delivery was called off");
+    if (delivery->pending > 0 && delivery->done.expiry() <= net::steady_timer::clock_type::now())
+      co_return Error(ErrorCode::kDestinationFailed, "the broker did not take what was written to topic " + topic_);
   }
   if (delivery->failure) co_return std::move(*delivery->failure).during("writing to topic " + topic_);
   co_return Result<void>();

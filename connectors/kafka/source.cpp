@@ -1,11 +1,8 @@
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <deque>
-#include <future>
-#include <thread>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -16,6 +13,7 @@
 #include <librdkafka/rdkafka.h>
 #include <unistd.h>
 
+#include "connectors/kafka/asking.h"
 #include "connectors/kafka/client.h"
 #include "connectors/kafka/connector.h"
 #include "connectors/kafka/envelope.h"
@@ -144,43 +142,41 @@ class WakeupPipe {
 
 /// Finds where partitions begin at a time or at their end, in a thread of its own, since librdkafka has no other way
 /// than to block, and commits it: else a bridge that is stopped before its first checkpoint would begin at a later end
-/// the next time, and what came between would be lost. Asks again until there is an answer; the destructor waits for
-/// the question under way (kQuestionMs).
+/// the next time, and what came between would be lost. Asks again until there is an answer.
 class StartFinder {
  public:
   /// `time`: none for the end.
   StartFinder(std::shared_ptr<Client> client, PartitionList partitions, std::optional<WallTime> time, int told)
-      : thread_([this, client = std::move(client), list = std::move(partitions), time, told]() mutable {
-          const std::int64_t when = time ? epoch_milliseconds(*time) : RD_KAFKA_OFFSET_END;
-          while (!given_up_ && !ask(*client, *list, when)) {
-          }
-          client.reset();  // the source's is not the last
-          answer_.set_value(std::move(list));
-          [[maybe_unused]] const auto written = ::write(told, &kStartsFound, sizeof kStartsFound);
-        }) {}
-  ~StartFinder() {
-    given_up_ = true;
-    thread_.join();
-  }
+      : client_(std::move(client)),
+        list_(std::move(partitions)),
+        when_(time ? epoch_milliseconds(*time) : RD_KAFKA_OFFSET_END),
+        asking_([this] { return ask(*list_); },
+                [told] { [[maybe_unused]] const auto written = ::write(told, &kStartsFound, sizeof kStartsFound); },
+                Asking::Pauses()) {}
   StartFinder(const StartFinder&) = delete;
   StartFinder& operator=(const StartFinder&) = delete;
 
-  bool ready() const { return found_.wait_for(std::chrono::seconds(0)) == std::future_status::ready; }
-  PartitionList take() { return found_.get(); }
+  bool ready() const { return asking_.is_over() && !given_up_; }
+  PartitionList take() { return std::move(list_); }
+  /// Nothing more is asked; when it is over, destroying it waits for nothing.
+  void give_up() {
+    given_up_ = true;
+    asking_.give_up();
+  }
+  bool is_over() const { return asking_.is_over(); }
 
  private:
-  /// Committed offsets stand; the others are asked for. `when`: milliseconds, or RD_KAFKA_OFFSET_END, which the
-  /// protocol takes too.
-  bool ask(const Client& client, rd_kafka_topic_partition_list_t& list, std::int64_t when) const {
-    if (rd_kafka_committed(client.get(), &list, kQuestionMs)) return false;
+  /// Committed offsets stand; the others are asked for.
+  bool ask(rd_kafka_topic_partition_list_t& list) const {
+    if (rd_kafka_committed(client_->get(), &list, kQuestionMs)) return false;
     const PartitionList unknown(rd_kafka_topic_partition_list_new(list.cnt));
     for (int i = 0; i < list.cnt; ++i) {
       if (list.elems[i].err) return false;
       if (list.elems[i].offset < 0)
-        rd_kafka_topic_partition_list_add(unknown.get(), list.elems[i].topic, list.elems[i].partition)->offset = when;
+        rd_kafka_topic_partition_list_add(unknown.get(), list.elems[i].topic, list.elems[i].partition)->offset = when_;
     }
     if (unknown->cnt == 0) return true;
-    if (rd_kafka_offsets_for_times(client.get(), unknown.get(), kQuestionMs)) return false;
+    if (rd_kafka_offsets_for_times(client_->get(), unknown.get(), kQuestionMs)) return false;
     const PartitionList begins(rd_kafka_topic_partition_list_new(unknown->cnt));
     for (int i = 0; i < unknown->cnt; ++i) {
       const rd_kafka_topic_partition_t& found = unknown->elems[i];
@@ -190,16 +186,23 @@ class StartFinder {
       if (found.offset >= 0)
         rd_kafka_topic_partition_list_add(begins.get(), found.topic, found.partition)->offset = found.offset;
     }
-    // A commit that is refused, because the group is being rebalanced again, is made up for by the next finder or
-    // checkpoint.
-    if (begins->cnt > 0) static_cast<void>(rd_kafka_commit(client.get(), begins.get(), 0));
+    if (begins->cnt > 0) commit(*begins);
     return true;
   }
 
-  std::atomic<bool> given_up_ = false;
-  std::promise<PartitionList> answer_;
-  std::future<PartitionList> found_ = answer_.get_future();
-  std::thread thread_;  ///< last: it uses the others
+  /// A commit that is refused, because the group is being rebalanced again, or not answered in time, is made up for by
+  /// the next finder or checkpoint.
+  void commit(const rd_kafka_topic_partition_list_t& begins) const {
+    const Owned<rd_kafka_queue_t> answer(rd_kafka_queue_new(client_->get()));
+    if (rd_kafka_commit_queue(client_->get(), &begins, answer.get(), nullptr, nullptr)) return;
+    const Owned<rd_kafka_event_t> done(rd_kafka_queue_poll(answer.get(), kQuestionMs));
+  }
+
+  std::shared_ptr<Client> client_;
+  PartitionList list_;       ///< the thread's until it is over
+  const std::int64_t when_;  ///< milliseconds, or RD_KAFKA_OFFSET_END, which the protocol takes too
+  bool given_up_ = false;
+  Asking asking_;  ///< last: it uses the others
 };
 
 /// Adds a message's headers, which have room, and returns where they are.
@@ -444,13 +447,22 @@ void KafkaSource::serve_wakeups() {
 /// Leaves the group and lets librdkafka end what it has under way, without blocking this thread.
 net::awaitable<void> KafkaSource::close() {
   if (!client_) co_return;
-  starts_.reset();
+  net::steady_timer timer(context_.executor);
+  if (starts_) {
+    // Its question under way blocks a thread, and not this one.
+    starts_->give_up();
+    while (!starts_->is_over()) {
+      timer.expires_after(std::chrono::milliseconds(5));
+      boost::system::error_code ignored;
+      co_await timer.async_wait(net::redirect_error(net::use_awaitable, ignored));
+    }
+    starts_.reset();
+  }
   rebalances_.clear();
   for (auto& shard : shards_)
     if (shard) rd_kafka_queue_io_event_enable(shard->queue.get(), -1, nullptr, 0);
   const Owned<rd_kafka_error_t> refused(rd_kafka_consumer_close_queue(client_->get(), events_.get()));
   if (refused) co_return;
-  net::steady_timer timer(context_.executor);
   const Instant until = context_.clock.now().instant + kClosePatience;
   while (!rd_kafka_consumer_closed(client_->get()) && context_.clock.now().instant < until) {
     while (Owned<rd_kafka_event_t> event{rd_kafka_queue_poll(events_.get(), 0)})

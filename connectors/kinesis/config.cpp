@@ -46,7 +46,8 @@ void read_stream(ConfigNode& node, KinesisConfig& config) {
 void read_start(ConfigNode& node, KinesisConfig& config) {
   const auto position = node.text(
       "starting_position", {.about = "Where the stream is read from when the source has no checkpoint yet; required.",
-                            .one_of = {"TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"}});
+                            .one_of = {"TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"},
+                            .refusal = kNoStartingPosition});
   // AWS's own words, here and below.
   if (!position && !node.has("starting_position")) {
     node.mistake("starting_position",

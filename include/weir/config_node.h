@@ -20,6 +20,7 @@ struct TextRule {
   std::size_t max_length = 0;            ///< 0: no limit
   bool secret = false;                   ///< never shown in a message, the schema's default or `weir status`
   bool or_number = false;                ///< a number is taken as it is written
+  std::string_view refusal;  ///< the sentence for what is none of `one_of`, with the word for its %; "": weir's own
 };
 
 /// What a whole number may be: `min` to `max`, or `also` (AWS's -1 for "no limit").

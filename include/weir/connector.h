@@ -60,6 +60,11 @@ struct MappingSettings {
 
 /// Reads the settings that a mapping of that kind has, with AWS's ranges and defaults; what AWS refuses together is a
 /// mistake in AWS's words.
+/// AWS's words for a starting position that is none, as TextRule::refusal.
+inline constexpr std::string_view kNoStartingPosition =
+    "1 validation error detected: Value '%' at 'startingPosition' failed to satisfy constraint: Member must satisfy "
+    "enum value set: [LATEST, AT_TIMESTAMP, TRIM_HORIZON]";
+
 MappingSettings read_mapping_settings(ConfigNode& node, MappingKind kind);
 
 /// What a connector read of its part of the configuration; each has its own.
@@ -115,6 +120,10 @@ class PollSource {
   /// Returns what is to be the checkpoint from now on, where reading begins at a place that moves: with LATEST, else
   /// what comes before the first batch is settled would be skipped by a restart.
   virtual std::optional<Resume> start(const ShardId& shard, std::optional<Resume> from, bool first_run) = 0;
+  /// In a first run, asked when the first shards were started: where shards begin that are known and are opened later,
+  /// as a stream's children are, if their starting position is not their beginning. Remembered together with those
+  /// starts, all or none: a restart would take a shard without a checkpoint for one that came after the mapping.
+  virtual std::map<std::string, Resume> later_starts() const { return {}; }
 
   /// Waits for records and gives what is there, at least one unless the shard ended, was revoked, or the call was
   /// cancelled. At most one fetch per shard is under way.

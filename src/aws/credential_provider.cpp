@@ -113,20 +113,20 @@ void CredentialProvider::State::take(FetchedCredentials fetched) {
   if (current->expires_at && fetched.renewable_late && *current->expires_at <= now.wall + kPatience) {
     current->expires_at = now.wall + kLate;
     refresh_at = now.wall + kLate / 2 + more(kLate / 4);
-    log.warn("credentials.ended", {{"function", name}, {"source", from}, {"used_on_for_s", as_seconds(kLate)}});
+    log.warn("credentials.ended", {{"used_by", name}, {"source", from}, {"used_on_for_s", as_seconds(kLate)}});
   } else if (current->expires_at) {
     refresh_at = std::max(now.wall + kPatience, *current->expires_at - kEarly - more(kEarlyMore));
   }
   const std::string end = current->expires_at ? iso_milliseconds(*current->expires_at) : "never";
   log.write(news ? LogLevel::kInfo : LogLevel::kDebug, "credentials.fetched",
-            std::initializer_list<LogField>{{"function", name}, {"source", from}, {"expires", end}});
+            std::initializer_list<LogField>{{"used_by", name}, {"source", from}, {"expires", end}});
 }
 
 void CredentialProvider::State::fail(Error error) {
   const Moment now = clock.now();
   next_try = now.instant + (serves(now.wall) ? kPatience : kFailureKept);
   if (error.code() != ErrorCode::kCancelled && !failure)
-    log.warn("credentials.failed", {{"function", name}, {"reason", error.describe()}});
+    log.warn("credentials.failed", {{"used_by", name}, {"reason", error.describe()}});
   failure = std::move(error);
 }
 

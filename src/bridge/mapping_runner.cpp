@@ -23,6 +23,9 @@ struct MappingRunner::Shard {
   std::optional<Resume> began;          ///< the stored checkpoint
   std::unique_ptr<ShardRunner> runner;  ///< from when the checkpoint is loaded
   bool revoked = false;
+
+  /// In an earlier life.
+  bool is_done() const { return began && began->kind() == Resume::Kind::kShardEnd; }
 };
 
 engine::ShardCounters& operator+=(engine::ShardCounters& sum, const engine::ShardCounters& more) {
@@ -137,7 +140,8 @@ void MappingRunner::shard_opened(ShardId id) {
   auto shard = std::make_unique<Shard>();
   if (const auto stored = stored_.find(id.name); stored != stored_.end()) shard->began = stored->second;
   shards_.emplace(id.name, std::move(shard));
-  scope_.spawn(run_shard(std::move(id)));
+  opened_.push_back(std::move(id));
+  if (opened_.size() == 1) scope_.spawn(begin_opened());
 }
 
 void MappingRunner::shard_revoked(const ShardId& id, bool lost) {
@@ -153,31 +157,51 @@ void MappingRunner::shard_revoked(const ShardId& id, bool lost) {
   }
 }
 
-/// Where the shard goes on, or where it begins; that is remembered at once when the source says so.
-net::awaitable<Result<void>> MappingRunner::begin(ShardId id) {
-  Shard& shard = *shards_.at(id.name);
-  const auto begins = deps_.source.start(id, shard.began, first_run_);
-  if (begins) {
-    auto saved = co_await deps_.checkpoints.save(id, *begins);
-    if (!saved) co_return std::move(saved.error());
-    shard.began = begins;
+/// Begins the shards that were opened together.
+net::awaitable<void> MappingRunner::begin_opened() {
+  const std::vector<ShardId> opened = std::exchange(opened_, {});
+  Result<void> begun;
+  try {
+    begun = co_await remember_starts(opened);
+  } catch (const std::exception&) {
+    failure_ = std::current_exception();
+    wake();
+    co_return;
+  }
+  if (!begun) {
+    // Reading without its store would repeat or skip records: the source waits for it.
+    if (!read_result_) read_result_ = std::move(begun);
+    request_stop();
+    reader_.cancel();
+  }
+  for (const ShardId& id : opened) scope_.spawn(run_shard(id));
+}
+
+/// Where the shards go on, or where they begin. What the source wants remembered of that is kept at once and all
+/// together: a first run that is killed has begun with all of its shards or with none.
+net::awaitable<Result<void>> MappingRunner::remember_starts(std::vector<ShardId> opened) {
+  std::map<std::string, Resume> starts;
+  for (const ShardId& id : opened) {
+    const Shard& shard = *shards_.at(id.name);
+    if (stopping_ || shard.revoked || shard.is_done()) continue;
+    if (auto begins = deps_.source.start(id, shard.began, first_run_)) starts.emplace(id.name, std::move(*begins));
+  }
+  if (first_run_ && !stopping_ && !std::exchange(asked_later_starts_, true)) starts.merge(deps_.source.later_starts());
+  if (starts.empty()) co_return Result<void>();
+  auto saved = co_await deps_.checkpoints.save_starts(name_, starts);
+  if (!saved) co_return std::move(saved.error());
+  for (const auto& [name, begins] : starts) {
+    stored_.insert_or_assign(name, begins);
+    if (const auto found = shards_.find(name); found != shards_.end()) found->second->began = begins;
   }
   co_return Result<void>();
 }
 
 net::awaitable<void> MappingRunner::run_shard(ShardId id) {
   Shard& shard = *shards_.at(id.name);
-  bool ended = shard.began && shard.began->kind() == Resume::Kind::kShardEnd;
+  bool ended = shard.is_done();
   try {
-    Result<void> begun;
-    if (!ended && !stopping_ && !shard.revoked) begun = co_await begin(id);
-    if (ended) {
-      // Done in an earlier life.
-    } else if (!begun) {
-      // Reading without its store would repeat or skip records: the source waits for it.
-      if (!read_result_) read_result_ = begun.error();
-      reader_.cancel();
-    } else if (!stopping_ && !shard.revoked) {
+    if (!ended && !stopping_ && !shard.revoked) {
       shard.runner = std::make_unique<ShardRunner>(deps_, id, settings_for(id));
       co_await shard.runner->run();
       ended = shard.runner->ended();
@@ -199,12 +223,14 @@ void MappingRunner::close(const std::string& name) {
   const Shard& shard = *found->second;
   if (shard.began) stored_.insert_or_assign(name, *shard.began);
   if (shard.runner) {
-    closed_[name] += shard.runner->engine().counters();
+    // Who never comes back needs no name: streams get new shards for years.
+    const bool for_good = shard.runner->ended() && deps_.source.remembers_ends();
+    closed_[for_good ? "" : name] += shard.runner->engine().counters();
     closed_result_.follow(last_result_of(*shard.runner));
     // What a shard that was lost wanted remembered went nowhere.
     const auto upto = shard.runner->engine().checkpointed();
     if (upto && !shard.runner->lost()) stored_.insert_or_assign(name, Resume::after(*upto));
-    if (shard.runner->ended() && deps_.source.remembers_ends()) stored_.insert_or_assign(name, Resume::shard_end());
+    if (for_good) stored_.insert_or_assign(name, Resume::shard_end());
   }
   shards_.erase(found);
 }

@@ -52,7 +52,7 @@ class MappingRunner final : public SourceRunner, public ShardListener {
   void cancel() override;
 
   std::vector<ShardStatus> shards() const;
-  /// What shards did that are closed by now.
+  /// What shards did that are closed by now; "": those that ended for good.
   const std::map<std::string, engine::ShardCounters>& closed() const { return closed_; }
   /// The newest of all shards, closed ones included.
   LastResult last_result() const;
@@ -64,7 +64,8 @@ class MappingRunner final : public SourceRunner, public ShardListener {
   struct Shard;
   net::awaitable<void> read();
   net::awaitable<Result<void>> load();
-  net::awaitable<Result<void>> begin(ShardId id);
+  net::awaitable<void> begin_opened();
+  net::awaitable<Result<void>> remember_starts(std::vector<ShardId> opened);
   net::awaitable<void> run_shard(ShardId id);
   void close(const std::string& name);
   engine::ShardSettings settings_for(const ShardId& shard);
@@ -78,10 +79,12 @@ class MappingRunner final : public SourceRunner, public ShardListener {
   net::steady_timer changed_;
   bool woken_ = false;
   std::map<std::string, std::unique_ptr<Shard>> shards_;
+  std::vector<ShardId> opened_;  ///< at this turn of the executor; they begin together
   std::map<std::string, engine::ShardCounters> closed_;
   LastResult closed_result_;              ///< of closed shards
   std::map<std::string, Resume> stored_;  ///< checkpoints, as they were when a shard was opened or closed last
   bool first_run_ = true;                 ///< there was none when the mapping began
+  bool asked_later_starts_ = false;
   std::optional<Result<void>> read_result_;
   std::exception_ptr failure_;
   bool stopping_ = false;

@@ -221,15 +221,13 @@ net::awaitable<ShardRunner::Message> ShardRunner::keep(engine::BatchId batch, st
     record.shard = shard_.name;
     record.at = letter.at;
     const Result<void> delivered = co_await deps_.destinations.deliver(destination, std::move(record), deps_.config);
+    // Called off is no refusal: it is kept nowhere yet, and is given up on again by the next start.
+    if (!delivered && delivered.error().code() == ErrorCode::kCancelled) co_return Message(done);
+    note_destination(delivered);
     if (delivered) {
       done.kept = engine::Kept::kDestination;
       co_return Message(done);
     }
-    const Error error = delivered.error();
-    deps_.log.error("destination.refused", {{"source", shard_.source},
-                                            {"shard", shard_.name},
-                                            {"code", text(error.code())},
-                                            {"message", error.describe()}});
   }
   const Result<void> kept = co_await deps_.dead_letters.keep(std::move(letter));
   if (kept) {
@@ -291,6 +289,20 @@ void ShardRunner::note_discard(const engine::Discard& order) {
                                        LogField("last", last),
                                        LogField("request_id", order.request_id)};
   deps_.log.write(level, "records.discarded", fields);
+}
+
+/// One line when the destination begins to refuse, and when it takes records again; `weir status` counts the others.
+void ShardRunner::note_destination(const Result<void>& delivered) {
+  if (delivered.has_value() != destination_trouble_) return;
+  destination_trouble_ = !delivered;
+  if (delivered) {
+    deps_.log.info("destination.recovered", {{"source", shard_.source}, {"shard", shard_.name}});
+    return;
+  }
+  const Error error = delivered.error();
+  deps_.log.error(
+      "destination.refused",
+      {{"source", shard_.source}, {"shard", shard_.name}, {"code", text(error.code())}, {"message", error.describe()}});
 }
 
 void ShardRunner::note_store(const Result<void>& kept) {

@@ -96,6 +96,7 @@ class ShardRunner {
   net::awaitable<Message> keep(engine::BatchId batch, store::DeadLetter letter);
   void note(const Outcome& outcome);
   void note_discard(const engine::Discard& order);
+  void note_destination(const Result<void>& delivered);
   void note_store(const Result<void>& kept);
 
   ShardDeps& deps_;
@@ -115,6 +116,7 @@ class ShardRunner {
   std::string trouble_;  ///< the kind of the last outcome, unless it was a success; logged when it changes
   int trouble_count_ = 0;
   std::optional<engine::DiscardCondition> discarding_;  ///< why the last records were given up on, until a success
+  bool destination_trouble_ = false;
   bool store_trouble_ = false;
 };
 

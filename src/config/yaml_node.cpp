@@ -82,10 +82,13 @@ std::vector<std::string> owned(const std::vector<std::string_view>& words) {
 
 /// Why a text is not one of the allowed words, or too long; nothing when it is right.
 std::optional<std::string> refusal(const YamlValue& value, const std::vector<std::string_view>& one_of,
-                                   std::size_t max_length, bool secret) {
+                                   std::size_t max_length, bool secret, std::string_view words_of_aws = "") {
   if (!one_of.empty() && std::find(one_of.begin(), one_of.end(), value.text) == one_of.end()) {
     const std::vector<std::string> words = owned(one_of);
     const bool hidden = secret || value.substituted();
+    if (const std::size_t mark = words_of_aws.find('%'); mark != std::string_view::npos && !hidden) {
+      return std::string(words_of_aws.substr(0, mark)) + value.text + std::string(words_of_aws.substr(mark + 1));
+    }
     return shown(value, secret) + " is not allowed, allowed is " + listed(words) +
            (hidden ? "" : suggestion(value.text, words));
   }
@@ -262,7 +265,7 @@ std::optional<std::string> YamlNode::text(std::string_view key, const TextRule& 
     refuse_value(*entry, expected_text(value, rule.or_number, rule.secret));
     return fallback;
   }
-  if (auto sentence = refusal(value, rule.one_of, rule.max_length, rule.secret)) {
+  if (auto sentence = refusal(value, rule.one_of, rule.max_length, rule.secret, rule.refusal)) {
     refuse_value(*entry, std::move(*sentence));
     return fallback;
   }

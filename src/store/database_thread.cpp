@@ -89,7 +89,7 @@ net::awaitable<Result<void>> DatabaseThread::perform(Job job, Urgency urgency) {
     {
       const std::lock_guard lock(inbox_->mutex);
       inbox_->queue.push_back(Waiting{std::move(job), urgency, std::move(done), {}});
-      if (urgency == Urgency::kNow) {
+      if (urgency != Urgency::kLazy) {
         flush = !std::exchange(inbox_->flushing, true);
       } else if (!inbox_->patience_ends) {
         inbox_->patience_ends = Steady::now() + limits_.patience;
@@ -175,9 +175,12 @@ void DatabaseThread::answer(std::vector<Waiting> group) {
 void DatabaseThread::commit(Group group) {
   Result<void> committed;
   if (!database_.reads_only()) {
-    const bool urgent =
-        std::any_of(group.begin(), group.end(), [](const Waiting& each) { return each.urgency == Urgency::kNow; });
-    committed = database_.set_synchronous(urgent ? synchronous_ : Database::Synchronous::kNormal);
+    const auto has = [&](Urgency urgency) {
+      return std::any_of(group.begin(), group.end(), [&](const Waiting& each) { return each.urgency == urgency; });
+    };
+    committed = database_.set_synchronous(has(Urgency::kOnDisk) ? Database::Synchronous::kFull
+                                          : has(Urgency::kNow)  ? synchronous_
+                                                                : Database::Synchronous::kNormal);
   }
   if (committed) committed = commit_in_parts(group);
   if (committed) return;

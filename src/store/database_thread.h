@@ -22,6 +22,7 @@ namespace net = boost::asio;
 /// When a job has to be done.
 enum class Urgency {
   kNow,
+  kOnDisk,  ///< at once, and fsynced also where the file's transactions are not
   /// With the next job that is urgent, or after the thread's patience, and then without an fsync: its transaction is
   /// there after the process was killed, but a power loss may undo it.
   kLazy,

@@ -195,6 +195,19 @@ net::awaitable<Result<void>> StateFolder::save(ShardId shard, Resume resume) {
   co_return saved;
 }
 
+net::awaitable<Result<void>> StateFolder::save_starts(std::string source, std::map<std::string, Resume> starts) {
+  auto saved = co_await impl_->checkpoints.perform(
+      [&](Database& database) -> Result<void> {
+        for (const auto& [shard, resume] : starts) {
+          if (auto done = save_checkpoint(database, {source, shard}, resume); !done) return done;
+        }
+        return {};
+      },
+      Urgency::kOnDisk);
+  if (!saved) co_return std::move(saved.error()).during("saving where the shards of " + source + " begin");
+  co_return saved;
+}
+
 net::awaitable<Result<std::uint64_t>> StateFolder::append(StoredEvent event, std::optional<StoredNote> note) {
   std::uint64_t id = 0;
   auto appended = co_await impl_->queue.perform([&](Database& database) -> Result<void> {

@@ -36,14 +36,18 @@ class CheckpointStore {
   /// Kept when it returns. A position behind the stored one is stored all the same: who moves a checkpoint back means
   /// it.
   virtual net::awaitable<Result<void>> save(ShardId shard, Resume resume) = 0;
+  /// Where shards of a source begin, by their names: all of it is kept, on disk, when it returns, or nothing. Losing a
+  /// start would lose records: a shard without one begins elsewhere.
+  virtual net::awaitable<Result<void>> save_starts(std::string source, std::map<std::string, Resume> starts) = 0;
 };
 
 /// The embedded store: a state folder with two SQLite files. `checkpoints.sqlite` is written without an fsync for each
-/// transaction: a lost checkpoint repeats records. `queue.sqlite` (events that wait, notes of sources, dead letters)
-/// has everything on disk when it returns, but for settle(): that is there after the process was killed, and after a
-/// power loss the event may be there again. One process at a time holds the folder. Writes happen on threads of the
-/// store's own: whoever waits while one transaction runs shares the next one. Reads of the queue's file have a third
-/// thread and wait for no write. Nothing is called off: a call under way when its awaiter is cancelled still ends.
+/// transaction, but for save_starts(): a lost checkpoint repeats records. `queue.sqlite` (events that wait, notes of
+/// sources, dead letters) has everything on disk when it returns, but for settle(): that is there after the process was
+/// killed, and after a power loss the event may be there again. One process at a time holds the folder. Writes happen
+/// on threads of the store's own: whoever waits while one transaction runs shares the next one. Reads of the queue's
+/// file have a third thread and wait for no write. Nothing is called off: a call under way when its awaiter is
+/// cancelled still ends.
 class StateFolder final : public CheckpointStore, public EventStore, public DeadLetters {
  public:
   /// Makes the folder when it is not there and locks it; takes over a `deadletters.sqlite` of an earlier version, which
@@ -54,6 +58,7 @@ class StateFolder final : public CheckpointStore, public EventStore, public Dead
 
   net::awaitable<Result<std::map<std::string, Resume>>> load_all(std::string source) override;
   net::awaitable<Result<void>> save(ShardId shard, Resume resume) override;
+  net::awaitable<Result<void>> save_starts(std::string source, std::map<std::string, Resume> starts) override;
 
   net::awaitable<Result<std::uint64_t>> append(StoredEvent event, std::optional<StoredNote> note) override;
   net::awaitable<Result<StoredEvent>> load(std::uint64_t id) override;

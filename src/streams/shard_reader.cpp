@@ -172,13 +172,29 @@ std::optional<Resume> ShardReader::start(const ShardId& id, std::optional<Resume
   shard.from = from ? *from : own_position ? settings_.starting_position : Resume::trim_horizon();
   if (shard.from.kind() == Resume::Kind::kLatest) {
     if (!own_position || shard.opened_first) return Resume::at_timestamp(now);
-    // Its parents came first: what was written to it since the mapping began is as new as what was written to them.
-    shard.from = Resume::at_timestamp(*began_);
+    shard.from = first_start();
     return shard.from;
   }
-  // Else a restart, for which this is no first run, would begin at the oldest record.
-  if (own_position && shard.from.kind() == Resume::Kind::kAtTimestamp) return shard.from;
+  // Else a restart would begin it elsewhere: with a position of a first run if nothing else was remembered, or, where
+  // something was, at the oldest record.
+  if (!from && first_run && settings_.starting_position.kind() != Resume::Kind::kTrimHorizon) return shard.from;
   return std::nullopt;
+}
+
+/// Of shards that were there when the mapping began and are opened later. With LATEST: what was written to them since
+/// the mapping began is as new as what was written to their parents.
+Resume ShardReader::first_start() const {
+  const bool latest = settings_.starting_position.kind() == Resume::Kind::kLatest;
+  return latest ? Resume::at_timestamp(*began_) : settings_.starting_position;
+}
+
+std::map<std::string, Resume> ShardReader::later_starts() const {
+  std::map<std::string, Resume> starts;
+  if (settings_.starting_position.kind() == Resume::Kind::kTrimHorizon) return starts;
+  for (std::string& name : lineage_.waiting()) {
+    if (lineage_.is_original(name)) starts.emplace(std::move(name), first_start());
+  }
+  return starts;
 }
 
 std::size_t ShardReader::page_size(const Shard& shard, FetchLimits limits) const {

@@ -55,6 +55,7 @@ class ShardReader {
   /// As PollSource has them.
   net::awaitable<Result<void>> run(ShardListener& listener);
   std::optional<Resume> start(const ShardId& shard, std::optional<Resume> from, bool first_run);
+  std::map<std::string, Resume> later_starts() const;
   net::awaitable<RecordBatch> fetch(ShardId shard, FetchLimits limits);
   void release(const ShardId& shard, bool ended);
 
@@ -68,6 +69,7 @@ class ShardReader {
   net::awaitable<void> read(Shard& shard, FetchLimits limits);
   void on_failed(Shard& shard, const ReadError& error, Instant began);
   RecordBatch take(Shard& shard, FetchLimits limits);
+  Resume first_start() const;
   std::size_t page_size(const Shard& shard, FetchLimits limits) const;
   void fail(Error error);
   void wake();

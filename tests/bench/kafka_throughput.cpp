@@ -137,6 +137,9 @@ class NoStore final : public store::CheckpointStore, public store::DeadLetters {
     co_return std::map<std::string, Resume>();
   }
   net::awaitable<Result<void>> save(ShardId, Resume) override { co_return Result<void>(); }
+  net::awaitable<Result<void>> save_starts(std::string, std::map<std::string, Resume>) override {
+    co_return Result<void>();
+  }
   net::awaitable<Result<void>> keep(store::DeadLetter) override { co_return Result<void>(); }
 };
 

@@ -82,8 +82,9 @@ class FakeSource final : public PollSource {
                               (first_run ? " (first run)" : ""));
     next_[shard.name] = (from ? *from->position().number() : stream_->committed[shard.name]) + 1;
     if (from || !stream_->latest) return std::nullopt;
-    next_[shard.name] = static_cast<std::uint64_t>(stream_->shards.at(shard.name)) + 1;
-    return Resume::after(Position(next_[shard.name] - 1));
+    const Resume end = end_of(shard.name);
+    next_[shard.name] = *end.position().number() + 1;
+    return end;
   }
 
   net::awaitable<RecordBatch> fetch(ShardId shard, FetchLimits limits) override {
@@ -103,6 +104,16 @@ class FakeSource final : public PollSource {
       co_await never.async_wait(net::use_awaitable);
     }
     co_return batch;
+  }
+
+  std::map<std::string, Resume> later_starts() const override {
+    std::map<std::string, Resume> starts;
+    for (const auto& [parent, names] : stream_->children) {
+      for (const std::string& name : names) {
+        if (stream_->latest && stream_->shards.contains(name)) starts.emplace(name, end_of(name));
+      }
+    }
+    return starts;
   }
 
   bool remembers_ends() const override { return stream_->remembers_ends; }
@@ -140,6 +151,10 @@ class FakeSource final : public PollSource {
   }
 
  private:
+  Resume end_of(const std::string& shard) const {
+    return Resume::after(Position(static_cast<std::uint64_t>(stream_->shards.at(shard))));
+  }
+
   std::shared_ptr<FakeStream> stream_;
   SourceContext context_;
   net::steady_timer never_;

@@ -1,4 +1,6 @@
 // Event source mappings of shards: what the shell does beside the engine.
+#include <filesystem>
+
 #include <catch2/catch.hpp>
 
 #include "bridge/world.h"
@@ -92,4 +94,23 @@ TEST_CASE("an event of a tumbling window carries the window and the state of the
   CHECK(world.function->calls[1].find(R"("state":{"n":0})") != std::string::npos);
   // The shard's end closes the window.
   CHECK(world.function->calls[2].find(R"("state":{"n":1},"isFinalInvokeForWindow":true)") != std::string::npos);
+}
+
+TEST_CASE("a destination that refuses is told of once, and each record is a dead letter, until it takes them again") {
+  World world;
+  FakeStream& stream = world.stream("s", {{"a", 4}});
+  stream.mapping.batch_size = 1;
+  stream.mapping.maximum_retry_attempts = 0;
+  stream.mapping.destination_on_failure = "file:" + world.path("later/lost.jsonl");
+  world.start();
+  for (int i = 0; i < 4; ++i) world.function->answer_next(Outcome(FunctionFailed{"Error", "{}"}));
+  world.function->on_call = [&](std::size_t call) {
+    if (call == 4) std::filesystem::create_directory(world.path("later"));
+  };
+  world.run_until([&] { return world.checkpoints() == "s/a@4"; });
+  CHECK(world.source("s").counters.destination_failures == 3);
+  CHECK(world.source("s").counters.destination_events == 1);
+  CHECK(world.store().count_dead_letters().value() == 3);
+  CHECK(world.log.count("destination.refused") == 1);
+  CHECK(world.log.count("destination.recovered") == 1);
 }

@@ -116,8 +116,13 @@ TEST_CASE("a destination takes the place of the dead letter, and gets a line of 
   world.start();
   world.function->answer_next(Outcome(boom()));
   world.send("f", "1");
-  world.send("f", "2");
-  world.run_until([&] { return world.queue().figures.dropped + world.queue().figures.succeeded == 2; });
+  // Only then, for events that wait together are invoked in no order, and the first one is to fail.
+  bool sent = false;
+  world.run_until([&] {
+    const auto& figures = world.queue().figures;
+    if (figures.dropped == 1 && !std::exchange(sent, true)) world.send("f", "2");
+    return figures.dropped + figures.succeeded == 2;
+  });
   CHECK(letters(world).empty());
   const auto lost = nlohmann::json::parse(contents(world.path("lost.jsonl")));
   CHECK(lost["requestPayload"] == 1);

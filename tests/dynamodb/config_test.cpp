@@ -116,7 +116,11 @@ TEST_CASE("a stream's ARN is whole, and of DynamoDB") {
 
 TEST_CASE("the starting position is required, and no time") {
   CHECK(Reading("table: Orders").mistakes().starts_with("starting_position: "));
-  CHECK(Reading("table: Orders, starting_position: OLDEST").mistakes().starts_with("starting_position: "));
+  CHECK(Reading("table: Orders, starting_position: LATEST, maximum_concurrency: 5").mistakes() ==
+        "maximum_concurrency: Unsupported 'scalingConfig' parameter for given event source mapping type.\n");
+  CHECK(Reading("table: Orders, starting_position: OLDEST").mistakes() ==
+        "starting_position: 1 validation error detected: Value 'OLDEST' at 'startingPosition' failed to satisfy "
+        "constraint: Member must satisfy enum value set: [LATEST, AT_TIMESTAMP, TRIM_HORIZON]\n");
   CHECK(Reading("stream_arn: '" + kArn + "', starting_position: AT_TIMESTAMP").mistakes() ==
         "starting_position: Unsupported starting position for arn type: " + kArn + "\n");
   CHECK(Reading("table: Orders, starting_position: AT_TIMESTAMP").mistakes() ==

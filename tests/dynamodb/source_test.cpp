@@ -278,3 +278,19 @@ TEST_CASE("an address that is none is a failure of the source") {
   REQUIRE(result.has_error());
   CHECK(result.error().code() == ErrorCode::kSourceFailed);
 }
+
+TEST_CASE("a checkpoint is set for what can be a shard, and to what can be a sequence number") {
+  const DynamodbConfig config;
+  const auto refusal = [&](std::string_view shard, const std::string& to) {
+    return check_checkpoint(config, shard, *Resume::parse(to));
+  };
+  const std::string shard = "shardId-00000001573012345678-6f4dcd29";
+  CHECK(refusal(shard, "TRIM_HORIZON").empty());
+  CHECK(refusal(shard, "AT_TIMESTAMP 1760000000").empty());
+  CHECK(refusal(shard, "4421584500000000017450439091").empty());
+  CHECK(refusal(shard, std::string(40, '9')).empty());
+  CHECK(refusal(shard, std::string(41, '9')) == "a sequence number of a DynamoDB stream has at most 40 digits");
+  CHECK(refusal("orders", "LATEST") ==
+        "a shard of a DynamoDB stream is called like shardId-00000001573012345678-6f4dcd29");
+  CHECK_FALSE(refusal("shardid-1", "LATEST").empty());
+}

@@ -134,6 +134,19 @@ TEST_CASE("what is refused, and the words") {
       {"starting_position: AT_TIMESTAMP",
        "starting_position: When the starting position is 'AT_TIMESTAMP', a starting position timestamp must be "
        "provided.\n"},
+      {"parallelization_factor: 2",
+       "parallelization_factor: Unsupported 'parallelizationFactor' parameter for given event source mapping type.\n"},
+      {"tumbling_window_in_seconds: 30",
+       "tumbling_window_in_seconds: Unsupported 'tumblingWindowInSeconds' parameter for given event source mapping "
+       "type.\n"},
+      {"maximum_concurrency: 5",
+       "maximum_concurrency: Unsupported 'scalingConfig' parameter for given event source mapping type.\n"},
+      {"function_response_types: [ReportBatchItemFailure]",
+       "function_response_types[0]: \"ReportBatchItemFailure\" is not allowed, allowed is ReportBatchItemFailures; did "
+       "you mean ReportBatchItemFailures?\n"},
+      {"starting_position: OLDEST",
+       "starting_position: 1 validation error detected: Value 'OLDEST' at 'startingPosition' failed to satisfy "
+       "constraint: Member must satisfy enum value set: [LATEST, AT_TIMESTAMP, TRIM_HORIZON]\n"},
       {"starting_position_timestamp: 1700000000",
        "starting_position_timestamp: only goes with starting_position AT_TIMESTAMP\n"},
       {"starting_position: AT_TIMESTAMP, starting_position_timestamp: 4102444800",

@@ -262,6 +262,26 @@ TEST_CASE("a broker that is away at start is waited for, and said so once") {
   CHECK_FALSE(driver.ended());
 }
 
+TEST_CASE("the end of a partition is asked for until a broker is there to say it, or the source is stopped") {
+  MockKafka broker;
+  broker.create_topic("clicks", 1);
+  broker.produce_numbers("clicks", 0, 1, 3);
+  KafkaConfig config = config_for(broker, {0});
+  config.starting_position = StartingPosition::kLatest;
+  broker.down();
+  {
+    SourceDriver driver(config);
+    REQUIRE(driver.until([&] { return driver.log.count("source.unreachable") == 1; }));
+    CHECK(driver.open.empty());
+    driver.stop();
+  }
+  SourceDriver driver(config);
+  REQUIRE(driver.until([&] { return driver.log.count("source.unreachable") == 1; }));
+  broker.up();
+  REQUIRE(driver.until_open(1));
+  CHECK(broker.committed("readers", "clicks", 0) == 3);
+}
+
 TEST_CASE("a broker that goes away and comes back costs nothing, even when the topic is idle") {
   MockKafka broker;
   broker.create_topic("clicks", 1);

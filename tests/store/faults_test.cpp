@@ -368,6 +368,34 @@ TEST_CASE("power is lost after any sync: every answer is kept") {
   CHECK(n > 15);
 }
 
+TEST_CASE("where shards begin is kept, all of it or nothing, and is there after a power loss") {
+  const std::map<std::string, Resume> starts{{"a", *Resume::parse("AT_TIMESTAMP 1789200000")},
+                                             {"b", *Resume::parse("AT_TIMESTAMP 1789200000")},
+                                             {"c", *Resume::parse("TRIM_HORIZON")}};
+  const auto call = GENERATE(FaultVfs::Call::kWrite, FaultVfs::Call::kSync);
+  const bool power_loss = GENERATE(true, false);
+  int n = 0;
+  for (bool failed = true; failed;) {
+    ++n;
+    INFO("nothing works from " << (call == FaultVfs::Call::kSync ? "sync " : "write ") << n << " on");
+    const TemporaryFolder folder;
+    FaultVfs vfs;
+    auto store = open(folder / "state");
+    vfs.fail_from(call, n);
+    net::io_context context;
+    const bool kept = test::run(context, store->save_starts("clicks", starts)).has_value();
+    failed = vfs.has_failed();
+    CHECK(kept != failed);
+    if (power_loss) vfs.after_power_loss(folder / "state", folder / "after", nullptr);
+    store.reset();
+    vfs.heal();
+    const auto found = test::run(context, open(folder / (power_loss ? "after" : "state"))->load_all("clicks")).value();
+    // What could not be answered may be there.
+    if (kept || !found.empty()) CHECK(found == starts);
+  }
+  CHECK(n > 1);
+}
+
 TEST_CASE("the disk is full: store.full, nothing lost, and it goes on when there is room") {
   bool failed = true;
   std::int64_t room = 0;
