@@ -48,7 +48,7 @@ node-address {{ protocol = http, host = "127.0.0.1", port = {port}, context-path
 rest-sqs {{ enabled = true, bind-port = {port}, bind-hostname = "127.0.0.1", sqs-limits = strict }}
 rest-stats {{ enabled = false }}
 """
-# The bare loop's connections. weir begins with 5 pollers and gets 5 more a second while all have work.
+# How many batches of a queue either side works on at a time.
 CONNECTIONS = 10
 
 
@@ -223,7 +223,8 @@ def bare_queue_once(bench, _, queue, messages):
 
 def weir_queue_once(bench, server, queue, messages):
     functions = {"bench": {"command": [bench.program("tests/bench/weir-bench-function")], "timeout": 30}}
-    sources = {"queue": {"type": "sqs", "queue": queue, "region": server.region, "batch_size": 10, "function": "bench"}}
+    sources = {"queue": {"type": "sqs", "queue": queue, "region": server.region, "batch_size": 10,
+                         "maximum_concurrency": CONNECTIONS, "function": "bench"}}
     os.environ.update(queues.CREDENTIALS)
     weir = Weir(bench.new_folder(), functions, sources).start()
     try:
