@@ -3,9 +3,11 @@
 namespace weir::bridge {
 namespace {
 
-/// The version that a mapping's function ARN calls: that of its qualifier, else the latest. Which version an alias
-/// stands for is not known here.
-std::string_view executed_version(std::string_view arn) {
+/// The version that ran: as the endpoint says; where it says none, which is the latest too, that of the qualifier in
+/// the mapping's function ARN. Only an endpoint knows which version an alias stands for.
+std::string_view executed_version(std::string_view said, std::string_view arn) {
+  constexpr std::string_view kLatest = "$LATEST";
+  if (!said.empty() && said != kLatest) return said;
   constexpr int kColonsBeforeQualifier = 7;
   int colons = 0;
   for (std::size_t i = 0; i < arn.size(); ++i) {
@@ -13,7 +15,7 @@ std::string_view executed_version(std::string_view arn) {
     const std::string_view qualifier = arn.substr(i + 1);
     if (!qualifier.empty() && qualifier.find_first_not_of("0123456789") == qualifier.npos) return qualifier;
   }
-  return "$LATEST";
+  return kLatest;
 }
 
 /// "2026-09-12T07:00:00Z": as the window's event has it.
@@ -30,7 +32,9 @@ void write_response_context(const engine::Discard& discard, std::string_view arn
   // Recorded: absent for records that were too old or too large, even after failed invocations.
   if (discard.response == engine::ResponseContext::kNone) return;
   out.key("responseContext").begin_object();
-  out.member("statusCode", 200).member("executedVersion", executed_version(arn)).key("functionError");
+  out.member("statusCode", 200)
+      .member("executedVersion", executed_version(discard.executed_version, arn))
+      .key("functionError");
   if (discard.response == engine::ResponseContext::kUnhandled) {
     out.value("Unhandled");
   } else {

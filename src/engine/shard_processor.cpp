@@ -23,6 +23,21 @@ std::optional<Position> take_last_whole(std::span<Record> records) {
 
 }  // namespace
 
+/// The owner of a read of which filters want a part only: for that part all of it stays in memory, and counts.
+struct ShardProcessor::PartlyWanted {
+  PartlyWanted(std::shared_ptr<const void> what, std::size_t unwanted, std::shared_ptr<std::size_t> sum)
+      : owner(std::move(what)), unwanted_bytes(unwanted), pinned_bytes(std::move(sum)) {
+    *pinned_bytes += unwanted_bytes;
+  }
+  ~PartlyWanted() { *pinned_bytes -= unwanted_bytes; }
+  PartlyWanted(const PartlyWanted&) = delete;
+  PartlyWanted& operator=(const PartlyWanted&) = delete;
+
+  std::shared_ptr<const void> owner;
+  std::size_t unwanted_bytes;
+  std::shared_ptr<std::size_t> pinned_bytes;
+};
+
 std::string_view text(DiscardCondition condition) {
   switch (condition) {
     case DiscardCondition::kRetryAttemptsExhausted:
@@ -84,15 +99,16 @@ void ShardProcessor::on_outcome(Moment now, BatchId id, const Outcome& outcome, 
     ShardProcessor& shard;
     Lane& lane;
     Batch& batch;
+    const Outcome& outcome;
     const BatchResponse& response;
     Moment now;
 
-    void operator()(const Succeeded&) { shard.answered(now, lane, response); }
+    void operator()(const Succeeded&) { shard.answered(now, lane, outcome, response); }
     void operator()(const FunctionFailed&) {
       shard.note_run(batch);
       shard.note_result(now, ProcessingResult::kFailed);
       ++shard.counters_.function_errors;
-      shard.attempt_failed(now, lane, ResponseContext::kUnhandled);
+      shard.attempt_failed(now, lane, outcome, ResponseContext::kUnhandled);
     }
     // A throttle uses up no attempt. The quota counts runs of the function, and this one never ran; only age ends a
     // throttled batch (services-kinesis-parameters), so the lane may stand still here for days.
@@ -108,7 +124,7 @@ void ShardProcessor::on_outcome(Moment now, BatchId id, const Outcome& outcome, 
     }
     void operator()(const Cancelled&) { shard.back_off(now, batch); }
   };
-  std::visit(Verdict{*this, lane, batch, response, now}, outcome.what);
+  std::visit(Verdict{*this, lane, batch, outcome, response, now}, outcome.what);
   advance(now);
 }
 
@@ -194,18 +210,18 @@ ShardProcessor::Lane& ShardProcessor::lane_at(BatchId id, BatchState state) {
 }
 
 /// The function answered. What of its batch is done, it may say itself.
-void ShardProcessor::answered(Moment now, Lane& lane, const BatchResponse& response) {
+void ShardProcessor::answered(Moment now, Lane& lane, const Outcome& outcome, const BatchResponse& response) {
   Batch& batch = *lane.work.back();
   note_run(batch);
   if (settings_.tumbling && !response.state) {
     note_result(now, ProcessingResult::kFailed);
-    attempt_failed(now, lane, ResponseContext::kReported);
+    attempt_failed(now, lane, outcome, ResponseContext::kReported);
     return;
   }
   note_result(now, ProcessingResult::kOk);
   const std::optional<std::size_t> failed = first_failed(batch, response);
   if (failed && *failed == 0) {
-    attempt_failed(now, lane, ResponseContext::kReported);
+    attempt_failed(now, lane, outcome, ResponseContext::kReported);
     return;
   }
   std::unique_ptr<Batch> again;
@@ -238,7 +254,7 @@ std::optional<std::size_t> ShardProcessor::first_failed(const Batch& batch, cons
 }
 
 /// The function failed on the batch, or got no further than its first record.
-void ShardProcessor::attempt_failed(Moment now, Lane& lane, ResponseContext response) {
+void ShardProcessor::attempt_failed(Moment now, Lane& lane, const Outcome& outcome, ResponseContext response) {
   Batch& batch = *lane.work.back();
   counters_.failed_invoke_events += batch.records.size();
   if (settings_.bisect_batch_on_function_error && batch.records.size() > 1) {
@@ -246,6 +262,7 @@ void ShardProcessor::attempt_failed(Moment now, Lane& lane, ResponseContext resp
     return;
   }
   batch.response = response;
+  batch.executed_version = outcome.executed_version;
   use_attempt(now, batch);
 }
 
@@ -362,7 +379,8 @@ void ShardProcessor::start_or_discard(Moment now, Lane& lane) {
     batch.state = BatchState::kDiscarding;
     ++discards_in_flight_;
     actions_.emplace_back(Discard{batch.id, batch.request_id, batch.records, batch.condition,
-                                  std::max(batch.attempts, 1), batch.response, window_call(batch)});
+                                  std::max(batch.attempts, 1), batch.response, batch.executed_version,
+                                  window_call(batch)});
     return;
   }
   if (drop_what_is_too_old(now, lane)) return;
@@ -468,9 +486,11 @@ void ShardProcessor::halve(Lane& lane) {
 void ShardProcessor::take(Moment now, RecordBatch read) {
   counters_.polled_events += read.records.size();
   std::size_t filtered = 0;
+  std::size_t unwanted_bytes = 0;
   for (const Record& record : read.records) {
     if (record.filtered) {
       ++filtered;
+      unwanted_bytes += record.memory_bytes();
     } else {
       buffered_bytes_ += record.memory_bytes();
     }
@@ -485,6 +505,9 @@ void ShardProcessor::take(Moment now, RecordBatch read) {
     lanes_[0].unsettled += all.size();
     lanes_[0].read.push_back({now.instant, std::move(read.owner), std::move(read.records), Ordinals(all), 0});
     return;
+  }
+  if (filtered > 0 && filtered < read.records.size()) {
+    read.owner = std::make_shared<const PartlyWanted>(std::move(read.owner), unwanted_bytes, pinned_bytes_);
   }
   std::vector<Chunk> dealt(lanes_.size());
   for (Record& record : read.records) {
@@ -557,8 +580,9 @@ void ShardProcessor::fill_forming(Lane& lane) {
 
 bool ShardProcessor::forming_complete(Moment now, const Lane& lane) const {
   if (lane.forming_full || end_of_shard_ || settings_.batch.window == Duration(0)) return true;
-  // What lanes hold together may fill the buffer before any of them has a batch. Then no record comes to wait for.
-  if (lanes_.size() > 1 && buffer_full()) return true;
+  // What lanes hold together, or what filters do not want beside what they do, may fill the buffer before there is a
+  // batch. Then no record comes to wait for.
+  if (buffer_full()) return true;
   return *forming_due(now, lane) <= now.instant;
 }
 
@@ -642,7 +666,8 @@ void ShardProcessor::note_run(const Batch& batch) {
 }
 
 bool ShardProcessor::buffer_full() const {
-  return buffered_records_ >= settings_.buffer.max_records || buffered_bytes_ >= settings_.buffer.max_bytes;
+  return buffered_records_ >= settings_.buffer.max_records ||
+         buffered_bytes_ + *pinned_bytes_ >= settings_.buffer.max_bytes;
 }
 
 void ShardProcessor::want_fetch() {
@@ -656,7 +681,7 @@ void ShardProcessor::want_fetch() {
   wanted = std::min(wanted, buffer.max_records - std::min(buffer.max_records, buffered_records_));
   if (wanted == 0 || buffer_full()) return;
   fetch_in_flight_ = true;
-  actions_.emplace_back(Fetch{wanted, buffer.max_bytes - buffered_bytes_});
+  actions_.emplace_back(Fetch{wanted, buffer.max_bytes - buffered_bytes_ - *pinned_bytes_});
 }
 
 void ShardProcessor::want_checkpoint(Moment now) {

@@ -46,7 +46,9 @@ struct BatchLimits {
 
 /// What bounds a shard's memory. A full buffer reads no further.
 struct BufferLimits {
-  std::size_t max_bytes = 16U << 20U;  ///< of records read and not settled; one read may pass it
+  /// Of records read and not settled, with those that were read with them and that filters do not want: what a read
+  /// gave stays in memory together. One read may pass it.
+  std::size_t max_bytes = 16U << 20U;
   std::size_t max_records = 20'000;
 };
 
@@ -115,6 +117,7 @@ struct Discard {
   DiscardCondition condition{};
   int approximate_invoke_count = 1;
   ResponseContext response = ResponseContext::kNone;
+  std::string executed_version;      ///< of the run that `response` is of, as its outcome had it
   std::optional<WindowCall> window;  ///< with tumbling windows; a final call that is given up on has no records
 };
 
@@ -201,6 +204,8 @@ class ShardProcessor {
   std::optional<Position> checkpointed() const { return checkpointed_; }
   /// Records read and not settled.
   std::size_t unsettled() const { return buffered_records_; }
+  /// What stays in memory of records that filters do not want, beside those of the same reads that they do want.
+  std::size_t pinned_bytes() const { return *pinned_bytes_; }
   bool in_flight() const { return invokes_in_flight_ > 0; }
   /// When the oldest unsettled record arrived, for the live IteratorAge; nothing when all is settled.
   std::optional<WallTime> oldest_unsettled() const;
@@ -226,7 +231,8 @@ class ShardProcessor {
     int failures = 0;  ///< in a row, of any kind, for the backoff
     DiscardCondition condition{};
     ResponseContext response = ResponseContext::kNone;
-    WallTime window_start{};  ///< of its tumbling window
+    std::string executed_version;  ///< of the last run that failed
+    WallTime window_start{};       ///< of its tumbling window
     /// The call that ends a window has no records.
     bool is_final = false;
     bool terminated_early = false;
@@ -259,6 +265,8 @@ class ShardProcessor {
     std::string state;
     std::optional<Position> before;  ///< what was settled as it opened: no checkpoint passes it
   };
+
+  struct PartlyWanted;
 
   // What was read.
   void take(Moment now, RecordBatch read);
@@ -295,9 +303,9 @@ class ShardProcessor {
 
   // What an answer means.
   Lane& lane_at(BatchId id, BatchState state);
-  void answered(Moment now, Lane& lane, const BatchResponse& response);
+  void answered(Moment now, Lane& lane, const Outcome& outcome, const BatchResponse& response);
   std::optional<std::size_t> first_failed(const Batch& batch, const BatchResponse& response) const;
-  void attempt_failed(Moment now, Lane& lane, ResponseContext response);
+  void attempt_failed(Moment now, Lane& lane, const Outcome& outcome, ResponseContext response);
   void use_attempt(Moment now, Batch& batch);
   void back_off(Moment now, Batch& batch);
   void give_up(Moment now, Batch& batch, DiscardCondition condition);
@@ -321,7 +329,9 @@ class ShardProcessor {
   bool gave_back_ = false;            ///< draining gave up records that were read and not settled
   std::uint64_t next_ordinal_ = 0;    ///< of the next record that is read
   std::size_t buffered_records_ = 0;  ///< of all lanes, not settled
-  std::size_t buffered_bytes_ = 0;
+  std::size_t buffered_bytes_ = 0;    ///< theirs
+  /// Shared with the reads that are counted in it, which take themselves out as they end.
+  std::shared_ptr<std::size_t> pinned_bytes_ = std::make_shared<std::size_t>(0);
 
   std::optional<OpenWindow> window_;
   WallTime newest_window_ = WallTime::min();  ///< the start of the latest window that a batch was made for

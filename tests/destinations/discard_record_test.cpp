@@ -109,6 +109,13 @@ TEST_CASE("the function's qualifier is kept, and a version is the one that was e
   CHECK(given.record() == expected(kArn + ":7", "7"));
   given.arn = kArn + ":live";
   CHECK(given.record() == expected(kArn + ":live", "$LATEST"));
+  // Of an alias only the endpoint knows it.
+  given.discard.executed_version = "12";
+  CHECK(given.record() == expected(kArn + ":live", "12"));
+  // An endpoint that says nothing is taken to say $LATEST.
+  given.discard.executed_version = "$LATEST";
+  given.arn = kArn + ":7";
+  CHECK(given.record() == expected(kArn + ":7", "7"));
 }
 
 TEST_CASE("a window's final call that was given up on has no records, only its shard and stream") {

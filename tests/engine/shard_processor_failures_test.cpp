@@ -206,6 +206,33 @@ TEST_CASE("what the last failure was decides what AWS's record says of it") {
   }
 }
 
+TEST_CASE("a discard has the version that ran last, as the endpoint said it") {
+  const auto failed_in = [](const char* version) {
+    weir::Outcome outcome(weir::FunctionFailed{"Unhandled", "{}"});
+    outcome.executed_version = version;
+    return outcome;
+  };
+  ShardDriver drive(shard_of(1));
+  drive.start();
+  drive.gives(1);
+  drive.tell(failed_in("6"));
+  drive.at_wake();
+  SECTION("the last one counts") {
+    drive.tell(failed_in("7"));
+    CHECK(drive.discard().executed_version == "7");
+  }
+  SECTION("a throttle ran nothing") {
+    drive.throttled();
+    drive.at_wake();
+    drive.tell(failed_in("8"));
+    CHECK(drive.discard().executed_version == "8");
+  }
+  SECTION("an endpoint that says nothing") {
+    drive.fails();
+    CHECK(drive.discard().executed_version == "$LATEST");
+  }
+}
+
 TEST_CASE("draining settles what a report says is done and hands over nothing more") {
   ShardDriver drive(shard_of(1));
   drive.start();

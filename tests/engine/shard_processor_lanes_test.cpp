@@ -217,6 +217,39 @@ TEST_CASE("a bisected batch of a lane settles record by record") {
   CHECK(drive.checkpoint(true) == "checkpoint 6");
 }
 
+TEST_CASE("what filters do not want fills the buffer while it is in memory with what they do") {
+  constexpr std::size_t kBytes = sizeof("a0123456789") - 1 + sizeof(weir::Record);
+  ShardSettings settings = one_lane(10);
+  settings.buffer.max_records = 100;
+  settings.buffer.max_bytes = 6 * kBytes;
+  settings.batch.window = 300s;
+  ShardDriver drive(settings);
+  drive.start();
+  CHECK(drive.gives_keys("a b- c- d-") == "fetch");
+  CHECK(drive.shard().unsettled() == 1);
+  CHECK(drive.shard().pinned_bytes() == 3 * kBytes);
+  CHECK(drive.fetch().max_bytes == 2 * kBytes);
+  SECTION("a full buffer waits for no window: no record can come") {
+    CHECK(drive.gives_keys("e f-") == "invoke 1+5");
+    CHECK(drive.shard().pinned_bytes() == 4 * kBytes);
+    CHECK(drive.succeeds() == "fetch, checkpoint 6");
+    CHECK(drive.shard().pinned_bytes() == 0);
+    CHECK(drive.fetch().max_bytes == 6 * kBytes);
+  }
+  SECTION("with room for one more byte it waits") {
+    CHECK(drive.gives_keys("e") == "fetch");
+    CHECK(drive.fetch().max_bytes == kBytes);
+  }
+  SECTION("a read of which they want nothing leaves the memory at once") {
+    CHECK(drive.gives_keys("e- f- g-") == "fetch");
+    CHECK(drive.fetch().max_bytes == 2 * kBytes);
+  }
+  SECTION("what is given back when weir stops, too") {
+    drive.stop();
+    CHECK(drive.shard().pinned_bytes() == 0);
+  }
+}
+
 TEST_CASE("a filtered record is done when it is read") {
   ShardDriver drive(one_lane());
   drive.start();

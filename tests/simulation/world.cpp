@@ -398,11 +398,14 @@ void World::answer_fetch(Shard& shard) {
 /// The engine is given the records up to `next`.
 void World::take(Shard& shard, std::size_t next) {
   shard.counters.polled_events += next - shard.told;
+  Shard::Page page;
   for (; shard.told < next; ++shard.told) {
     const Stored& record = shard.records[shard.told];
     shard.told_at.push_back(now_.instant);
     shard.done.push_back(record.filtered);
+    shard.page_of.push_back(shard.pages.size());
     if (record.filtered) {
+      page.unwanted_bytes += record.memory_bytes;
       ++figures_.filtered;
       ++shard.counters.filtered_out_events;
       ++shard.counters.settled_events;
@@ -418,7 +421,10 @@ void World::take(Shard& shard, std::size_t next) {
     }
     shard.bytes += record.memory_bytes;
     ++shard.unsettled;
+    ++page.left;
   }
+  if (page.left > 0) shard.pinned += page.unwanted_bytes;
+  shard.pages.push_back(page);
   find_front(shard);
 }
 
@@ -509,6 +515,7 @@ void World::answer_call(Shard& shard, Lane& lane) {
   const bool too_early = std::holds_alternative<Succeeded>(call.outcome.what) && !call.ran;
   if (too_early || (shard.stopping && random_.chance(0.3))) call.outcome = Outcome(Cancelled{});
   lane.previous_end = now_.instant;
+  call.outcome.executed_version = std::to_string(call.serial % 7);
   judge(shard, lane, call);
   shard.engine->on_outcome(now_, call.batch, call.outcome, call.response);
   drain(shard);

@@ -177,6 +177,7 @@ class World : public Stage<Happening> {
     Instant failed_at{};
     bool waits = false;  ///< it is a retry, which does not come at once
     engine::ResponseContext response = engine::ResponseContext::kNone;
+    std::string executed_version{};
   };
   struct CallUnderWay {
     engine::BatchId batch = 0;
@@ -253,10 +254,17 @@ class World : public Stage<Happening> {
     std::size_t front = 0;       ///< records before the first unsettled one, or one whose position is not done
     std::size_t remembered = 0;  ///< records covered by checkpoints the engine was told are kept
     std::size_t started_at = 0;
-    std::size_t bytes = 0;         ///< of the records told and not settled
-    std::size_t unsettled = 0;     ///< records told and not settled
-    std::vector<Instant> told_at;  ///< from started_at on
-    std::vector<bool> done;        ///< from started_at on: succeeded, discarded and kept, or filtered
+    std::size_t bytes = 0;      ///< of the records told and not settled
+    std::size_t unsettled = 0;  ///< records told and not settled
+    struct Page {
+      std::size_t unwanted_bytes = 0;
+      std::size_t left = 0;  ///< records that filters let through and that are not settled
+    };
+    std::vector<Page> pages;           ///< what reads gave
+    std::vector<std::size_t> page_of;  ///< of each record, from started_at on
+    std::size_t pinned = 0;            ///< bytes that nobody wants, beside records that are not settled
+    std::vector<Instant> told_at;      ///< from started_at on
+    std::vector<bool> done;            ///< from started_at on: succeeded, discarded and kept, or filtered
     std::vector<Lane> lanes;
     std::optional<OpenWindow> window;
     std::optional<Batch> final_call;          ///< of the open window, as soon as nothing else may come
@@ -387,7 +395,9 @@ class World : public Stage<Happening> {
   std::size_t payload_limit() const { return features_.settings.batch.max_payload_bytes; }
   /// Whether it may be too large for an event alone, with a tumbling window's state at its largest.
   bool may_be_too_large(const Stored& record) const;
-  bool lanes_fill_the_buffer(const Shard& shard) const;
+  /// No further record can come, so that waiting for one would be for nothing.
+  bool buffer_full(const Shard& shard) const;
+  static std::size_t held_bytes(const Shard& shard) { return shard.bytes + shard.engine->pinned_bytes(); }
 
   Figures& figures_;
   Features features_;

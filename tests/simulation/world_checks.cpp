@@ -101,8 +101,8 @@ void World::check_release(const Shard& shard, Lane& lane, std::size_t count, std
     const bool since_end = batch.window_opens == engine::WindowOpens::kPreviousEnd;
     ++(since_end ? figures_.windows_since_the_end_before : figures_.windows_waited_for);
   }
-  const bool at_once = batch.window == Duration(0) || shard.end_told || payload_bytes - window_bytes >= limit ||
-                       lanes_fill_the_buffer(shard);
+  const bool at_once =
+      batch.window == Duration(0) || shard.end_told || payload_bytes - window_bytes >= limit || buffer_full(shard);
   promise(shard, over || at_once, "a batch is released before its window is over");
 }
 
@@ -174,13 +174,16 @@ void World::check_counters(const Shard& shard) {
 
 void World::check_buffer(const Shard& shard) {
   const engine::BufferLimits& buffer = features_.settings.buffer;
-  promise(shard, shard.bytes <= buffer.max_bytes + kMostRecordBytes + sizeof(Record), "the buffer passes its bytes");
+  promise(shard, held_bytes(shard) <= buffer.max_bytes + kMostRecordBytes + sizeof(Record),
+          "the buffer passes its bytes");
   promise(shard, shard.unsettled <= buffer.max_records, "the buffer passes its records");
   if (shard.stopping) {
     promise(shard, shard.engine->unsettled() <= shard.unsettled, "unsettled() is wrong");
     return;
   }
   promise(shard, shard.engine->unsettled() == shard.unsettled, "unsettled() is wrong");
+  promise(shard, shard.engine->pinned_bytes() >= shard.pinned, "what filters do not want is in memory and not counted");
+  promise(shard, shard.unsettled > 0 || shard.engine->pinned_bytes() == 0, "counted though it is no longer in memory");
   std::optional<WallTime> oldest;
   for (const Lane& lane : shard.lanes) {
     if (lane.unsettled() == 0) continue;
@@ -221,7 +224,7 @@ void World::check_waiting(const Shard& shard) {
     if (!refused) check_lane_waits(shard, lane);
   }
   const engine::BufferLimits& buffer = features_.settings.buffer;
-  room = room && shard.unsettled < buffer.max_records && shard.bytes < buffer.max_bytes;
+  room = room && shard.unsettled < buffer.max_records && held_bytes(shard) < buffer.max_bytes;
   if (!room && !shard.fetch) ++figures_.full_buffers;
   promise(shard, !room || shard.fetch || shard.end_told || refused, "reading stopped though there is room");
 }
@@ -245,7 +248,7 @@ void World::check_lane_waits(const Shard& shard, const Lane& lane) {
     promise(shard, !shard.end_told, "a batch is not released though nothing can follow");
     promise(shard, !expired(shard.records[lane.line[lane.settled]]), "the age of a record is not decided in time");
     promise(shard, lane.unsettled() < features_.settings.batch.batch_size, "a full batch is not released");
-    promise(shard, !lanes_fill_the_buffer(shard), "a batch waits though no record can come");
+    promise(shard, !buffer_full(shard), "a batch waits though no record can come");
     if (features_.settings.tumbling) {
       promise(shard, lane.windows.back() == lane.windows[lane.settled], "a batch that ends its window is not released");
       promise(shard, !open || lane.windows[lane.settled] == shard.window->start, "a window's final call is not made");
@@ -288,10 +291,9 @@ bool World::expired(const Stored& record) const {
   return age && now_.wall - record.arrival > *age;
 }
 
-/// What lanes hold together leaves no room, though none of them may have a full batch: waiting would be for nothing.
-bool World::lanes_fill_the_buffer(const Shard& shard) const {
+bool World::buffer_full(const Shard& shard) const {
   const engine::BufferLimits& buffer = features_.settings.buffer;
-  return shard.lanes.size() > 1 && (shard.unsettled >= buffer.max_records || shard.bytes >= buffer.max_bytes);
+  return shard.unsettled >= buffer.max_records || held_bytes(shard) >= buffer.max_bytes;
 }
 
 bool World::may_be_too_large(const Stored& record) const {

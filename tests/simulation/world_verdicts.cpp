@@ -82,6 +82,7 @@ void World::batch_failed(Shard& shard, Lane& lane, const CallUnderWay& call, eng
   Batch& batch = call.is_final ? *shard.final_call : lane.coming.front();
   ++batch.failed_runs;
   batch.response = response;
+  batch.executed_version = call.outcome.executed_version;
 }
 
 /// The store has what was given up on.
@@ -119,6 +120,8 @@ void World::settle(Shard& shard, Lane& lane, std::size_t count) {
     const std::size_t record = lane.line[lane.settled++];
     shard.bytes -= shard.records[record].memory_bytes;
     shard.done[record - shard.started_at] = true;
+    Shard::Page& page = shard.pages[shard.page_of[record - shard.started_at]];
+    if (--page.left == 0) shard.pinned -= page.unwanted_bytes;
     --shard.unsettled;
     ++shard.counters.settled_events;
   }

@@ -14,7 +14,7 @@ void World::perform(Shard& shard, const engine::Fetch& fetch) {
   const engine::BufferLimits& buffer = features_.settings.buffer;
   promise(shard, fetch.max_records >= 1 && shard.unsettled + fetch.max_records <= buffer.max_records,
           "a read would pass the buffer's records");
-  promise(shard, fetch.max_bytes >= 1 && shard.bytes + fetch.max_bytes <= buffer.max_bytes,
+  promise(shard, fetch.max_bytes >= 1 && held_bytes(shard) + fetch.max_bytes <= buffer.max_bytes,
           "a read would pass the buffer's bytes");
   shard.fetch = ++last_order_;
   shard.fetch_records = fetch.max_records;
@@ -270,7 +270,9 @@ void World::check_condition(Shard& shard, const Lane& lane, const engine::Discar
       }
       promise(shard, tried != nullptr && tried->count == count && exhausted(*tried),
               "attempts are exhausted before the function ran so often");
-      promise(shard, tried != nullptr && discard.response == tried->response,
+      promise(shard,
+              tried != nullptr && discard.response == tried->response &&
+                  discard.executed_version == tried->executed_version,
               "the function's last answer is not the one that is told");
       figures_.discards_attempts += first_time;
       if (discard.response == engine::ResponseContext::kReported) figures_.discards_reported += first_time;
@@ -311,6 +313,8 @@ void World::discard_final(Shard& shard, const engine::Discard& discard) {
   if (discard.condition == engine::DiscardCondition::kRetryAttemptsExhausted) {
     promise(shard, exhausted(tried) && discard.response == tried.response,
             "a final call is given up on before its attempts are exhausted");
+    promise(shard, discard.executed_version == tried.executed_version,
+            "a final call is given up on with another version than the one that ran");
   } else {
     promise(shard,
             discard.condition == engine::DiscardCondition::kRecordAgeExceeded &&
