@@ -184,11 +184,13 @@ class OfMoto(Queue):
     def test_messages_come_and_are_deleted(self):
         server = Moto(self.folder / "moto").start()
         self.addCleanup(server.stop)
-        queue = server.make_queue("orders", VisibilityTimeout="10")
+        # So long that on a slow machine none comes back because its time was over.
+        queue = server.make_queue("orders", VisibilityTimeout="300")
         bodies = [f"message {i}" for i in range(50)]
         server.send(queue, bodies)
         # By its name, which the server is asked for.
         bridge = self.begin(self.bridge(server, "orders", endpoint_url=server.url))
-        self.wait_done(server, queue, bodies, bridge)
-        # Not that each came once: of two polls at a time moto gives a message to both now and then.
+        self.wait_done(server, queue, bodies, bridge, 60)
+        self.assertEqual(sorted(each["body"] for each in self.messages()), sorted(bodies), "each came once")
+        self.assertEqual({each["receives"] for each in self.messages()}, {1})
         self.assertEqual(bridge.terminate(), 0)

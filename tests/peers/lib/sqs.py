@@ -108,10 +108,12 @@ class Elasticmq(_Server):
 
 
 class Moto(_Server):
+    """Gives a message to one receive at a time, which moto by itself does not: see moto_in_turns.py."""
+
     region = "us-east-1"
 
     def _command(self):
-        return [parts.python_with_boto(), "-m", "moto.server", "-H", "127.0.0.1", "-p", self.port]
+        return [parts.python_with_boto(), parts.HERE / "lib" / "moto_in_turns.py", "-H", "127.0.0.1", "-p", self.port]
 
 
 def md5(text):
