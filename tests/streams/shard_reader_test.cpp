@@ -1,6 +1,7 @@
 // The shards of a stream that answers as it is told: where reading begins, goes on and ends, and what faults come to.
 #include "streams/shard_reader.h"
 
+#include <cstdlib>
 #include <deque>
 
 #include <boost/asio/post.hpp>
@@ -41,7 +42,8 @@ class FakeStream final : public StreamApi {
   std::map<std::string, Shard> shards;
   std::vector<std::string> order;
   std::deque<ReadFailure> list_faults, iterator_faults, read_faults;
-  std::function<void()> before_read;
+  std::function<void()> before_list, before_read;
+  std::function<void(ReadPage&)> change_page;
   std::string asked;  ///< "a:TRIM_HORIZON b:LATEST "
   int listings = 0;
   int reads = 0;
@@ -59,6 +61,7 @@ class FakeStream final : public StreamApi {
   net::awaitable<ReadResult<std::vector<ListedShard>>> list_shards() override {
     co_await net::post(net::use_awaitable);
     ++listings;
+    if (before_list) before_list();
     if (auto fault = take(list_faults)) co_return *fault;
     std::vector<ListedShard> listed;
     for (const std::string& id : order) {
@@ -99,6 +102,7 @@ class FakeStream final : public StreamApi {
     }
     if (next <= read.last || !read.closed) page.next = shard + "@" + std::to_string(next);
     page.behind = next <= read.last ? 1s : 0s;
+    if (change_page) change_page(page);
     co_return page;
   }
 
@@ -313,6 +317,49 @@ TEST_CASE("LATEST of a stream that was split before: the children from when the 
   CHECK(world.kept == "a:AT_TIMESTAMP 2026-09-12T08:00:00.000Z b:AT_TIMESTAMP 2026-09-12T08:00:00.000Z ");
 }
 
+TEST_CASE("where children will begin that were there at a first run is known when their parents begin") {
+  struct Row {
+    Resume setting;
+    std::string later;
+  };
+  const Resume time = Resume::at_timestamp(from_epoch_milliseconds(1'700'000'000'000));
+  const Row row = GENERATE_COPY(values<Row>({
+      {Resume::trim_horizon(), ""},  // as they begin anyway
+      {Resume::latest(), "b:AT_TIMESTAMP 2026-09-12T08:00:00.000Z c:AT_TIMESTAMP 2026-09-12T08:00:00.000Z "},
+      {time, "b:" + time.text() + " c:" + time.text() + " "},
+  }));
+  DYNAMIC_SECTION(row.setting.text()) {
+    World world;
+    world.settings.starting_position = row.setting;
+    world.stream.add("a", 3);
+    world.stream.add("b", 2, true, {"a"});
+    world.stream.add("c", 2, false, {"b"});
+    std::string later;
+    world.stream.before_read = [&] {
+      world.clock.advance(1s);
+      if (later.empty()) {
+        for (const auto& [shard, begins] : world.reader->later_starts()) later += shard + ":" + begins.text() + " ";
+      }
+      world.stream.shards["a"].last += 1;
+    };
+    world.until = [&] { return has(world.seen, "a"); };
+    CHECK(world.run() == "stopped");
+    CHECK(later == row.later);
+  }
+}
+
+TEST_CASE("what came to an empty stream after the mapping began is not new to a restart") {
+  World world;
+  world.settings.starting_position = Resume::latest();
+  world.settings.discovery = 0s;
+  world.stream.before_list = [&] {
+    if (world.stream.listings == 2) world.stream.add("a", 2);
+  };
+  world.until = [&] { return has(world.seen, "a1-2"); };
+  CHECK(world.run() == "stopped");
+  CHECK(world.kept == "a:TRIM_HORIZON ");
+}
+
 TEST_CASE("an iterator that ended is replaced behind the last record that was read") {
   World world;
   world.settings.starting_position = GENERATE(Resume::trim_horizon(), Resume::latest());
@@ -419,6 +466,92 @@ TEST_CASE("a shard that the stream has forgotten while it was read counts as end
   CHECK(world.run() == "stopped");
   CHECK(world.seen == "a1-3 a:end b1 ");
   CHECK(world.log.warned == "shard.gone\n");
+}
+
+TEST_CASE("a request that hangs for longer than all the patience there is is asked once more") {
+  World world;
+  world.stream.add("a", 3);
+  world.stream.failing_takes = 60s;
+  (GENERATE(false, true) ? world.stream.read_faults : world.stream.iterator_faults) = {ReadFailure::kUnreachable};
+  world.until = [&] { return !world.seen.empty(); };
+  CHECK(world.run() == "stopped");
+  CHECK(world.seen == "a1-3 ");
+}
+
+TEST_CASE("a shard that is said to be gone, and is listed") {
+  World world;
+  world.stream.add("a", 3);
+  SECTION("and said so again after that listing: what is gone is a consumer, and the source fails") {
+    world.stream.read_faults.assign(50, ReadFailure::kGone);
+    world.until = [&] { return !world.seen.empty(); };
+    CHECK(world.run() == "source.not_found");
+    CHECK(world.stream.listings == 2);
+    CHECK(world.seen == "");
+  }
+  SECTION("and is there again: it is read, and another time it is asked again too") {
+    world.stream.read_faults = {ReadFailure::kGone};
+    world.stream.before_read = [&] {
+      if (world.stream.listings == 2 && world.stream.shards["a"].last == 3) {
+        world.stream.read_faults = {};
+        world.stream.shards["a"].last = 4;
+      } else if (has(world.seen, "4") && world.stream.shards["a"].last == 4) {
+        world.stream.read_faults = {ReadFailure::kGone};
+        world.stream.shards["a"].last = 6;
+      }
+    };
+    world.until = [&] { return has(world.seen, "6"); };
+    CHECK(world.run() == "stopped");
+    CHECK(world.seen.ends_with("a5-6 "));
+  }
+  CHECK(world.log.warned == "");
+}
+
+TEST_CASE(
+    "records that a service gives twice, or not in their order, fail the source: a checkpoint would pass others") {
+  struct Row {
+    std::string sentence;
+    std::vector<int> second;  ///< after a page of 4 and 5; below zero: a part of an aggregate that is not its last
+    std::string outcome, seen;
+  };
+  const Row row = GENERATE(values<Row>({
+      {"as they should be", {6, 7}, "stopped", "a4-5 a6-7 "},
+      {"parts of an aggregate share a position", {-6, -6, 6, 7}, "stopped", "a4-5 a6-7 "},
+      {"the last record again", {5, 6}, "source.failed", "a4-5 "},
+      {"an earlier one", {3, 6}, "source.failed", "a4-5 "},
+      {"one twice within a page", {6, 6}, "source.failed", "a4-5 "},
+      {"one behind a later one", {7, 6}, "source.failed", "a4-5 "},
+      {"an aggregate twice", {-6, 6, 6}, "source.failed", "a4-5 "},
+      {"an aggregate behind a later record", {7, -6, 6}, "source.failed", "a4-5 "},
+  }));
+  DYNAMIC_SECTION(row.sentence) {
+    World world;
+    world.stream.add("a", 7);
+    world.stream.page_max = 2;
+    world.stored.emplace("a", Resume::after(Position(3)));
+    world.stream.change_page = [&](ReadPage& page) {
+      if (world.stream.reads != 2) return;
+      page.records.records.clear();
+      for (const int number : row.second) {
+        Record record;
+        record.position = Position(static_cast<std::uint64_t>(std::abs(number)));
+        record.continues = number < 0;
+        page.records.records.push_back(record);
+      }
+    };
+    world.until = [&] { return has(world.seen, "7"); };
+    CHECK(world.run() == row.outcome);
+    CHECK(world.seen == row.seen);
+  }
+}
+
+TEST_CASE("the first page is compared with the checkpoint") {
+  World world;
+  world.stream.add("a", 7);
+  world.stored.emplace("a", Resume::after(Position(3)));
+  world.stream.change_page = [&](ReadPage& page) { page.records.records.front().position = Position(3); };
+  world.until = [&] { return !world.seen.empty(); };
+  CHECK(world.run() == "source.failed");
+  CHECK(world.seen == "");
 }
 
 TEST_CASE("more is read at once than a batch takes, and handed out in pieces") {
