@@ -20,7 +20,9 @@ constexpr Duration kCalm = std::chrono::minutes(1);
 constexpr Duration kNoGrowthAfterTrouble = std::chrono::minutes(1);
 
 constexpr std::size_t kReceiveMost = 10;  // of ReceiveMessage
-constexpr seconds kLongPoll{20};
+/// SQS allows 20 s; but a stop has to wait for polls under way, since what comes to one that was left is lost to
+/// everybody until its visibility timeout is over.
+constexpr seconds kLongPoll{5};
 /// Of one poller at once, while receives come back full; only for batches larger than one receive.
 constexpr std::size_t kReceivesOfPoller = 4;
 /// Something that answers "nothing" at once, in place of waiting, is not asked in a tight loop.
@@ -150,7 +152,8 @@ void QueueProcessor::on_outcome(Moment now, QueueCall call, const Outcome& outco
         auto& side = all || reported.contains(held.item.id) ? failed : done;
         side.push_back(std::move(held));
       }
-      queue.counters_.failed_invoke_events += failed.size();
+      // Of the whole batch, as AWS counts (monitoring-metrics-types; reference stream-sources.md, 11).
+      if (!failed.empty()) queue.counters_.failed_invoke_events += done.size() + failed.size();
       queue.succeed(now, std::move(done));
       queue.leave(failed);
     }

@@ -106,7 +106,7 @@ struct QueueCounters {
   std::uint64_t polled_events = 0;         ///< PolledEventCount
   std::uint64_t filtered_out_events = 0;   ///< FilteredOutEventCount
   std::uint64_t invoked_events = 0;        ///< InvokedEventCount; again on each retry
-  std::uint64_t failed_invoke_events = 0;  ///< FailedInvokeEventCount; of what was reported, those reported
+  std::uint64_t failed_invoke_events = 0;  ///< FailedInvokeEventCount; all of a batch of which a part was reported
   std::uint64_t deleted_events = 0;        ///< DeletedEventCount: invoked and then deleted, filtered ones not counted
   std::uint64_t delete_failures = 0;       ///< deletes that did not work, each try
   std::uint64_t invocations = 0;           ///< batches sent, retries and throttled ones included
@@ -144,7 +144,7 @@ class QueueProcessor {
   void on_visibility_timeout(Moment now, Duration visibility_timeout);
   void on_tick(Moment now);
   /// Drain: nothing is received or begun, what is held and not begun is made visible again, what is in flight is waited
-  /// for and deleted; then QueueDrained. Whoever called on may call off receives that are under way.
+  /// for and deleted; then QueueDrained. What receives under way still bring is made visible again, too.
   void request_stop(Moment now);
 
   std::optional<QueueAction> next();

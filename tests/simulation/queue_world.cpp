@@ -483,7 +483,7 @@ void QueueWorld::judge(const Call& call) {
       }
     }
     if (!left.empty()) ++(left.size() == count ? met_.whole_reports : met_.partial);
-    counters_.failed_invoke_events += left.size();
+    if (!left.empty()) counters_.failed_invoke_events += count;
     leave(left);
   } else if (std::holds_alternative<FunctionFailed>(call.outcome.what)) {
     ++met_.failed;
