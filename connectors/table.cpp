@@ -56,4 +56,8 @@ std::span<const DestinationEntry> destinations() {
   return kDestinations;
 }
 
+std::span<const ServiceEntry> services() {
+  return {};
+}
+
 }  // namespace weir

@@ -29,6 +29,8 @@ constexpr std::array kCodes{
     CodeRow{ErrorCode::kPatternInvalid, "pattern.invalid", false},
     CodeRow{ErrorCode::kEndpointFailed, "endpoint.failed", true},
     CodeRow{ErrorCode::kDestinationFailed, "destination.failed", true},
+    CodeRow{ErrorCode::kDestinationGone, "destination.gone", false},
+    CodeRow{ErrorCode::kDestinationForbidden, "destination.forbidden", false},
     CodeRow{ErrorCode::kAddressInUse, "address.in_use", false},
     CodeRow{ErrorCode::kAddressInvalid, "address.invalid", false},
     CodeRow{ErrorCode::kHttpFailed, "http.failed", true},

@@ -26,7 +26,8 @@ std::optional<Duration> timeout_of(const config::FunctionConfig& function) {
 }  // namespace
 
 Bridge::Bridge(net::any_io_executor executor, net::any_io_executor blocking, const config::Config& config,
-               store::StateFolder& store, Endpoints endpoints, Log& log, const Clock& clock)
+               store::StateFolder& store, Endpoints endpoints, Log& log, const Clock& clock,
+               std::span<const ServiceEntry> services)
     : executor_(std::move(executor)),
       blocking_(std::move(blocking)),
       config_(config),
@@ -37,8 +38,24 @@ Bridge::Bridge(net::any_io_executor executor, net::any_io_executor blocking, con
       endpoints_(std::move(endpoints)),
       invoker_(config.concurrency),
       queue_(EventQueue::Deps{executor_, blocking_, invoker_, store, log, clock}, config, seed_from_system()),
+      deliveries_(DeliveryRunner::Deps{executor_, queue_.destinations(), store, log, clock},
+                  {[this](std::string_view target) { return services_.owns(target); },
+                   [this](std::string target, DestinationRecord message) {
+                     return services_.take(std::move(target), std::move(message));
+                   }},
+                  seed_from_system()),
+      services_(Services::Deps{executor_, blocking_, queue_, deliveries_, store,
+                               [this](std::string_view function, std::string_view qualifier) {
+                                 return knows(std::string(function), std::string(qualifier));
+                               },
+                               log, clock},
+                config, services),
       stop_(executor_, net::steady_timer::time_point::max()),
       call_ended_(executor_, net::steady_timer::time_point::max()) {
+  queue_.destinations().set_here({[this](std::string_view destination) { return services_.owns(destination); },
+                                  [this](std::string destination, DestinationRecord record) {
+                                    return services_.take(std::move(destination), std::move(record));
+                                  }});
   for (const auto& [name, function] : config.functions) {
     // The configuration's own check has refused reservations that leave too little.
     const Result<void> added =
@@ -64,12 +81,17 @@ Bridge::Bridge(net::any_io_executor executor, net::any_io_executor blocking, con
 Bridge::~Bridge() = default;
 
 net::awaitable<Result<void>> Bridge::run() {
-  if (auto restored = co_await queue_.restore(); !restored) {
+  std::function<void(const store::WaitingEvent&)> restore = [this](const store::WaitingEvent& kept) {
+    deliveries_.restore(kept);
+  };
+  if (auto restored = co_await queue_.restore(std::move(restore)); !restored) {
     for (auto& [name, endpoint] : endpoints_) co_await endpoint->close();
     co_return restored;
   }
   runtime::TaskScope parts(executor_);
   parts.spawn(queue_.run());
+  parts.spawn(deliveries_.run());
+  parts.spawn(services_.run());
   for (auto& supervisor : supervisors_) parts.spawn(supervisor->run());
   ready_ = true;
   log_.info("bridge.started",
@@ -80,6 +102,8 @@ net::awaitable<Result<void>> Bridge::run() {
   }
   log_.info("bridge.stopping", {{"grace_s", as_seconds(config_.shutdown_grace)}});
   for (auto& supervisor : supervisors_) supervisor->request_stop();
+  services_.request_stop();
+  deliveries_.request_stop();
   queue_.request_stop();
   runtime::TaskScope patience(executor_);
   patience.spawn(end_within(config_.shutdown_grace));
@@ -111,6 +135,7 @@ net::awaitable<void> Bridge::end_within(Duration grace) {
   log_.warn("bridge.cancelled", {{"reason", stop_requests_ < 2 ? "shutdown_grace is over" : "stopped again"}});
   out_of_patience_ = true;
   for (auto& supervisor : supervisors_) supervisor->cancel();
+  deliveries_.cancel();
   queue_.cancel();
   call_ended_.cancel();
 }
@@ -132,7 +157,7 @@ BridgeStatus Bridge::status() const {
   BridgeStatus status;
   const auto& ledger = invoker_.ledger();
   status.started = started_;
-  status.ready = ready_ && stop_requests_ == 0 && !queue_.parked();
+  status.ready = ready_ && stop_requests_ == 0 && !queue_.parked() && !deliveries_.parked();
   status.stopping = stop_requests_ > 0;
   status.concurrency = ledger.account();
   status.executing = ledger.executing();
@@ -153,7 +178,18 @@ BridgeStatus Bridge::status() const {
   }
   status.queue_parked = queue_.parked();
   status.queue = queue_.status();
-  for (const auto& supervisor : supervisors_) status.sources.push_back(supervisor->status());
+  status.services = services_.status();
+  status.deliveries_parked = deliveries_.parked();
+  status.deliveries = deliveries_.status();
+  for (const auto& supervisor : supervisors_) {
+    SourceStatus source = supervisor->status();
+    // What a service fed it did not pass through it.
+    for (const ServiceStatus& service : status.services) {
+      const auto fed = service.accepted.find(source.name);
+      if (fed != service.accepted.end() && source.pushed) source.pushed->accepted += fed->second;
+    }
+    status.sources.push_back(std::move(source));
+  }
   return status;
 }
 
@@ -187,13 +223,21 @@ net::awaitable<WebhookResponse> Bridge::webhook(std::string type, std::string so
   co_return WebhookResponse(404, "{\"message\":\"there is no such source\"}\n");
 }
 
+net::awaitable<ServiceAnswer> Bridge::call(const ServiceEntry& service, ServiceCall call) {
+  const Call counted(*this);
+  co_return co_await services_.call(service, std::move(call));
+}
+
 net::awaitable<Result<std::vector<store::DeadLetter>>> Bridge::dead_letters(store::DeadLetterFilter which,
                                                                             std::size_t limit, bool whole) {
   co_return co_await store_.list(std::move(which), limit, whole);
 }
 
 net::awaitable<Result<std::size_t>> Bridge::redrive(store::DeadLetterFilter which) {
-  co_return co_await queue_.redrive(std::move(which));
+  std::function<void(const store::WaitingEvent&)> again = [this](const store::WaitingEvent& kept) {
+    deliveries_.accepted(kept);
+  };
+  co_return co_await queue_.redrive(std::move(which), std::move(again));
 }
 
 net::awaitable<Result<std::vector<CheckpointRow>>> Bridge::checkpoints() {

@@ -12,8 +12,10 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "bridge/checkpoints.h"
+#include "bridge/delivery_runner.h"
 #include "bridge/event_queue.h"
 #include "bridge/invoker.h"
+#include "bridge/services.h"
 #include "bridge/supervisor.h"
 #include "config/config.h"
 #include "store/store.h"
@@ -43,6 +45,9 @@ struct BridgeStatus {
   bool queue_parked = false;
   std::vector<AsyncStatus> queue;  ///< the asynchronous queue, by function
   std::vector<SourceStatus> sources;
+  std::vector<ServiceStatus> services;
+  bool deliveries_parked = false;
+  std::vector<DeliveryStatus> deliveries;  ///< of services, to anything but functions
 };
 
 /// The endpoint of each configured function, by its name.
@@ -52,9 +57,10 @@ using Endpoints = std::map<std::string, std::unique_ptr<LambdaEndpoint>>;
 class Bridge {
  public:
   /// `config` and `store` outlive the bridge. `blocking`: a pool's executor. `endpoints`: one for each function of the
-  /// configuration.
+  /// configuration. `services`: those that it stands in for.
   Bridge(net::any_io_executor executor, net::any_io_executor blocking, const config::Config& config,
-         store::StateFolder& store, Endpoints endpoints, Log& log, const Clock& clock);
+         store::StateFolder& store, Endpoints endpoints, Log& log, const Clock& clock,
+         std::span<const ServiceEntry> services = {});
   ~Bridge();
 
   /// Runs until request_stop(): then nothing new is taken, in-flight invocations finish within `shutdown_grace`,
@@ -84,10 +90,13 @@ class Bridge {
   /// does not run.
   net::awaitable<WebhookResponse> webhook(std::string type, std::string source, WebhookRequest request);
 
+  /// A call of the API of a service that the bridge was made with; 503 while that does not run.
+  net::awaitable<ServiceAnswer> call(const ServiceEntry& service, ServiceCall call);
+
   net::awaitable<Result<std::vector<store::DeadLetter>>> dead_letters(store::DeadLetterFilter which, std::size_t limit,
                                                                       bool whole);
-  /// Sends dead letters again, each as an asynchronous invocation of its function with a new request id. Returns how
-  /// many.
+  /// Sends dead letters again, each as an asynchronous invocation of its function with a new request id, or to the
+  /// target that did not take it. Returns how many.
   net::awaitable<Result<std::size_t>> redrive(store::DeadLetterFilter which);
 
   /// Moves checkpoints of a source while it is not reading. `to` none: forgets them. An empty shard: all of the
@@ -123,6 +132,8 @@ class Bridge {
   Endpoints endpoints_;
   Invoker invoker_;
   EventQueue queue_;
+  DeliveryRunner deliveries_;
+  Services services_;
   std::vector<std::unique_ptr<Supervisor>> supervisors_;
   net::steady_timer stop_;
   net::steady_timer call_ended_;

@@ -88,6 +88,8 @@ net::awaitable<Result<void>> Destinations::deliver(std::string destination, Dest
     delivered = co_await runtime::offload(deps_.blocking, std::move(append));
   } else if (kind == "lambda") {
     delivered = co_await invoke_(std::move(where), std::move(record.record), std::move(record.trace_header));
+  } else if (here_.owns && here_.owns(destination)) {
+    delivered = co_await here_.take(destination, std::move(record));
   } else if (const auto found = find(destination, source)) {
     delivered = co_await (*found)->deliver(std::move(record));
   } else {

@@ -41,9 +41,17 @@ class Destinations {
   };
   Destinations(Deps deps, Invoke invoke) : deps_(std::move(deps)), invoke_(std::move(invoke)) {}
 
+  /// What weir's own services have: a destination that is one of these does not leave the process.
+  struct Here {
+    std::function<bool(std::string_view destination)> owns;
+    std::function<net::awaitable<Result<void>>(std::string destination, DestinationRecord record)> take;
+  };
+  void set_here(Here here) { here_ = std::move(here); }
+
   /// Kept by the destination when it returns: a file has it as a whole line, on disk. Errors: destination.failed,
-  /// cancelled, event.refused (by the queue: too large, or one of too many in a row), and those of the store behind the
-  /// queue, which may take it later. `source`: of the mapping that delivers; null of an asynchronous invocation.
+  /// destination.gone, destination.forbidden, cancelled, event.refused (by the queue: too large, or one of too many in
+  /// a row), and those of the store behind the queue, which may take it later. `source`: of the mapping that delivers;
+  /// null of an asynchronous invocation.
   net::awaitable<Result<void>> deliver(std::string destination, DestinationRecord record,
                                        std::shared_ptr<const SourceConfig> source);
 
@@ -55,6 +63,7 @@ class Destinations {
 
   Deps deps_;
   Invoke invoke_;
+  Here here_;
   bool closed_ = false;
   /// By "SCHEME:TARGET" and the source's name.
   std::map<std::pair<std::string, std::string>, std::unique_ptr<Destination>> made_;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
 
 #include <boost/asio/error.hpp>
@@ -11,7 +10,9 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
 
+#include "bridge/delivery_document.h"
 #include "bridge/event_record.h"
+#include "bridge/lineage.h"
 
 namespace weir::bridge {
 namespace {
@@ -25,23 +26,11 @@ constexpr int kWholeMax = 32;
 constexpr std::size_t kRedrivenAtOnce = 1000;
 /// How often an event that is over may be unreadable before it is a dead letter without its payload.
 constexpr int kUnreadableMax = 3;
-/// Functions that may be invoked in a row by destinations.
-constexpr int kMostPasses = 16;
 
-/// The trace header of the next function in a row, with its passes counted on; nothing when there were too many.
-std::optional<std::string> pass_on(std::string_view trace_header) {
-  constexpr std::string_view kLineage = "Lineage=1:weir:";
-  std::string next(trace_header);
-  int passes = 0;
-  if (const std::size_t at = next.find(kLineage); at != std::string::npos) {
-    const std::size_t end = std::min(next.find(';', at), next.size());
-    const std::string digits = next.substr(at + kLineage.size(), end - at - kLineage.size());
-    std::from_chars(digits.data(), digits.data() + digits.size(), passes);
-    next.erase(at, end - at + 1);
-    if (next.ends_with(';')) next.pop_back();
-  }
-  if (++passes > kMostPasses) return std::nullopt;
-  return next + (next.empty() ? "" : ";") + std::string(kLineage) + std::to_string(passes);
+/// Whether a destination has refused a record, and not just the store behind it.
+bool is_refusal(ErrorCode code) {
+  return code == ErrorCode::kEventRefused || code == ErrorCode::kDestinationFailed ||
+         code == ErrorCode::kDestinationGone || code == ErrorCode::kDestinationForbidden;
 }
 
 std::size_t memory_bytes(const store::StoredEvent& event) {
@@ -101,26 +90,30 @@ EventQueue::Function& EventQueue::function(const std::string& name) {
   return *functions_.back();
 }
 
-net::awaitable<Result<void>> EventQueue::restore() {
-  auto read =
-      co_await deps_.events.each_waiting([this](std::vector<store::WaitingEvent> events) { take(std::move(events)); });
+net::awaitable<Result<void>> EventQueue::restore(std::function<void(const store::WaitingEvent&)> delivery) {
+  auto read = co_await deps_.events.each_waiting([&](std::vector<store::WaitingEvent> events) {
+    for (const store::WaitingEvent& each : events) {
+      if (is_delivery(each.function)) {
+        delivery(each);
+      } else {
+        take(each);
+      }
+    }
+  });
   if (!read) co_return std::move(read.error()).during("reading the events that wait");
   restored_ = true;
   if (const std::size_t events = engine_.events(); events > 0) deps_.log.info("queue.restored", {{"events", events}});
   co_return Result<void>();
 }
 
-void EventQueue::take(const std::vector<store::WaitingEvent>& events) {
-  const Moment now = deps_.clock.now();
-  for (const store::WaitingEvent& each : events) {
-    engine::QueuedEvent queued;
-    queued.id = each.id;
-    queued.function = function(each.function).id;
-    queued.accepted = each.accepted;
-    queued.attempts = each.attempts;
-    queued.due = each.due;
-    engine_.on_restored(now, queued);
-  }
+void EventQueue::take(const store::WaitingEvent& event) {
+  engine::QueuedEvent queued;
+  queued.id = event.id;
+  queued.function = function(event.function).id;
+  queued.accepted = event.accepted;
+  queued.attempts = event.attempts;
+  queued.due = event.due;
+  engine_.on_restored(deps_.clock.now(), queued);
 }
 
 net::awaitable<void> EventQueue::run() {
@@ -156,68 +149,88 @@ void EventQueue::cancel() {
 
 net::awaitable<Result<std::string>> EventQueue::accept(NewEvent event, std::optional<store::StoredNote> note) {
   if (stopping_) co_return Error(ErrorCode::kCancelled, "weir stops");
-  co_return co_await keep(std::move(event), std::move(note));
-}
-
-/// While weir drains too: what is in flight may have a record for another function, which the next life invokes.
-net::awaitable<Result<std::string>> EventQueue::keep(NewEvent event, std::optional<store::StoredNote> note) {
-  if (!restored_) co_return Error(ErrorCode::kCancelled, "weir has not begun");
-  if (parked_) co_return Error(ErrorCode::kInternal, "the queue is parked");
-  if (engine_.full()) co_return Error(ErrorCode::kStoreFull, "too many events wait");
-  if (event.payload.size() > kMaxAsyncRequestBytes) {
-    co_return Error(ErrorCode::kEventRefused, std::to_string(event.payload.size()) +
-                                                  " byte payload is too large for the Event invocation type (limit " +
-                                                  std::to_string(kMaxAsyncRequestBytes) + " bytes)");
-  }
-  Function& target = function(event.function);
-  store::StoredEvent stored;
-  stored.function = std::move(event.function);
-  stored.qualifier = std::move(event.qualifier);
-  stored.request_id = event.request_id.empty() ? random_.uuid() : std::move(event.request_id);
-  stored.source = std::move(event.source);
-  stored.trace_header = std::move(event.trace_header);
-  stored.payload = std::move(event.payload);
-  stored.accepted = deps_.clock.now().wall;
-  const std::string request_id = stored.request_id;
-  store::StoredEvent kept_here = stored;
-  const WallTime accepted = stored.accepted;
-  auto appended = co_await deps_.events.append(std::move(stored), std::move(note));
-  if (!appended) {
-    note_store(appended.error());
-    co_return std::move(appended.error()).during("keeping an event of " + target.name);
-  }
-  note_store(Result<void>());
-  kept_here.id = *appended;
-  keep_at_hand(std::move(kept_here));
-  deps_.log.debug("event.accepted", {{"request_id", request_id}, {"function", target.name}});
-  engine::QueuedEvent queued;
-  queued.id = *appended;
-  queued.function = target.id;
-  queued.accepted = accepted;
-  tell([&](Moment now) { engine_.on_accepted(now, queued); });
+  if (event.request_id.empty()) event.request_id = random_.uuid();
+  const std::string request_id = event.request_id;
+  QueueCommit one;
+  one.events.push_back(std::move(event));
+  if (note) one.notes.push_back(std::move(*note));
+  auto kept = co_await keep(std::move(one));
+  if (!kept) co_return std::move(kept.error());
   co_return request_id;
 }
 
-/// A chain of functions that hand on to each other, and so round in a circle, ends as in Lambda after about 16 passes.
-/// The passes are counted in the trace, where Lambda has its lineage too.
+net::awaitable<Result<std::vector<std::uint64_t>>> EventQueue::commit(QueueCommit what) {
+  if (stopping_) co_return Error(ErrorCode::kCancelled, "weir stops");
+  co_return co_await keep(std::move(what));
+}
+
+/// While weir drains too: what is in flight may have a record for another function, which the next life invokes.
+net::awaitable<Result<std::vector<std::uint64_t>>> EventQueue::keep(QueueCommit what) {
+  if (!restored_) co_return Error(ErrorCode::kCancelled, "weir has not begun");
+  if (parked_) co_return Error(ErrorCode::kInternal, "the queue is parked");
+  if (engine_.full()) co_return Error(ErrorCode::kStoreFull, "too many events wait");
+  const WallTime accepted = deps_.clock.now().wall;
+  store::StoredBatch batch;
+  for (NewEvent& event : what.events) {
+    if (event.payload.size() > kMaxAsyncRequestBytes) {
+      co_return Error(ErrorCode::kEventRefused, std::to_string(event.payload.size()) +
+                                                    " byte payload is too large for the Event invocation type (limit " +
+                                                    std::to_string(kMaxAsyncRequestBytes) + " bytes)");
+    }
+    store::StoredEvent stored;
+    stored.function = std::move(event.function);
+    stored.qualifier = std::move(event.qualifier);
+    stored.request_id = event.request_id.empty() ? random_.uuid() : std::move(event.request_id);
+    stored.source = std::move(event.source);
+    stored.trace_header = std::move(event.trace_header);
+    stored.payload = std::move(event.payload);
+    stored.accepted = accepted;
+    batch.events.push_back(std::move(stored));
+  }
+  std::vector<store::StoredEvent> kept_here = batch.events;
+  std::move(what.deliveries.begin(), what.deliveries.end(), std::back_inserter(batch.events));
+  batch.notes = std::move(what.notes);
+  batch.kept = std::move(what.kept);
+  auto ids = co_await deps_.events.append(std::move(batch));
+  if (!ids) {
+    note_store(ids.error());
+    co_return std::move(ids.error())
+        .during("keeping an event of " + (kept_here.empty() ? "a service" : kept_here.front().function));
+  }
+  note_store(Result<void>());
+  const std::size_t events = kept_here.size();
+  for (std::size_t i = 0; i < events; ++i) {
+    store::StoredEvent& event = kept_here[i];
+    event.id = (*ids)[i];
+    deps_.log.debug("event.accepted", {{"request_id", event.request_id}, {"function", event.function}});
+    engine::QueuedEvent queued;
+    queued.id = event.id;
+    queued.function = function(event.function).id;
+    queued.accepted = accepted;
+    keep_at_hand(std::move(event));
+    tell([&](Moment now) { engine_.on_accepted(now, queued); });
+  }
+  ids->erase(ids->begin(), ids->begin() + static_cast<std::ptrdiff_t>(events));
+  co_return std::move(*ids);
+}
+
 net::awaitable<Result<void>> EventQueue::accept_record(std::string function, std::string record,
                                                        std::string trace_header) {
   const std::optional<std::string> next = pass_on(trace_header);
-  if (!next) {
-    co_return Error(ErrorCode::kEventRefused, "RecursiveInvocation: " + std::to_string(kMostPasses) +
-                                                  " functions in a row were invoked by each "
-                                                  "other's destinations");
-  }
+  if (!next) co_return Error(ErrorCode::kEventRefused, too_many_passes());
   NewEvent event;
   event.trace_header = *next;
   event.function = std::move(function);
   event.payload = std::move(record);
-  auto kept = co_await keep(std::move(event), std::nullopt);
+  QueueCommit one;
+  one.events.push_back(std::move(event));
+  auto kept = co_await keep(std::move(one));
   if (!kept) co_return std::move(kept.error());
   co_return Result<void>();
 }
 
-net::awaitable<Result<std::size_t>> EventQueue::redrive(store::DeadLetterFilter which) {
+net::awaitable<Result<std::size_t>> EventQueue::redrive(store::DeadLetterFilter which,
+                                                        std::function<void(const store::WaitingEvent&)> delivery) {
   if (stopping_ || !restored_) co_return Error(ErrorCode::kCancelled, "weir is not running");
   auto again = co_await deps_.events.redrive(std::move(which), deps_.clock.now().wall);
   if (!again) co_return std::move(again.error()).during("sending dead letters again");
@@ -225,6 +238,10 @@ net::awaitable<Result<std::size_t>> EventQueue::redrive(store::DeadLetterFilter 
   for (const store::WaitingEvent& each : *again) {
     // A million of them is no reason to let everything else wait.
     if (++told % kRedrivenAtOnce == 0) co_await net::post(net::use_awaitable);
+    if (is_delivery(each.function)) {
+      delivery(each);
+      continue;
+    }
     engine::QueuedEvent queued;
     queued.id = each.id;
     queued.function = function(each.function).id;
@@ -444,7 +461,7 @@ net::awaitable<Result<void>> EventQueue::conclude_whole(engine::EndEvent order, 
     }
     const Error error = delivered.error();
     // The queue in front of the destination's function cannot take it now: the ending is asked for again.
-    if (error.code() != ErrorCode::kEventRefused && error.code() != ErrorCode::kDestinationFailed) co_return error;
+    if (!is_refusal(error.code())) co_return error;
     ++target.destination_failures;
     deps_.log.error("destination.refused", {{"request_id", stored->request_id},
                                             {"function", target.name},

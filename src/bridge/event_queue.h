@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -36,6 +37,16 @@ struct NewEvent {
   std::string payload;       ///< JSON, which is the caller's to check; at most kMaxAsyncRequestBytes
 };
 
+/// What is kept together or not at all.
+struct QueueCommit {
+  QueueCommit() = default;
+
+  std::vector<NewEvent> events;
+  std::vector<store::StoredEvent> deliveries;  ///< to anything but functions: the caller's to go on with
+  std::vector<store::StoredNote> notes;
+  std::vector<store::KeptEvent> kept;
+};
+
 /// One function's part of the queue, as it looks from outside.
 struct AsyncStatus {
   std::string function;
@@ -62,8 +73,9 @@ class EventQueue {
   EventQueue(Deps deps, const config::Config& config, std::uint64_t seed);
   ~EventQueue();
 
-  /// Takes over what an earlier life has left. Before it, and when it fails, nothing is accepted.
-  net::awaitable<Result<void>> restore();
+  /// Takes over what an earlier life has left. Before it, and when it fails, nothing is accepted. `delivery`: takes
+  /// what is for no function.
+  net::awaitable<Result<void>> restore(std::function<void(const store::WaitingEvent&)> delivery);
   /// Until request_stop() was obeyed: what is in flight is waited for, what waits stays in the store.
   net::awaitable<void> run();
   void request_stop();
@@ -73,7 +85,11 @@ class EventQueue {
   /// On disk, fsynced, when it returns the request id. Errors: event.refused (too large), store.*, cancelled (weir
   /// stops, or has not begun): nothing was kept. `note`: kept with it.
   net::awaitable<Result<std::string>> accept(NewEvent event, std::optional<store::StoredNote> note);
-  net::awaitable<Result<std::size_t>> redrive(store::DeadLetterFilter which);
+  /// The same for several at once. Returns the ids of the deliveries.
+  net::awaitable<Result<std::vector<std::uint64_t>>> commit(QueueCommit what);
+  /// `delivery`: takes what is for no function.
+  net::awaitable<Result<std::size_t>> redrive(store::DeadLetterFilter which,
+                                              std::function<void(const store::WaitingEvent&)> delivery);
 
   /// Whether weir broke a belief about itself here: nothing is accepted or invoked any more, what is kept stays kept.
   bool parked() const { return parked_; }
@@ -94,9 +110,9 @@ class EventQueue {
   };
 
   Function& function(const std::string& name);
-  net::awaitable<Result<std::string>> keep(NewEvent event, std::optional<store::StoredNote> note);
+  net::awaitable<Result<std::vector<std::uint64_t>>> keep(QueueCommit what);
   net::awaitable<Result<void>> accept_record(std::string function, std::string record, std::string trace_header);
-  void take(const std::vector<store::WaitingEvent>& events);
+  void take(const store::WaitingEvent& event);
   template <typename Tell>
   void tell(Tell tell);
   void pump();

@@ -20,9 +20,10 @@
 #include "cli/command.h"
 #include "cli/endpoints.h"
 #include "cli/progress.h"
+#include "connectors/table.h"
 #include "gateway/admin.h"
 #include "gateway/bridge_functions.h"
-#include "gateway/lambda_api.h"
+#include "gateway/gateway.h"
 #include "http/server.h"
 #include "observe/log_sink.h"
 #include "runtime/task_scope.h"
@@ -62,7 +63,7 @@ class Daemon {
       endpoints.emplace(name, std::move(*endpoint));
     }
     bridge::Bridge bridge(context_.get_executor(), blocking_.get_executor(), config_, **store, std::move(endpoints),
-                          log_, clock_);
+                          log_, clock_, services());
     http::ServerOptions limits;
     limits.idle_timeout = std::chrono::minutes(1);
     limits.request_timeout = std::chrono::seconds(30);
@@ -73,7 +74,7 @@ class Daemon {
     const auto functions = gateway::functions_of(bridge);
     std::unique_ptr<http::Server> gateway;
     if (!config_.listen.empty()) {
-      gateway::GatewayDeps deps{*functions, config_.access_keys, log_, clock_};
+      gateway::GatewayDeps deps{*functions, config_.access_keys, services(), config_.listen, log_, clock_};
       auto listening =
           http::Server::listen(context_.get_executor(), config_.listen, gateway::gateway_handler(std::move(deps)),
                                gateway::gateway_options(config_));

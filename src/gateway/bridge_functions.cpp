@@ -19,6 +19,9 @@ class BridgeFunctions final : public Functions {
   net::awaitable<WebhookResponse> webhook(std::string type, std::string source, WebhookRequest request) override {
     return bridge_.webhook(std::move(type), std::move(source), std::move(request));
   }
+  net::awaitable<ServiceAnswer> call(const ServiceEntry& service, ServiceCall call) override {
+    return bridge_.call(service, std::move(call));
+  }
 
  private:
   bridge::Bridge& bridge_;

@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "bridge/bridge.h"
-#include "gateway/lambda_api.h"
+#include "gateway/gateway.h"
 
 namespace weir::gateway {
 

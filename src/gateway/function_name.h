@@ -6,10 +6,6 @@
 
 namespace weir::gateway {
 
-/// Where weir's own functions live.
-inline constexpr std::string_view kRegion = "us-east-1";
-inline constexpr std::string_view kAccount = "000000000000";
-
 /// What callers may write for a function's name, in the words of the API's model.
 inline constexpr std::string_view kFunctionNamePattern =
     R"((arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?)"

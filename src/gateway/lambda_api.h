@@ -1,57 +1,42 @@
 #pragma once
 
-#include <functional>
-#include <map>
-#include <memory>
 #include <string>
 
-#include "weir/base/log.h"
-#include "weir/base/time.h"
-#include "weir/connector.h"
-#include "weir/event/invocation.h"
-
-#include "bridge/event_queue.h"
-#include "config/config.h"
-#include "http/server.h"
+#include "gateway/aws_error.h"
+#include "gateway/gateway.h"
+#include "gateway/trace_header.h"
 
 namespace weir::gateway {
 
-/// What the gateway asks of the rest of weir; a bridge, or a fake in tests. All calls come on the server's executor.
-class Functions {
- public:
-  virtual ~Functions() = default;
-  /// Whether there is a function of this name, and of this version or alias ("": unqualified).
-  virtual bool knows(const std::string& function, const std::string& qualifier) const = 0;
-  virtual net::awaitable<Outcome> invoke(Invocation call) = 0;
-  /// On disk when it returns. event.refused: the caller's mistake; any other error: nothing was kept.
-  virtual net::awaitable<Result<std::string>> accept(bridge::NewEvent event) = 0;
-  virtual net::awaitable<WebhookResponse> webhook(std::string type, std::string source, WebhookRequest request) = 0;
+/// A call of the Invoke API, understood as far as its address and headers go.
+struct InvokeCall {
+  enum class Kind { kRequestResponse, kEvent, kDryRun };
+
+  Kind kind = Kind::kRequestResponse;
+  std::string function;
+  std::string qualifier;
+  bool log_tail = false;
 };
 
-/// All references outlive the handler.
-struct GatewayDeps {
-  Functions& functions;
-  /// Access key ids and their secrets, Config::access_keys. Some: calls of AWS's APIs have to be signed with one. None:
-  /// nothing is checked, but a request that a web page made is refused.
-  const std::map<std::string, std::string>& access_keys;
-  Log& log;
-  const Clock& clock;
-};
-
-/// Answers the gateway's address: Lambda's Invoke API (POST /2015-03-31/functions/NAME/invocations and
-/// POST /2014-11-13/functions/NAME/invoke-async), webhooks (POST /TYPE/SOURCE) and a page that says so (GET /). Status,
+/// Lambda's API: POST /2015-03-31/functions/NAME/invocations and POST /2014-11-13/functions/NAME/invoke-async. Status,
 /// headers and texts are AWS's (docs/gateway.md). A caller that hangs up ends nothing: the invocation goes on.
-///
-/// In `weir run`:
-///   auto functions = gateway::functions_of(bridge);                                  // gateway/bridge_functions.h
-///   auto server = http::Server::listen(executor, config.listen,
-///                                      gateway::gateway_handler({*functions, config.access_keys, log, clock}),
-///                                      gateway::gateway_options(config));
-/// and at the end server->drain() once bridge.run() is over: callers get their answers, or a 500 ServiceException when
-/// weir stops before there is one.
-http::Handler gateway_handler(GatewayDeps deps);
+class LambdaApi {
+ public:
+  /// `random`: of trace ids; outlives the API, as what `deps` refers to.
+  LambdaApi(const GatewayDeps& deps, Random& random) : deps_(deps), random_(random) {}
 
-/// Limits of the gateway's server, and what the server itself refuses in AWS's shape.
-http::ServerOptions gateway_options(const config::Config& config);
+  /// Answers a request that is no other service's, which is signed where it has to be.
+  net::awaitable<http::Response> answer(http::Request request, const std::string& request_id);
+
+ private:
+  http::Response refuse(const AwsError& error, const std::string& request_id);
+  net::awaitable<http::Response> perform(const InvokeCall& call, http::Request request, const std::string& request_id);
+  net::awaitable<http::Response> accept(const InvokeCall& call, http::Request request, const TraceHeader& trace,
+                                        const std::string& request_id);
+  http::Response tell(Outcome outcome, const InvokeCall& call, const TraceHeader& trace, const std::string& request_id);
+
+  GatewayDeps deps_;
+  Random& random_;
+};
 
 }  // namespace weir::gateway

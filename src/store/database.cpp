@@ -1,10 +1,11 @@
 #include "store/database.h"
 
+#include <algorithm>
+
 namespace weir::store {
 namespace {
 
 constexpr int kApplicationId = 0x77656972;  // "weir"
-constexpr int kSchemaVersion = 1;
 
 ErrorCode code_of(int status) {
   switch (status & 0xFF) {
@@ -43,20 +44,26 @@ Result<Database> Database::connect(const std::string& path, int flags) {
   return database;
 }
 
-Result<Database> Database::open(const std::string& path, Synchronous synchronous, std::string_view schema) {
+Result<Database> Database::open(const std::string& path, Synchronous synchronous, std::string_view schema,
+                                std::span<const std::string_view> upgrades) {
   auto database = connect(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
   if (!database) return database;
-  auto is_new = database->look_at();
-  if (!is_new) return std::move(is_new.error());
+  const auto newest = 1 + static_cast<std::int64_t>(upgrades.size());
+  auto version = database->look_at(newest);
+  if (!version) return std::move(version.error());
   if (auto done = database->execute("PRAGMA journal_mode=WAL"); !done) return std::move(done.error());
   database->synchronous_ = synchronous;
   const std::string_view pragma =
       synchronous == Synchronous::kFull ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL";
   if (auto done = database->execute(pragma); !done) return std::move(done.error());
-  if (*is_new) {
-    const std::string sql = "BEGIN IMMEDIATE;" + std::string(schema) +
-                            ";PRAGMA application_id=" + std::to_string(kApplicationId) +
-                            ";PRAGMA user_version=" + std::to_string(kSchemaVersion) + ";COMMIT";
+  if (*version < newest) {
+    std::string sql = "BEGIN IMMEDIATE;";
+    if (*version == 0)
+      sql.append(schema).append(";PRAGMA application_id=").append(std::to_string(kApplicationId) + ";");
+    for (auto seen = std::max<std::int64_t>(*version, 1); seen < newest; ++seen) {
+      sql.append(upgrades[static_cast<std::size_t>(seen - 1)]).append(";");
+    }
+    sql.append("PRAGMA user_version=" + std::to_string(newest) + ";COMMIT");
     if (auto made = database->execute(sql); !made) return std::move(made.error());
   }
   return database;
@@ -78,22 +85,22 @@ Result<std::int64_t> Database::read_number(std::string_view sql) {
   return statement->integer(0);
 }
 
-Result<bool> Database::look_at() {
+Result<std::int64_t> Database::look_at(std::int64_t newest) {
   const auto tables = read_number("SELECT count(*) FROM sqlite_master");
   if (!tables) return std::move(tables.error());
-  if (*tables == 0) return true;
+  if (*tables == 0) return 0;
   const auto application = read_number("PRAGMA application_id");
   if (!application) return std::move(application.error());
   if (*application != kApplicationId)
     return Error(ErrorCode::kStoreCorrupt, path_ + ": is a database of another program");
   const auto version = read_number("PRAGMA user_version");
   if (!version) return std::move(version.error());
-  if (*version > kSchemaVersion) {
+  if (*version > newest) {
     return Error(ErrorCode::kStoreVersion, path_ + ": has schema version " + std::to_string(*version) +
-                                               ", this weir knows " + std::to_string(kSchemaVersion) +
+                                               ", this weir knows " + std::to_string(newest) +
                                                "; use a newer weir or another state folder");
   }
-  return false;
+  return *version;
 }
 
 Result<void> Database::execute(std::string_view sql) {

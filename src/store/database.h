@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -22,9 +23,11 @@ class Database {
   /// kPassive: what is possible while others read. kTruncate: all of it, and the log is emptied.
   enum class Checkpoint { kPassive, kTruncate };
 
-  /// Opens or makes the file, in WAL mode, with `schema` (version 1) when it is new. A file of another program, a
-  /// damaged one and one of a newer weir are refused, and not changed.
-  static Result<Database> open(const std::string& path, Synchronous synchronous, std::string_view schema);
+  /// Opens or makes the file, in WAL mode, with `schema` (version 1) when it is new. Each of the upgrades takes a file
+  /// of its version to the next; what a file has not seen of them is done to it, in one transaction. A file of another
+  /// program, a damaged one and one of a newer weir are refused, and not changed.
+  static Result<Database> open(const std::string& path, Synchronous synchronous, std::string_view schema,
+                               std::span<const std::string_view> upgrades = {});
   /// A second connection to a file that is open, for reading: it sees what is committed, and waits for no writer.
   static Result<Database> open_to_read(const std::string& path);
 
@@ -70,8 +73,8 @@ class Database {
   Database(std::string path, sqlite3* handle) : path_(std::move(path)), handle_(handle) {}
   static Result<Database> connect(const std::string& path, int flags);
   Result<std::int64_t> read_number(std::string_view sql);
-  /// Whether the file is new and empty; an error when it is not one of weir's.
-  Result<bool> look_at();
+  /// The version of the file's schema; 0 when it is new and empty. An error when it is not one of weir's, or newer.
+  Result<std::int64_t> look_at(std::int64_t newest);
 
   std::string path_;
   bool reads_only_ = false;

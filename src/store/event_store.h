@@ -34,6 +34,7 @@ struct StoredEvent {
 struct WaitingEvent {
   std::uint64_t id = 0;
   std::string function;
+  std::string qualifier;
   WallTime accepted;
   int attempts = 0;
   std::optional<WallTime> due;
@@ -44,6 +45,25 @@ struct StoredNote {
   std::string source;
   std::string key;
   std::optional<std::string> value;  ///< none: forgotten
+};
+
+/// An event that a service keeps to be read again.
+struct KeptEvent {
+  KeptEvent() = default;
+
+  std::string log;  ///< which one of whose
+  WallTime at;
+  std::uint64_t id = 0;  ///< given by the store, growing
+  std::string event;
+};
+
+/// What is kept together or not at all.
+struct StoredBatch {
+  StoredBatch() = default;
+
+  std::vector<StoredEvent> events;
+  std::vector<StoredNote> notes;
+  std::vector<KeptEvent> kept;
 };
 
 /// Records that were given up on, with the event they would have been and AWS's own record of why.
@@ -75,8 +95,8 @@ class EventStore {
  public:
   virtual ~EventStore() = default;
 
-  /// Returns the event's id. `note`: stored in the same transaction.
-  virtual net::awaitable<Result<std::uint64_t>> append(StoredEvent event, std::optional<StoredNote> note) = 0;
+  /// All of it in one transaction. Returns the ids of its events.
+  virtual net::awaitable<Result<std::vector<std::uint64_t>>> append(StoredBatch batch) = 0;
   /// The whole event; store.not_found when there is none of that id.
   virtual net::awaitable<Result<StoredEvent>> load(std::uint64_t id) = 0;
   virtual net::awaitable<Result<void>> remember_retry(std::uint64_t id, int attempts, WallTime due) = 0;
@@ -95,6 +115,13 @@ class EventStore {
   /// Without payloads and records unless `whole`; newest last, at most `limit`.
   virtual net::awaitable<Result<std::vector<DeadLetter>>> list(DeadLetterFilter which, std::size_t limit,
                                                                bool whole) = 0;
+
+  /// Events of one log at or behind `from`, of those of its very time only ids above `after`, and before `to`: at most
+  /// `limit`, in order of time and id.
+  virtual net::awaitable<Result<std::vector<KeptEvent>>> kept(std::string log, WallTime from, std::uint64_t after,
+                                                              WallTime to, std::size_t limit) = 0;
+  /// Forgets the events of a log that are older.
+  virtual net::awaitable<Result<void>> forget(std::string log, WallTime before) = 0;
 
   virtual net::awaitable<Result<void>> remember(std::vector<StoredNote> notes) = 0;
   virtual net::awaitable<Result<std::map<std::string, std::string>>> notes(std::string source) = 0;

@@ -156,7 +156,7 @@ Result<std::vector<WaitingEvent>> waiting_events(Database& database, std::uint64
                                                  std::size_t limit) {
   auto statement = Statement::prepare(
       database,
-      "SELECT events.id, function, accepted_ms, attempts, due_ms FROM events LEFT JOIN retries USING (id)"
+      "SELECT events.id, function, accepted_ms, attempts, due_ms, qualifier FROM events LEFT JOIN retries USING (id)"
       " WHERE events.id > ? AND events.id <= ? ORDER BY events.id LIMIT ?");
   if (!statement) return std::move(statement.error());
   statement->bind(number(after)).bind(number(last)).bind(as_limit(limit));
@@ -170,10 +170,49 @@ Result<std::vector<WaitingEvent>> waiting_events(Database& database, std::uint64
       event.attempts = static_cast<int>(row.integer(3));
       event.due = from_epoch_milliseconds(row.integer(4));
     }
+    event.qualifier = row.text(5);
     events.push_back(std::move(event));
   });
   if (!done) return std::move(done.error());
   return events;
+}
+
+Result<void> insert_kept(Database& database, const KeptEvent& event) {
+  auto statement = Statement::prepare(database, "INSERT INTO kept (log, at_ms, event) VALUES (?, ?, ?)");
+  if (!statement) return std::move(statement.error());
+  statement->bind(event.log).bind(epoch_milliseconds(event.at)).bind(event.event);
+  return finish(*statement);
+}
+
+Result<std::vector<KeptEvent>> kept_events(Database& database, std::string_view log, WallTime from, std::uint64_t after,
+                                           WallTime to, std::size_t limit) {
+  auto statement = Statement::prepare(database,
+                                      "SELECT id, at_ms, event FROM kept WHERE log = ? AND (at_ms, id) > (?, ?)"
+                                      " AND at_ms < ? ORDER BY at_ms, id LIMIT ?");
+  if (!statement) return std::move(statement.error());
+  statement->bind(log).bind(epoch_milliseconds(from)).bind(number(after)).bind(epoch_milliseconds(to));
+  statement->bind(as_limit(limit));
+  std::vector<KeptEvent> events;
+  auto done = each_row(*statement, [&](Statement& row) {
+    KeptEvent event;
+    event.log = log;
+    event.id = static_cast<std::uint64_t>(row.integer(0));
+    event.at = from_epoch_milliseconds(row.integer(1));
+    event.event = row.text(2);
+    events.push_back(std::move(event));
+  });
+  if (!done) return std::move(done.error());
+  return events;
+}
+
+Result<int> delete_kept(Database& database, std::string_view log, WallTime before, std::size_t limit) {
+  auto statement = Statement::prepare(
+      database,
+      "DELETE FROM kept WHERE id IN (SELECT id FROM kept WHERE log = ? AND at_ms < ? ORDER BY at_ms LIMIT ?)");
+  if (!statement) return std::move(statement.error());
+  statement->bind(log).bind(epoch_milliseconds(before)).bind(as_limit(limit));
+  if (auto done = finish(*statement); !done) return std::move(done.error());
+  return database.changes();
 }
 
 Result<void> write_note(Database& database, const StoredNote& note) {
@@ -254,14 +293,15 @@ Result<std::optional<WaitingEvent>> redrive_letter(Database& database, std::uint
   auto insert = Statement::prepare(
       database,
       "INSERT INTO events (function, accepted_ms, qualifier, request_id, source, trace_header, payload)"
-      " SELECT function, ?2, qualifier, ?3, source, '', payload FROM dead_letters WHERE id = ?1 RETURNING id, "
-      "function");
+      " SELECT function, ?2, qualifier, ?3, source, '', payload FROM dead_letters WHERE id = ?1"
+      " RETURNING id, function, qualifier");
   if (!insert) return std::move(insert.error());
   insert->bind(number(id)).bind(epoch_milliseconds(now)).bind(request_id);
   auto inserted = each_row(*insert, [&](Statement& row) {
     event.emplace();
     event->id = static_cast<std::uint64_t>(row.integer(0));
     event->function = row.text(1);
+    event->qualifier = row.text(2);
     event->accepted = now;
   });
   if (!inserted) return std::move(inserted.error());

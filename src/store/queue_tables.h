@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -35,6 +36,12 @@ inline constexpr std::string_view kSchema =
     "CREATE INDEX dead_letters_of ON dead_letters (function, source);"
     "CREATE TABLE taken_over (file TEXT PRIMARY KEY) WITHOUT ROWID";
 
+/// Since version 2: events that services keep to be read again.
+inline constexpr std::array<std::string_view, 1> kUpgrades{
+    "CREATE TABLE kept (id INTEGER PRIMARY KEY AUTOINCREMENT, log TEXT NOT NULL, at_ms INTEGER NOT NULL,"
+    " event TEXT NOT NULL);"
+    "CREATE INDEX kept_of ON kept (log, at_ms, id)"};
+
 Result<std::uint64_t> insert_event(Database& database, const StoredEvent& event);
 Result<StoredEvent> load_event(Database& database, std::uint64_t id);
 /// store.failed when there is no such event.
@@ -46,6 +53,14 @@ Result<std::uint64_t> newest_event(Database& database);
 /// At most `limit` events with ids above `after` up to `last`, in order of id.
 Result<std::vector<WaitingEvent>> waiting_events(Database& database, std::uint64_t after, std::uint64_t last,
                                                  std::size_t limit);
+
+Result<void> insert_kept(Database& database, const KeptEvent& event);
+/// At most `limit` events of a log at or behind `from`, of those of its very time only ids above `after`, and before
+/// `to`; in order of time and id.
+Result<std::vector<KeptEvent>> kept_events(Database& database, std::string_view log, WallTime from, std::uint64_t after,
+                                           WallTime to, std::size_t limit);
+/// Forgets at most `limit` events of a log that are older; returns how many.
+Result<int> delete_kept(Database& database, std::string_view log, WallTime before, std::size_t limit);
 
 Result<void> write_note(Database& database, const StoredNote& note);
 Result<std::map<std::string, std::string>> read_notes(Database& database, std::string_view source);

@@ -26,7 +26,12 @@ constexpr std::string_view kCheckpointSchema =
     "NULL,"
     " PRIMARY KEY (source, shard)) WITHOUT ROWID";
 
-constexpr std::size_t kPiece = 4096;        ///< events of each_waiting()
+/// Which stream a source's checkpoints are positions of. Came later than the rest: version 1 without it is read, too.
+constexpr std::string_view kStreams =
+    "CREATE TABLE IF NOT EXISTS streams (source TEXT NOT NULL PRIMARY KEY, stream TEXT NOT NULL) WITHOUT ROWID";
+
+constexpr std::size_t kPiece = 4096;  ///< events of each_waiting()
+constexpr std::size_t kForgetAtOnce = 1000;
 constexpr std::size_t kRedrivePiece = 256;  ///< dead letters of one transaction: some milliseconds
 
 /// The lock of a state folder: an open file with an exclusive flock, which ends with the process, however it ends.
@@ -73,6 +78,42 @@ Result<void> save_checkpoint(Database& database, const ShardId& shard, const Res
   statement->bind(shard.source).bind(shard.name).bind(text).bind(epoch_milliseconds(SystemClock().now().wall));
   if (auto done = statement->step(); !done) return std::move(done.error());
   return {};
+}
+
+Result<void> save_stream(Database& database, const std::string& source, const std::string& stream) {
+  auto statement = Statement::prepare(database,
+                                      "INSERT INTO streams (source, stream) VALUES (?, ?) "
+                                      "ON CONFLICT (source) DO UPDATE SET stream = excluded.stream");
+  if (!statement) return std::move(statement.error());
+  statement->bind(source).bind(stream);
+  if (auto done = statement->step(); !done) return std::move(done.error());
+  return {};
+}
+
+/// "" when it is not known.
+Result<std::string> load_stream(Database& database, const std::string& source) {
+  auto statement = Statement::prepare(database, "SELECT stream FROM streams WHERE source = ?");
+  if (!statement) return std::move(statement.error());
+  statement->bind(source);
+  auto row = statement->step();
+  if (!row) return std::move(row.error());
+  return *row ? statement->text(0) : std::string();
+}
+
+/// How many checkpoints that were; all of the source, and its stream, when `shard` is "".
+Result<int> forget_checkpoints(Database& database, const std::string& source, const std::string& shard) {
+  if (shard.empty()) {
+    auto statement = Statement::prepare(database, "DELETE FROM streams WHERE source = ?");
+    if (!statement) return std::move(statement.error());
+    statement->bind(source);
+    if (auto done = statement->step(); !done) return std::move(done.error());
+  }
+  auto statement =
+      Statement::prepare(database, "DELETE FROM checkpoints WHERE source = ?1 AND (?2 = '' OR shard = ?2)");
+  if (!statement) return std::move(statement.error());
+  statement->bind(source).bind(shard);
+  if (auto done = statement->step(); !done) return std::move(done.error());
+  return database.changes();
 }
 
 Result<Resume> read_resume(const std::string& folder, const ShardId& shard, const std::string& text) {
@@ -150,7 +191,8 @@ Result<std::unique_ptr<StateFolder>> StateFolder::open(const std::string& folder
   if (!lock) return std::move(lock.error());
   auto checkpoints = Database::open(folder + "/checkpoints.sqlite", Database::Synchronous::kNormal, kCheckpointSchema);
   if (!checkpoints) return std::move(checkpoints.error());
-  auto queue = Database::open(folder + "/queue.sqlite", Database::Synchronous::kFull, queue::kSchema);
+  if (auto made = checkpoints->execute(kStreams); !made) return std::move(made.error());
+  auto queue = Database::open(folder + "/queue.sqlite", Database::Synchronous::kFull, queue::kSchema, queue::kUpgrades);
   if (!queue) return std::move(queue.error());
   if (auto taken = take_over_dead_letters(folder, *queue); !taken) return std::move(taken.error());
   auto queue_reads = Database::open_to_read(folder + "/queue.sqlite");
@@ -167,10 +209,13 @@ const std::string& StateFolder::folder() const {
   return impl_->folder;
 }
 
-net::awaitable<Result<std::map<std::string, Resume>>> StateFolder::load_all(std::string source) {
-  std::map<std::string, Resume> found;
+net::awaitable<Result<SourceCheckpoints>> StateFolder::load_all(std::string source) {
+  SourceCheckpoints found;
   auto loaded = co_await impl_->checkpoints.perform([&](Database& database) -> Result<void> {
-    found.clear();
+    found = SourceCheckpoints();
+    auto stream = load_stream(database, source);
+    if (!stream) return std::move(stream.error());
+    found.stream = std::move(*stream);
     auto statement = Statement::prepare(database, "SELECT shard, upto FROM checkpoints WHERE source = ?");
     if (!statement) return std::move(statement.error());
     statement->bind(source);
@@ -181,7 +226,7 @@ net::awaitable<Result<std::map<std::string, Resume>>> StateFolder::load_all(std:
       const ShardId shard{source, statement->text(0)};
       auto resume = read_resume(impl_->folder, shard, statement->text(1));
       if (!resume) return std::move(resume.error());
-      found.emplace(shard.name, std::move(*resume));
+      found.shards.emplace(shard.name, std::move(*resume));
     }
   });
   if (!loaded) co_return std::move(loaded.error()).during("loading the checkpoints of " + source);
@@ -195,10 +240,16 @@ net::awaitable<Result<void>> StateFolder::save(ShardId shard, Resume resume) {
   co_return saved;
 }
 
-net::awaitable<Result<void>> StateFolder::save_starts(std::string source, std::map<std::string, Resume> starts) {
+net::awaitable<Result<void>> StateFolder::save_starts(std::string source, SourceStarts starts) {
   auto saved = co_await impl_->checkpoints.perform(
       [&](Database& database) -> Result<void> {
-        for (const auto& [shard, resume] : starts) {
+        if (starts.forget) {
+          if (auto done = forget_checkpoints(database, source, ""); !done) return std::move(done.error());
+        }
+        if (!starts.stream.empty()) {
+          if (auto done = save_stream(database, source, starts.stream); !done) return done;
+        }
+        for (const auto& [shard, resume] : starts.shards) {
           if (auto done = save_checkpoint(database, {source, shard}, resume); !done) return done;
         }
         return {};
@@ -208,16 +259,47 @@ net::awaitable<Result<void>> StateFolder::save_starts(std::string source, std::m
   co_return saved;
 }
 
-net::awaitable<Result<std::uint64_t>> StateFolder::append(StoredEvent event, std::optional<StoredNote> note) {
-  std::uint64_t id = 0;
+net::awaitable<Result<std::vector<std::uint64_t>>> StateFolder::append(StoredBatch batch) {
+  std::vector<std::uint64_t> ids;
   auto appended = co_await impl_->queue.perform([&](Database& database) -> Result<void> {
-    auto inserted = queue::insert_event(database, event);
-    if (!inserted) return std::move(inserted.error());
-    id = *inserted;
-    return note ? queue::write_note(database, *note) : Result<void>();
+    ids.clear();
+    for (const StoredEvent& event : batch.events) {
+      auto inserted = queue::insert_event(database, event);
+      if (!inserted) return std::move(inserted.error());
+      ids.push_back(*inserted);
+    }
+    for (const KeptEvent& event : batch.kept) {
+      if (auto inserted = queue::insert_kept(database, event); !inserted) return inserted;
+    }
+    for (const StoredNote& note : batch.notes) {
+      if (auto written = queue::write_note(database, note); !written) return written;
+    }
+    return {};
   });
-  if (!appended) co_return std::move(appended.error()).during("keeping an event of " + event.function);
-  co_return id;
+  if (!appended) co_return std::move(appended.error()).during("keeping events");
+  co_return ids;
+}
+
+net::awaitable<Result<std::vector<KeptEvent>>> StateFolder::kept(std::string log, WallTime from, std::uint64_t after,
+                                                                 WallTime to, std::size_t limit) {
+  std::vector<KeptEvent> events;
+  auto read = co_await impl_->queue_reads.perform(
+      fetch(events, [&](Database& db) { return queue::kept_events(db, log, from, after, to, limit); }));
+  if (!read) co_return std::move(read.error()).during("reading what is kept in " + log);
+  co_return events;
+}
+
+net::awaitable<Result<void>> StateFolder::forget(std::string log, WallTime before) {
+  for (int deleted = 1; deleted > 0;) {
+    auto forgotten = co_await impl_->queue.perform([&](Database& database) -> Result<void> {
+      auto done = queue::delete_kept(database, log, before, kForgetAtOnce);
+      if (!done) return std::move(done.error());
+      deleted = *done;
+      return {};
+    });
+    if (!forgotten) co_return std::move(forgotten.error()).during("forgetting what is old in " + log);
+  }
+  co_return Result<void>();
 }
 
 net::awaitable<Result<StoredEvent>> StateFolder::load(std::uint64_t id) {
@@ -345,18 +427,8 @@ Result<void> StateFolder::set_checkpoint(const ShardId& shard, const Resume& res
 
 Result<int> StateFolder::reset_checkpoints(const std::string& source, const std::string& shard) {
   int forgotten = 0;
-  auto done = impl_->checkpoints.perform_and_wait([&](Database& database) -> Result<void> {
-    auto statement = Statement::prepare(
-        database, "DELETE FROM checkpoints WHERE source = ?1 AND (?2 = '' OR shard = ?2) RETURNING 1");
-    if (!statement) return std::move(statement.error());
-    statement->bind(source).bind(shard);
-    for (;;) {
-      auto row = statement->step();
-      if (!row) return std::move(row.error());
-      if (!*row) return {};
-      ++forgotten;
-    }
-  });
+  auto done = impl_->checkpoints.perform_and_wait(
+      fetch(forgotten, [&](Database& database) { return forget_checkpoints(database, source, shard); }));
   if (!done) return std::move(done.error());
   return forgotten;
 }

@@ -27,18 +27,35 @@ struct StoredCheckpoint {
   WallTime saved_at;
 };
 
+/// What is stored of a source.
+struct SourceCheckpoints {
+  SourceCheckpoints() = default;
+
+  /// The stream whose shards these are (PollSource::stream_identity()); "" when nobody said.
+  std::string stream;
+  std::map<std::string, Resume> shards;  ///< of every shard that has one, by its name
+};
+
+/// Where a source begins.
+struct SourceStarts {
+  SourceStarts() = default;
+
+  std::string stream;                    ///< the stream from now on; "" leaves it as it is
+  bool forget = false;                   ///< what is stored of the source, which is another stream's
+  std::map<std::string, Resume> shards;  ///< where shards begin, by their names
+};
+
 /// Where each shard goes on after a restart. A lost checkpoint repeats records, it never loses one.
 class CheckpointStore {
  public:
   virtual ~CheckpointStore() = default;
-  /// Of every shard of the source that has one, by the shard's name.
-  virtual net::awaitable<Result<std::map<std::string, Resume>>> load_all(std::string source) = 0;
+  virtual net::awaitable<Result<SourceCheckpoints>> load_all(std::string source) = 0;
   /// Kept when it returns. A position behind the stored one is stored all the same: who moves a checkpoint back means
   /// it.
   virtual net::awaitable<Result<void>> save(ShardId shard, Resume resume) = 0;
-  /// Where shards of a source begin, by their names: all of it is kept, on disk, when it returns, or nothing. Losing a
-  /// start would lose records: a shard without one begins elsewhere.
-  virtual net::awaitable<Result<void>> save_starts(std::string source, std::map<std::string, Resume> starts) = 0;
+  /// All of it is kept, on disk, when it returns, or nothing. Losing a start would lose records: a shard without one
+  /// begins elsewhere.
+  virtual net::awaitable<Result<void>> save_starts(std::string source, SourceStarts starts) = 0;
 };
 
 /// The embedded store: a state folder with two SQLite files. `checkpoints.sqlite` is written without an fsync for each
@@ -56,11 +73,11 @@ class StateFolder final : public CheckpointStore, public EventStore, public Dead
   static Result<std::unique_ptr<StateFolder>> open(const std::string& folder);
   ~StateFolder() override;
 
-  net::awaitable<Result<std::map<std::string, Resume>>> load_all(std::string source) override;
+  net::awaitable<Result<SourceCheckpoints>> load_all(std::string source) override;
   net::awaitable<Result<void>> save(ShardId shard, Resume resume) override;
-  net::awaitable<Result<void>> save_starts(std::string source, std::map<std::string, Resume> starts) override;
+  net::awaitable<Result<void>> save_starts(std::string source, SourceStarts starts) override;
 
-  net::awaitable<Result<std::uint64_t>> append(StoredEvent event, std::optional<StoredNote> note) override;
+  net::awaitable<Result<std::vector<std::uint64_t>>> append(StoredBatch batch) override;
   net::awaitable<Result<StoredEvent>> load(std::uint64_t id) override;
   /// store.failed when there is no such event.
   net::awaitable<Result<void>> remember_retry(std::uint64_t id, int attempts, WallTime due) override;
@@ -70,6 +87,10 @@ class StateFolder final : public CheckpointStore, public EventStore, public Dead
   net::awaitable<Result<void>> bury(std::uint64_t id, DeadLetter letter) override;
   /// Events that are appended after the first piece was read are left out.
   net::awaitable<Result<void>> each_waiting(std::function<void(std::vector<WaitingEvent>)> take) override;
+  net::awaitable<Result<std::vector<KeptEvent>>> kept(std::string log, WallTime from, std::uint64_t after, WallTime to,
+                                                      std::size_t limit) override;
+  /// In transactions of some hundred, so that appends do not wait long.
+  net::awaitable<Result<void>> forget(std::string log, WallTime before) override;
   net::awaitable<Result<void>> remember(std::vector<StoredNote> notes) override;
   net::awaitable<Result<std::map<std::string, std::string>>> notes(std::string source) override;
 
@@ -84,7 +105,7 @@ class StateFolder final : public CheckpointStore, public EventStore, public Dead
   /// For commands and status; these block.
   Result<std::vector<StoredCheckpoint>> list_checkpoints();
   Result<void> set_checkpoint(const ShardId& shard, const Resume& resume);
-  /// Returns how many were forgotten. An empty shard name means every shard of the source.
+  /// Returns how many were forgotten. An empty shard name means every shard of the source, and which stream it read.
   Result<int> reset_checkpoints(const std::string& source, const std::string& shard);
   Result<std::int64_t> count_dead_letters();
   Result<std::vector<DeadLetter>> list_dead_letters(const DeadLetterFilter& which, std::size_t limit, bool whole);

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "gateway/lambda_api.h"
+#include "gateway/gateway.h"
 
 namespace weir::test {
 
@@ -47,7 +47,14 @@ class FakeFunctions final : public gateway::Functions {
     if (source != "uploads") co_return WebhookResponse(404, "{}");
     co_return WebhookResponse(200, "{\"ok\":true}");
   }
+  net::awaitable<ServiceAnswer> call(const ServiceEntry& service, ServiceCall call) override {
+    service_calls.emplace_back(service.name, std::move(call));
+    ServiceAnswer answer(201, "application/x-amz-json-1.1", "{\"answered\":true}");
+    answer.headers.emplace_back("x-amzn-ErrorType", "None");
+    co_return answer;
+  }
 
+  std::vector<std::pair<std::string, ServiceCall>> service_calls;
   std::vector<Invocation> calls;
   std::vector<bridge::NewEvent> events;
   std::vector<std::pair<std::string, std::string>> webhooks;

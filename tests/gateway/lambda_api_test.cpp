@@ -1,4 +1,4 @@
-#include "gateway/lambda_api.h"
+#include "gateway/gateway.h"
 
 #include <memory>
 #include <regex>
@@ -29,7 +29,7 @@ using Keys = std::map<std::string, std::string>;
 class World {
  public:
   explicit World(Keys keys = {}) : keys_(std::move(keys)) {
-    handler_ = gateway::gateway_handler({functions, keys_, null_log(), clock});
+    handler_ = gateway::gateway_handler({functions, keys_, {}, "127.0.0.1:4580", null_log(), clock});
   }
 
   Response send(Request request) { return test::run(io_, handler_(std::move(request))); }

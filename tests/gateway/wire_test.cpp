@@ -15,7 +15,7 @@
 #include <catch2/catch.hpp>
 
 #include "gateway/fake_functions.h"
-#include "gateway/lambda_api.h"
+#include "gateway/gateway.h"
 #include "support/fake_clock.h"
 #include "support/run_coroutine.h"
 
@@ -32,7 +32,7 @@ class Wire {
     config::Config config;
     auto options = gateway::gateway_options(config);
     auto made = http::Server::listen(io_.get_executor(), "127.0.0.1:0",
-                                     gateway::gateway_handler({functions, keys_, null_log(), clock_}), options);
+                                     gateway::gateway_handler({functions, keys_, {}, "127.0.0.1:4580", null_log(), clock_}), options);
     REQUIRE(made.has_value());
     server_ = std::move(*made);
   }

@@ -9,6 +9,7 @@
 #include <catch2/catch.hpp>
 #include <sqlite3.h>
 
+#include "store/batch.h"
 #include "store/queue_tables.h"
 #include "store/store.h"
 #include "support/run_coroutine.h"
@@ -87,7 +88,7 @@ net::awaitable<void> append_often(EventStore& store, int times, std::vector<doub
   for (int i = 0; i < times; ++i) {
     StoredEvent event = event_of(1024);
     const auto start = Steady::now();
-    auto appended = co_await store.append(std::move(event), std::nullopt);
+    auto appended = co_await store.append(test::batch_of(std::move(event)));
     if (!appended) throw std::runtime_error(appended.error().describe());
     milliseconds.push_back(seconds_since(start) * 1000);
   }

@@ -12,6 +12,7 @@
 #include <catch2/catch.hpp>
 
 #include "fault_vfs.h"
+#include "store/batch.h"
 #include "store/database_thread.h"
 #include "store/store.h"
 #include "support/run_coroutine.h"
@@ -69,9 +70,9 @@ net::awaitable<Result<void>> append(StateFolder& store, Ids& ids, std::string na
   event.request_id = "request-" + name;
   event.payload = payload_of(name);
   event.accepted = kNow;
-  auto id = co_await store.append(std::move(event), std::move(note));
-  if (!id) co_return std::move(id.error());
-  ids[name] = *id;
+  auto kept = co_await store.append(test::batch_of(std::move(event), std::move(note)));
+  if (!kept) co_return std::move(kept.error());
+  ids[name] = kept->front();
   co_return Result<void>();
 }
 
@@ -383,7 +384,10 @@ TEST_CASE("where shards begin is kept, all of it or nothing, and is there after 
     auto store = open(folder / "state");
     vfs.fail_from(call, n);
     net::io_context context;
-    const bool kept = test::run(context, store->save_starts("clicks", starts)).has_value();
+    store::SourceStarts all;
+    all.stream = "arn:clicks";
+    all.shards = starts;
+    const bool kept = test::run(context, store->save_starts("clicks", all)).has_value();
     failed = vfs.has_failed();
     CHECK(kept != failed);
     if (power_loss) vfs.after_power_loss(folder / "state", folder / "after", nullptr);
@@ -391,7 +395,8 @@ TEST_CASE("where shards begin is kept, all of it or nothing, and is there after 
     vfs.heal();
     const auto found = test::run(context, open(folder / (power_loss ? "after" : "state"))->load_all("clicks")).value();
     // What could not be answered may be there.
-    if (kept || !found.empty()) CHECK(found == starts);
+    if (kept || !found.shards.empty()) CHECK(found.shards == starts);
+    CHECK(found.stream == (found.shards.empty() ? "" : "arn:clicks"));
   }
   CHECK(n > 1);
 }

@@ -3,8 +3,10 @@
 
 #include <boost/asio/detached.hpp>
 #include <catch2/catch.hpp>
+#include <sqlite3.h>
 
 #include "fault_vfs.h"
+#include "store/batch.h"
 #include "store/database_thread.h"
 #include "store/queue_tables.h"
 #include "store/store.h"
@@ -57,7 +59,7 @@ struct Caller {
   explicit Caller(const TemporaryFolder& folder) : store(open(folder)) {}
 
   std::uint64_t append(const StoredEvent& event, std::optional<StoredNote> note = std::nullopt) {
-    return run(context, store->append(event, std::move(note))).value();
+    return run(context, store->append(test::batch_of(event, std::move(note)))).value().front();
   }
   std::vector<WaitingEvent> waiting() {
     std::vector<WaitingEvent> all;
@@ -165,7 +167,7 @@ TEST_CASE("waiting events come in pieces, in order, without those that ended") {
   constexpr std::size_t kEvents = 4096 * 2;
   const auto append = [&]() -> net::awaitable<void> {
     StoredEvent event = event_for("resize");
-    if (!co_await caller.store->append(std::move(event), std::nullopt)) throw std::runtime_error("not appended");
+    if (!co_await caller.store->append(test::batch_of(std::move(event)))) throw std::runtime_error("not appended");
   };
   for (std::size_t i = 0; i < kEvents; ++i) net::co_spawn(caller.context, append(), net::detached);
   caller.context.run();
@@ -192,7 +194,7 @@ TEST_CASE("who waits while one fsync runs shares the next") {
   const auto append_often = [&](int times) -> net::awaitable<void> {
     for (int i = 0; i < times; ++i) {
       StoredEvent event = event_for("resize");
-      if (!co_await caller.store->append(std::move(event), std::nullopt)) throw std::runtime_error("not appended");
+      if (!co_await caller.store->append(test::batch_of(std::move(event)))) throw std::runtime_error("not appended");
     }
   };
   vfs.heal();
@@ -362,13 +364,13 @@ TEST_CASE("a lazy job waits for company, and for no more than its patience") {
 TEST_CASE("what is queued when the store ends is done first") {
   const TemporaryFolder folder;
   net::io_context context;
-  std::future<Result<std::uint64_t>> appended;
+  std::future<Result<std::vector<std::uint64_t>>> appended;
   std::future<Result<void>> settled;
   {
     auto store = open(folder);
-    const std::uint64_t id = run(context, store->append(event_for("resize"), std::nullopt)).value();
+    const std::uint64_t id = run(context, store->append(test::batch_of(event_for("resize")))).value().front();
     settled = net::co_spawn(context, store->settle(id), net::use_future);
-    appended = net::co_spawn(context, store->append(event_for("resize"), std::nullopt), net::use_future);
+    appended = net::co_spawn(context, store->append(test::batch_of(event_for("resize"))), net::use_future);
     context.restart();
     context.poll_one();
     context.poll_one();
@@ -377,4 +379,89 @@ TEST_CASE("what is queued when the store ends is done first") {
   context.run();
   CHECK(settled.get().has_value());
   CHECK(appended.get().has_value());
+}
+
+TEST_CASE("a batch is kept whole: its events, its notes and what is to be read again") {
+  TemporaryFolder folder;
+  Caller caller(folder);
+  store::StoredBatch batch;
+  batch.events.push_back(event_for("resize"));
+  batch.events.push_back(event_for("sqs:orders"));
+  batch.notes.push_back({"service:sns", "topic/orders", "{}"});
+  store::KeptEvent kept;
+  kept.log = "events/archive/all";
+  kept.at = kNow;
+  kept.event = "{\"id\":1}";
+  batch.kept.push_back(kept);
+  const auto ids = run(caller.context, caller.store->append(batch)).value();
+  REQUIRE(ids.size() == 2);
+  CHECK(ids[0] < ids[1]);
+  const auto waiting = caller.waiting();
+  REQUIRE(waiting.size() == 2);
+  CHECK(waiting[1].function == "sqs:orders");
+  CHECK(waiting[1].qualifier == "live");
+  CHECK(run(caller.context, caller.store->notes("service:sns")).value().at("topic/orders") == "{}");
+  CHECK(run(caller.context, caller.store->kept("events/archive/all", WallTime::min(), 0, WallTime::max(), 10))
+            .value()
+            .at(0)
+            .event == "{\"id\":1}");
+}
+
+TEST_CASE("what is kept to be read again comes in order of its time, in pieces, and is forgotten by age") {
+  TemporaryFolder folder;
+  Caller caller(folder);
+  const auto at = [](int second) { return kNow + std::chrono::seconds(second); };
+  store::StoredBatch batch;
+  for (const int second : {3, 1, 2, 2, 2}) {
+    store::KeptEvent kept;
+    kept.log = "logs/app";
+    kept.at = at(second);
+    kept.event = std::to_string(second);
+    batch.kept.push_back(kept);
+  }
+  store::KeptEvent other;
+  other.log = "logs/other";
+  other.at = at(2);
+  other.event = "other";
+  batch.kept.push_back(other);
+  REQUIRE(run(caller.context, caller.store->append(batch)).has_value());
+  const auto read = [&](WallTime from, std::uint64_t after, WallTime to, std::size_t limit) {
+    return run(caller.context, caller.store->kept("logs/app", from, after, to, limit)).value();
+  };
+  const auto text = [](const std::vector<store::KeptEvent>& events) {
+    std::string all;
+    for (const auto& each : events) all += each.event;
+    return all;
+  };
+  CHECK(text(read(at(1), 0, at(4), 10)) == "12223");
+  CHECK(text(read(at(2), 0, at(3), 10)) == "222");  // from is in it, to is not
+  const auto piece = read(at(1), 0, at(4), 2);
+  CHECK(text(piece) == "12");
+  CHECK(text(read(piece.back().at, piece.back().id, at(4), 10)) == "223");  // the rest of the same time first
+  REQUIRE(run(caller.context, caller.store->forget("logs/app", at(2))).has_value());
+  CHECK(text(read(at(0), 0, at(4), 10)) == "2223");
+  REQUIRE(run(caller.context, caller.store->forget("logs/app", WallTime::max())).has_value());
+  CHECK(read(at(0), 0, at(4), 10).empty());
+  CHECK(run(caller.context, caller.store->kept("logs/other", at(0), 0, at(4), 10)).value().size() == 1);
+}
+
+TEST_CASE("a folder of the first version has its queue file brought up to date, with what waits in it") {
+  TemporaryFolder folder;
+  {
+    Caller caller(folder);
+    caller.append(event_for("resize"));
+  }
+  sqlite3* handle = nullptr;
+  REQUIRE(sqlite3_open((folder / "state/queue.sqlite").c_str(), &handle) == SQLITE_OK);
+  REQUIRE(sqlite3_exec(handle, "DROP TABLE kept; PRAGMA user_version=1", nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(handle);
+  Caller caller(folder);
+  CHECK(caller.waiting().size() == 1);
+  store::StoredBatch batch;
+  store::KeptEvent kept;
+  kept.log = "logs/app";
+  kept.at = kNow;
+  kept.event = "x";
+  batch.kept.push_back(kept);
+  CHECK(run(caller.context, caller.store->append(batch)).has_value());
 }

@@ -50,19 +50,70 @@ TEST_CASE("a checkpoint is there after a restart") {
   };
   {
     auto store = open(folder);
-    CHECK(run(context, store->load_all("clicks")).value().empty());
+    CHECK(run(context, store->load_all("clicks")).value().shards.empty());
     REQUIRE(run(context, store->save(kShard, resume("7"))).has_value());
     for (const auto& [shard, where] : kept) REQUIRE(run(context, store->save({"clicks", shard}, where)).has_value());
     REQUIRE(run(context, store->save({"others", "clicks-3"}, resume("8"))).has_value());
   }
   auto store = open(folder);
-  CHECK(run(context, store->load_all("clicks")).value() == kept);
-  CHECK(run(context, store->load_all("others")).value().size() == 1);
-  CHECK(run(context, store->load_all("none")).value().empty());
+  CHECK(run(context, store->load_all("clicks")).value().shards == kept);
+  CHECK(run(context, store->load_all("others")).value().shards.size() == 1);
+  CHECK(run(context, store->load_all("none")).value().shards.empty());
   const auto all = store->list_checkpoints();
   REQUIRE(all->size() == kept.size() + 1);
   CHECK(all->at(0).shard.text() == "clicks/clicks-3");
   CHECK(all->at(4).resume == resume("AT_TIMESTAMP 2026-09-12T07:00:00.123Z"));
+}
+
+TEST_CASE("checkpoints know their stream; another one's are forgotten as it begins") {
+  const TemporaryFolder folder;
+  net::io_context context;
+  store::SourceStarts starts;
+  {
+    auto store = open(folder);
+    REQUIRE(run(context, store->save(kShard, resume("7"))).has_value());
+    CHECK(run(context, store->load_all("clicks")).value().stream.empty());
+    starts.stream = "arn:clicks";
+    REQUIRE(run(context, store->save_starts("clicks", starts)).has_value());
+    REQUIRE(run(context, store->save({"others", "a"}, resume("8"))).has_value());
+  }
+  auto store = open(folder);
+  auto known = run(context, store->load_all("clicks")).value();
+  CHECK(known.stream == "arn:clicks");
+  CHECK(known.shards.size() == 1);
+
+  starts.stream = "";
+  starts.shards.emplace("b", resume("LATEST"));
+  REQUIRE(run(context, store->save_starts("clicks", starts)).has_value());
+  CHECK(run(context, store->load_all("clicks")).value().stream == "arn:clicks");
+  CHECK(run(context, store->load_all("clicks")).value().shards.size() == 2);
+
+  starts.stream = "arn:clicks-2";
+  starts.forget = true;
+  REQUIRE(run(context, store->save_starts("clicks", starts)).has_value());
+  known = run(context, store->load_all("clicks")).value();
+  CHECK(known.stream == "arn:clicks-2");
+  CHECK(known.shards == starts.shards);
+  CHECK(run(context, store->load_all("others")).value().shards.size() == 1);
+
+  CHECK(*store->reset_checkpoints("clicks", "b") == 1);
+  CHECK(run(context, store->load_all("clicks")).value().stream == "arn:clicks-2");
+  CHECK(*store->reset_checkpoints("clicks", "") == 0);
+  CHECK(run(context, store->load_all("clicks")).value().stream.empty());
+}
+
+TEST_CASE("a state folder of a weir that did not know streams is read") {
+  const TemporaryFolder folder;
+  net::io_context context;
+  REQUIRE(run(context, open(folder)->save(kShard, resume("7"))).has_value());
+  sqlite3* handle = nullptr;
+  REQUIRE(sqlite3_open((folder / "state/checkpoints.sqlite").c_str(), &handle) == SQLITE_OK);
+  REQUIRE(sqlite3_exec(handle, "DROP TABLE streams", nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(handle);
+  auto store = open(folder);
+  const auto known = run(context, store->load_all("clicks")).value();
+  CHECK(known.stream.empty());
+  CHECK(known.shards.size() == 1);
 }
 
 TEST_CASE("a checkpoint that cannot be read is told, never taken for none") {

@@ -12,28 +12,30 @@ namespace weir {
 /// What went wrong, as a closed set. The text of a code (`store.locked`) stands in the documentation, in metric labels
 /// and in JSON, and never changes; docs/errors.md says of each what to do about it.
 enum class ErrorCode {
-  kConfigInvalid,      ///< config.invalid: the configuration has mistakes; the message counts them
-  kStoreLocked,        ///< store.locked: another process holds the state folder
-  kStoreReadOnly,      ///< store.read_only: the state folder cannot be written
-  kStoreCorrupt,       ///< store.corrupt: a file in the state folder is not what weir wrote
-  kStoreFull,          ///< store.full: no room left; tried again by itself
-  kStoreVersion,       ///< store.version: written by a newer weir
-  kStoreFailed,        ///< store.failed: any other failure of the store
-  kStoreNotFound,      ///< store.not_found: an event or dead letter that is not there (any more)
-  kSourceUnreachable,  ///< source.unreachable: nobody answers there; tried again by itself
-  kSourceNotFound,     ///< source.not_found: the topic or file does not exist; tried again by itself
-  kSourceRefused,      ///< source.refused: authentication or authorization failed; tried again by itself
-  kSourceData,         ///< source.data: what the source holds cannot be read (a cut-off recording)
-  kSourceFailed,       ///< source.failed: any other failure of a source; tried again by itself
-  kEventRefused,       ///< event.refused: an event is too large or not JSON; the same event will be refused again
-  kPatternInvalid,     ///< pattern.invalid: an event pattern or filter that AWS would refuse
-  kEndpointFailed,     ///< endpoint.failed: the function could not be reached or started
-  kDestinationFailed,  ///< destination.failed: a destination did not take a record
-  kAddressInUse,       ///< address.in_use: another process listens there
-  kAddressInvalid,     ///< address.invalid: not HOST:PORT, or no such host
-  kHttpFailed,         ///< http.failed: a request got no answer, or not the one expected
-  kCancelled,          ///< cancelled: the work was called off; not a failure
-  kInternal,           ///< internal: weir broke a belief about itself; a bug
+  kConfigInvalid,         ///< config.invalid: the configuration has mistakes; the message counts them
+  kStoreLocked,           ///< store.locked: another process holds the state folder
+  kStoreReadOnly,         ///< store.read_only: the state folder cannot be written
+  kStoreCorrupt,          ///< store.corrupt: a file in the state folder is not what weir wrote
+  kStoreFull,             ///< store.full: no room left; tried again by itself
+  kStoreVersion,          ///< store.version: written by a newer weir
+  kStoreFailed,           ///< store.failed: any other failure of the store
+  kStoreNotFound,         ///< store.not_found: an event or dead letter that is not there (any more)
+  kSourceUnreachable,     ///< source.unreachable: nobody answers there; tried again by itself
+  kSourceNotFound,        ///< source.not_found: the topic or file does not exist; tried again by itself
+  kSourceRefused,         ///< source.refused: authentication or authorization failed; tried again by itself
+  kSourceData,            ///< source.data: what the source holds cannot be read (a cut-off recording)
+  kSourceFailed,          ///< source.failed: any other failure of a source; tried again by itself
+  kEventRefused,          ///< event.refused: an event is too large or not JSON; the same event will be refused again
+  kPatternInvalid,        ///< pattern.invalid: an event pattern or filter that AWS would refuse
+  kEndpointFailed,        ///< endpoint.failed: the function could not be reached or started
+  kDestinationFailed,     ///< destination.failed: a destination did not take a record
+  kDestinationGone,       ///< destination.gone: there is no such queue, topic, bus or bucket
+  kDestinationForbidden,  ///< destination.forbidden: a destination refused who asked
+  kAddressInUse,          ///< address.in_use: another process listens there
+  kAddressInvalid,        ///< address.invalid: not HOST:PORT, or no such host
+  kHttpFailed,            ///< http.failed: a request got no answer, or not the one expected
+  kCancelled,             ///< cancelled: the work was called off; not a failure
+  kInternal,              ///< internal: weir broke a belief about itself; a bug
 };
 
 /// The stable text of a code, for example "store.locked".

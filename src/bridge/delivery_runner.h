@@ -1,0 +1,137 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include <boost/asio/steady_timer.hpp>
+
+#include "weir/base/log.h"
+#include "weir/destination.h"
+#include "weir/event/delivery.h"
+
+#include "aws/courier.h"
+#include "bridge/destinations.h"
+#include "engine/delivery_queue.h"
+#include "runtime/task_scope.h"
+#include "store/event_store.h"
+
+namespace weir::bridge {
+
+/// One target's part of the deliveries, as it looks from outside.
+struct DeliveryStatus {
+  std::string target;  ///< without what may be secret in a URL
+  engine::DeliveryFigures figures;
+  std::uint64_t dead_letter_errors = 0;  ///< dead-letter destinations that took no message; it is a dead letter then
+  std::optional<Duration> oldest_age;
+  std::optional<Duration> next_attempt;
+};
+
+/// The shell around the DeliveryQueue engine: what services send to anything but functions, from the store to its
+/// target, again, and to its end. It decides nothing about retries. One executor, one thread.
+class DeliveryRunner {
+ public:
+  /// What is in this process: functions, and the resources of weir's own services.
+  struct Here {
+    /// Whether the target is one of these, or would be if it were there.
+    std::function<bool(std::string_view target)> owns;
+    /// Takes it; on disk when it returns. destination.gone when it is not there.
+    std::function<net::awaitable<Result<void>>(std::string target, DestinationRecord message)> take;
+  };
+  /// Everything outlives the runner.
+  struct Deps {
+    net::any_io_executor executor;
+    Destinations& destinations;
+    store::EventStore& events;
+    Log& log;
+    const Clock& clock;
+  };
+  DeliveryRunner(Deps deps, Here here, std::uint64_t seed);
+  ~DeliveryRunner();
+
+  bool full() const { return engine_.full(); }
+  /// What an earlier life has left; before run().
+  void restore(const store::WaitingEvent& kept);
+  /// What was kept a moment ago.
+  void accepted(std::uint64_t id, ServiceDelivery delivery, WallTime accepted);
+  /// A dead letter that waits again.
+  void accepted(const store::WaitingEvent& kept);
+
+  /// Until request_stop() was obeyed: what is in flight is waited for, what waits stays in the store.
+  net::awaitable<void> run();
+  void request_stop();
+  /// The end of patience: what is in flight is called off.
+  void cancel();
+
+  bool parked() const { return parked_; }
+  std::vector<DeliveryStatus> status() const;
+
+ private:
+  struct Target {
+    engine::TargetId id = 0;
+    std::string name;
+    std::uint64_t dead_letter_errors = 0;
+    std::string trouble;  ///< what the last attempt failed with; logged when it changes
+    std::uint64_t trouble_count = 0;
+  };
+  /// What an attempt came to.
+  struct Attempted {
+    engine::DeliveryResult result = engine::DeliveryResult::kDelivered;
+    std::optional<Duration> retry_after;
+    std::string code;  ///< EventBridge's ERROR_CODE
+    std::string message;
+  };
+  class Answer;
+
+  Target& target(const std::string& name);
+  void tell_of(const store::WaitingEvent& kept, bool restored);
+  template <typename Tell>
+  void tell(Tell tell);
+  void pump();
+  void perform(const engine::AttemptDelivery& order);
+  void perform(const engine::RememberDeliveryRetry& order);
+  void perform(const engine::EndDelivery& order);
+  void perform(const engine::DeliveriesDrained&);
+  net::awaitable<void> tick();
+  void park(const BrokenBelief& broken);
+
+  net::awaitable<Result<ServiceDelivery>> load(std::uint64_t id);
+  net::awaitable<void> attempt(engine::AttemptDelivery order, std::shared_ptr<Answer> answer);
+  net::awaitable<Attempted> deliver(ServiceDelivery delivery);
+  net::awaitable<Attempted> post(ServiceDelivery delivery);
+  void answered(const engine::AttemptDelivery& order, Attempted attempted);
+  net::awaitable<void> remember(engine::RememberDeliveryRetry order);
+  net::awaitable<void> end(engine::EndDelivery order);
+  net::awaitable<Result<void>> conclude(engine::EndDelivery order);
+  net::awaitable<Result<void>> give_up(engine::EndDelivery order, store::StoredEvent stored);
+  void note(Target& target, const Attempted& attempted);
+
+  Deps deps_;
+  Here here_;
+  aws::Courier courier_;
+  engine::DeliveryQueue engine_;
+  std::vector<std::unique_ptr<Target>> targets_;  ///< by the engine's number
+  std::map<std::string, Target*, std::less<>> by_name_;
+  std::unordered_map<std::uint64_t, ServiceDelivery> at_hand_;  ///< of those on their way to their first attempt
+  std::size_t bytes_at_hand_ = 0;
+  std::unordered_map<std::uint64_t, Attempted> failures_;  ///< what the last attempt came to; until the delivery ends
+  std::unordered_set<std::uint64_t> given_;  ///< the dead-letter destination has it, the store not yet the end
+  std::optional<Instant> tick_at_;
+  net::steady_timer ticker_;
+  net::steady_timer drained_signal_;
+  bool pumping_ = false;
+  bool drained_ = false;
+  bool parked_ = false;
+  bool stopping_ = false;
+  runtime::TaskScope ticks_;
+  runtime::TaskScope attempts_;
+  runtime::TaskScope writes_;
+};
+
+}  // namespace weir::bridge

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/asio/steady_timer.hpp>
+
+#include "weir/base/log.h"
+#include "weir/service.h"
+
+#include "bridge/delivery_runner.h"
+#include "bridge/event_queue.h"
+#include "config/config.h"
+#include "runtime/task_scope.h"
+#include "store/event_store.h"
+
+namespace weir::bridge {
+
+/// What a service looks like from outside.
+struct ServiceStatus {
+  std::string name;
+  bool ready = false;
+  std::string error;  ///< why it does not run, or ""
+  std::uint64_t calls = 0;
+  std::map<std::string, std::uint64_t> accepted;  ///< deliveries by the source that they are of, "" of none
+};
+
+/// The services that weir stands in for, and what they may ask of the bridge. One executor, one thread.
+class Services {
+ public:
+  /// Everything outlives the services.
+  struct Deps {
+    net::any_io_executor executor;
+    net::any_io_executor blocking;  ///< a pool's
+    EventQueue& queue;
+    DeliveryRunner& deliveries;
+    store::EventStore& events;
+    /// Whether there is a function of this name, and of this version or alias ("": unqualified).
+    std::function<bool(std::string_view function, std::string_view qualifier)> knows;
+    Log& log;
+    const Clock& clock;
+  };
+  Services(Deps deps, const config::Config& config, std::span<const ServiceEntry> table);
+  ~Services();
+
+  /// Runs every service until request_stop(); one that fails is run again with backoff. Calls under way are answered
+  /// before it returns.
+  net::awaitable<void> run();
+  void request_stop();
+
+  /// A call of a service's API. 503 while the service does not run.
+  net::awaitable<ServiceAnswer> call(const ServiceEntry& service, ServiceCall call);
+
+  /// Whether a target is in this process: a function ("lambda:NAME"), or a resource that a service has.
+  bool owns(std::string_view target) const;
+  /// Takes a message for such a target. destination.gone when it is not there; event.refused when it is too large, or
+  /// one of too many in a row.
+  net::awaitable<Result<void>> take(std::string target, DestinationRecord message);
+
+  std::vector<ServiceStatus> status() const;
+
+ private:
+  class Host;
+  struct Running;
+
+  net::awaitable<void> live(Running& running);
+  net::awaitable<Result<void>> commit(Running& running, ServiceCommit what);
+  bool exists(std::string_view target) const;
+  bool deliverable(const ServiceDelivery& delivery) const;
+
+  Deps deps_;
+  std::vector<std::unique_ptr<Running>> services_;
+  runtime::TaskScope running_;
+  net::steady_timer changed_;
+  bool stopping_ = false;
+  int calls_ = 0;  ///< under way
+};
+
+/// What a delivery's target is called, by an ARN; "" of anything that weir cannot deliver to. A function of weir's own
+/// account and region is known by its name; so is one whose ARN a function of the configuration has.
+std::string target_of(std::string_view arn, const config::Config& config);
+
+}  // namespace weir::bridge

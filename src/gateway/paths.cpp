@@ -1,0 +1,31 @@
+#include "gateway/paths.h"
+
+#include <algorithm>
+
+#include "http/uri.h"
+
+namespace weir::gateway {
+
+std::vector<std::string_view> path_segments(std::string_view path) {
+  std::vector<std::string_view> out;
+  if (path.starts_with('/')) path.remove_prefix(1);
+  if (path.ends_with('/')) path.remove_suffix(1);
+  while (!path.empty()) {
+    const std::size_t end = path.find('/');
+    out.push_back(path.substr(0, end));
+    path.remove_prefix(end == std::string_view::npos ? path.size() : end + 1);
+    if (end != std::string_view::npos && path.empty()) out.emplace_back();
+  }
+  return out;
+}
+
+std::string segment_meaning(std::string_view segment) {
+  return http::percent_decode(segment).value_or(std::string(segment));
+}
+
+bool is_api_version(std::string_view text) {
+  if (text.size() != 10 || text[4] != '-' || text[7] != '-') return false;
+  return std::all_of(text.begin(), text.end(), [](char c) { return c == '-' || (c >= '0' && c <= '9'); });
+}
+
+}  // namespace weir::gateway
