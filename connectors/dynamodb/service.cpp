@@ -121,6 +121,8 @@ net::awaitable<ReadResult<std::vector<ListedShard>>> DynamodbStreams::list_shard
     const json document = json::parse(*answer, nullptr, false);
     const json& stream = member(document, "StreamDescription");
     if (!stream.is_object()) co_return odd_answer("DescribeStream", stream_arn_);
+    const std::string status = text_of(stream, "StreamStatus");
+    turned_off_ = status == "DISABLED" || status == "DISABLING";
     for (const json& listed : member(stream, "Shards")) {
       ListedShard shard;
       shard.id = text_of(listed, "ShardId");
@@ -134,6 +136,12 @@ net::awaitable<ReadResult<std::vector<ListedShard>>> DynamodbStreams::list_shard
     if (from.empty()) break;
   }
   co_return shards;
+}
+
+std::optional<Error> DynamodbStreams::closed_for_good() const {
+  if (!turned_off_) return std::nullopt;
+  return Error(ErrorCode::kSourceNotFound,
+               stream_arn_ + " is turned off and was read to its end; the table's next stream has another ARN");
 }
 
 net::awaitable<ReadResult<std::string>> DynamodbStreams::shard_iterator(std::string shard, Resume from) {
@@ -160,7 +168,13 @@ net::awaitable<ReadResult<std::string>> DynamodbStreams::shard_iterator(std::str
   }
   writer.end_object();
   auto answer = co_await client_.call(target("GetShardIterator"), "1.0", std::move(body));
-  if (!answer) co_return read_error(answer.error(), "GetShardIterator", shard);
+  if (!answer) {
+    ReadError problem = read_error(answer.error(), "GetShardIterator", shard);
+    if (from.kind() == Resume::Kind::kAfter && answer.error().code == "ValidationException") {
+      problem.failure = ReadFailure::kWrongPosition;
+    }
+    co_return problem;
+  }
   std::string iterator = text_of(json::parse(*answer, nullptr, false), "ShardIterator");
   if (iterator.empty()) co_return odd_answer("GetShardIterator", shard);
   co_return iterator;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -35,11 +36,14 @@ class DynamodbStreams final : public streams::StreamApi {
   net::awaitable<streams::ReadResult<streams::ReadPage>> get_records(std::string shard, std::string iterator,
                                                                      std::size_t max_records) override;
 
+  std::optional<Error> closed_for_good() const override;
+
   const std::string& stream_arn() const { return stream_arn_; }
 
  private:
   aws::Client& client_;
   std::string stream_arn_;
+  bool turned_off_ = false;  ///< as it was described last
   RecordReader reader_;
   std::map<std::string, WallTime, std::less<>> not_before_;  ///< by shard: older records are left out
 };

@@ -125,6 +125,11 @@ std::string DynamodbSource::event_source_arn() const {
   return streams_ ? streams_->stream_arn() : config_->stream_arn;
 }
 
+std::string DynamodbSource::stream_identity() const {
+  const std::string stream = event_source_arn();
+  return stream.substr(0, stream.find("/stream/"));
+}
+
 std::unique_ptr<PollSource> make_source(std::shared_ptr<const SourceConfig> config, SourceContext context) {
   return std::make_unique<DynamodbSource>(std::static_pointer_cast<const DynamodbConfig>(std::move(config)),
                                           std::move(context));

@@ -31,6 +31,8 @@ class DynamodbSource final : public PollSource {
   void write_filter_view(const ShardId& shard, const Record& record, bool with_metadata,
                          FilterView& out) const override;
   std::string event_source_arn() const override;
+  /// The table: its streams' shards have names of their own, so those of its next stream are not taken for this one's.
+  std::string stream_identity() const override;
 
  private:
   net::awaitable<Result<void>> serve(ShardListener& listener);

@@ -42,18 +42,32 @@ ReadError read_error(const aws::ServiceError& error, std::string_view doing) {
   return {failure, std::move(shown)};
 }
 
+ReadError position_error(const aws::ServiceError& error, const Resume& from, std::string_view doing) {
+  ReadError problem = read_error(error, doing);
+  // kinesis-local says of a record what it says of streams and shards.
+  const bool is_of_position =
+      error.code == "InvalidArgumentException" ||
+      (problem.failure == ReadFailure::kGone && error.message.find("SequenceNumber") != std::string::npos);
+  if (from.kind() == Resume::Kind::kAfter && is_of_position) problem.failure = ReadFailure::kWrongPosition;
+  return problem;
+}
+
+bool KinesisApi::is_amazons() const {
+  return is_of_aws(client_.url());
+}
+
 net::awaitable<aws::ServiceResult<std::string>> KinesisApi::call(std::string_view operation, std::string body,
                                                                  Duration timeout) {
   return client_.call("Kinesis_20131202." + std::string(operation), "1.1", std::move(body), timeout);
 }
 
-net::awaitable<ReadResult<std::string>> KinesisApi::ask_for_arn() {
+net::awaitable<ReadResult<StreamSummary>> KinesisApi::describe() {
   constexpr std::string_view kDoing = "looking for the stream";
   auto answer = co_await call("DescribeStreamSummary", describe_summary_body(stream_));
   if (!answer) co_return read_error(answer.error(), kDoing);
-  auto arn = read_stream_arn(*answer);
-  if (!arn) co_return wrong_answer(arn.error(), kDoing);
-  co_return std::move(*arn);
+  auto summary = read_stream_summary(*answer);
+  if (!summary) co_return wrong_answer(summary.error(), kDoing);
+  co_return std::move(*summary);
 }
 
 net::awaitable<ReadResult<std::vector<streams::ListedShard>>> KinesisApi::list_shards() {
@@ -84,7 +98,7 @@ HashRange KinesisApi::hash_range(std::string_view shard) const {
 net::awaitable<ReadResult<std::string>> KinesisApi::shard_iterator(std::string shard, Resume from) {
   const std::string doing = "asking where to read " + shard;
   not_before_.erase(shard);
-  const bool stand_in_by_time = from.kind() == Resume::Kind::kAtTimestamp && !is_of_aws(client_.url());
+  const bool stand_in_by_time = from.kind() == Resume::Kind::kAtTimestamp && !is_amazons();
   const Duration timeout = stand_in_by_time ? kAtTimestampPatience : Duration(std::chrono::seconds(30));
   auto answer = co_await call("GetShardIterator", shard_iterator_body(stream_, shard, from), timeout);
   if (!answer && stand_in_by_time && answer.error().code == aws::kNoAnswer) {
@@ -92,7 +106,7 @@ net::awaitable<ReadResult<std::string>> KinesisApi::shard_iterator(std::string s
     not_before_.insert_or_assign(shard, from.time());
     answer = co_await call("GetShardIterator", shard_iterator_body(stream_, shard, Resume::trim_horizon()));
   }
-  if (!answer) co_return read_error(answer.error(), doing);
+  if (!answer) co_return position_error(answer.error(), from, doing);
   auto iterator = read_shard_iterator(*answer);
   if (!iterator) co_return wrong_answer(iterator.error(), doing);
   co_return std::move(*iterator);

@@ -18,16 +18,20 @@ namespace net = boost::asio;
 /// What a failed call means to who reads a shard.
 streams::ReadError read_error(const aws::ServiceError& error, std::string_view doing);
 
+/// The same of a call that said where to read from.
+streams::ReadError position_error(const aws::ServiceError& error, const Resume& from, std::string_view doing);
+
 /// Kinesis Data Streams, read with GetRecords.
 class KinesisApi final : public streams::StreamApi {
  public:
   /// `client` outlives it.
   KinesisApi(aws::Client& client, StreamName stream) : client_(client), stream_(std::move(stream)) {}
 
-  /// The stream's ARN, as the service says it.
-  net::awaitable<streams::ReadResult<std::string>> ask_for_arn();
+  net::awaitable<streams::ReadResult<StreamSummary>> describe();
   /// What events of the stream say; before the first get_records().
   void set_stream(KinesisStream stream) { event_ = std::move(stream); }
+  /// Whether Amazon answers, or what stands in for it.
+  bool is_amazons() const;
   /// Of a shard that was listed.
   HashRange hash_range(std::string_view shard) const;
 

@@ -13,6 +13,8 @@ using streams::ReadResult;
 
 /// A subscription lasts five minutes.
 constexpr Duration kSubscriptionTimeout = std::chrono::minutes(6);
+/// Messages, about one a second, that say nothing new before the shard is looked at otherwise.
+constexpr int kStillMax = 5;
 
 }  // namespace
 
@@ -88,6 +90,16 @@ net::awaitable<aws::ServiceResult<std::shared_ptr<FanOutApi::Subscription>>> Fan
   co_return subscription;
 }
 
+/// kinesis-local never says in a subscription that its shard was closed; GetRecords behind the last record does.
+net::awaitable<bool> FanOutApi::has_ended(std::string shard, std::string iterator) {
+  const auto from = Resume::parse(iterator);
+  if (!from) co_return false;
+  const auto read_at = co_await shards_.shard_iterator(shard, *from);
+  if (!read_at) co_return false;
+  const auto page = co_await shards_.get_records(shard, *read_at, 1);
+  co_return page.has_value() && page->records.records.empty() && !page->next;
+}
+
 net::awaitable<ReadResult<streams::ReadPage>> FanOutApi::get_records(std::string shard, std::string iterator,
                                                                      std::size_t) {
   const std::string doing = "reading " + shard + " as " + consumer_arn_;
@@ -97,7 +109,7 @@ net::awaitable<ReadResult<streams::ReadPage>> FanOutApi::get_records(std::string
     const auto from = Resume::parse(iterator);
     WEIR_ASSERT(from.has_value());
     auto made = co_await subscribe(shard, *from);
-    if (!made) co_return pinned(read_error(made.error(), doing), iterator);
+    if (!made) co_return pinned(position_error(made.error(), *from, doing), iterator);
     subscription = std::move(*made);
     subscription->at = iterator;
     subscriptions_.insert_or_assign(shard, subscription);
@@ -146,6 +158,15 @@ net::awaitable<ReadResult<streams::ReadPage>> FanOutApi::get_records(std::string
       co_return end(ReadError(ReadFailure::kOther, Error(wrong).during(doing)));
     }
     if (!page->records.records.empty()) subscription->gave_records = true;
+    const bool stands_still = page->next == subscription->at && page->records.records.empty();
+    subscription->still = stands_still ? subscription->still + 1 : 0;
+    if (subscription->still > 0 && subscription->still % kStillMax == 0 && !shards_.is_amazons()) {
+      const bool ended = co_await has_ended(shard, subscription->at);
+      if (ended) {
+        page->next.reset();
+        page->records.end_of_shard = true;
+      }
+    }
     if (page->next) {
       subscription->at = *page->next;
     } else {

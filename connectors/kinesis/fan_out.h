@@ -44,8 +44,11 @@ class FanOutApi final : public streams::StreamApi {
     StreamMessages messages;
     std::string at;  ///< the iterator that goes on with it
     bool gave_records = false;
+    int still = 0;  ///< messages in a row without records whose continuation is the one before
   };
   net::awaitable<aws::ServiceResult<std::shared_ptr<Subscription>>> subscribe(std::string shard, Resume from);
+
+  net::awaitable<bool> has_ended(std::string shard, std::string iterator);
 
   aws::Client& client_;
   KinesisApi& shards_;

@@ -51,27 +51,32 @@ std::string_view kept(std::string& bytes, std::string_view text) {
   return std::string_view(bytes).substr(begin);
 }
 
-/// One element of Records; throws simdjson_error when it is none.
+/// What is wrong with an answer that is JSON.
+struct WrongForm {
+  std::string_view what;
+};
+
+/// One element of Records; throws WrongForm or simdjson_error when it is none.
 Record read_record(const dom::object& object, std::string& bytes) {
   Record record;
   bool has_position = false;
   for (const dom::key_value_pair field : object) {
     if (field.key == "SequenceNumber") {
       auto position = Position::parse(std::string_view(field.value));
-      if (!position) throw simdjson::simdjson_error(simdjson::NUMBER_ERROR);
+      if (!position) throw WrongForm{"a record's SequenceNumber is no number"};
       record.position = std::move(*position);
       has_position = true;
     } else if (field.key == "PartitionKey") {
       record.key = kept(bytes, std::string_view(field.value));
     } else if (field.key == "Data") {
       const auto data = decode_base64(std::string_view(field.value));
-      if (!data) throw simdjson::simdjson_error(simdjson::STRING_ERROR);
+      if (!data) throw WrongForm{"a record's Data is no base64"};
       record.data = kept(bytes, *data);
     } else if (field.key == "ApproximateArrivalTimestamp") {
       record.arrival = from_epoch_milliseconds(std::llround(double(field.value) * 1000));
     }
   }
-  if (!has_position) throw simdjson::simdjson_error(simdjson::NO_SUCH_FIELD);
+  if (!has_position) throw WrongForm{"a record without SequenceNumber"};
   return record;
 }
 
@@ -191,14 +196,21 @@ Result<std::string> read_shard_iterator(std::string_view answer) {
   return iterator;
 }
 
-Result<std::string> read_stream_arn(std::string_view answer) {
+Result<StreamSummary> read_stream_summary(std::string_view answer) {
   const json document = json::parse(answer, nullptr, false);
   if (!document.is_object()) return wrong("no JSON object");
-  const auto summary = document.find("StreamDescriptionSummary");
-  if (summary == document.end() || !summary->is_object()) return wrong("no StreamDescriptionSummary");
-  std::string arn = text_of(*summary, "StreamARN");
-  if (arn.empty()) return wrong("no StreamARN");
-  return arn;
+  const auto found = document.find("StreamDescriptionSummary");
+  if (found == document.end() || !found->is_object()) return wrong("no StreamDescriptionSummary");
+  StreamSummary summary;
+  summary.arn = text_of(*found, "StreamARN");
+  if (summary.arn.empty()) return wrong("no StreamARN");
+  if (const auto created = found->find("StreamCreationTimestamp"); created != found->end() && created->is_number()) {
+    const double seconds = created->get<double>();
+    // Within what the calendar of weir's times has; nobody made a stream elsewhere.
+    constexpr double kSecondsMax = 1e11;
+    if (seconds > 0 && seconds < kSecondsMax) summary.created = from_epoch_milliseconds(std::llround(seconds * 1000));
+  }
+  return summary;
 }
 
 /// The DOM's parser: unlike the other one of this library it picks the machine's instructions when it runs.
@@ -218,7 +230,11 @@ Result<streams::ReadPage> RecordsReader::read_page(std::string answer, const Kin
   answer.reserve(answer.size() + simdjson::SIMDJSON_PADDING);
   bool has_records = false;
   try {
-    const dom::object document = impl_->parser.parse(answer.data(), answer.size(), false);
+    dom::element parsed;
+    if (impl_->parser.parse(answer.data(), answer.size(), false).get(parsed) != simdjson::SUCCESS) {
+      return wrong("it is not JSON");
+    }
+    const dom::object document = parsed;
     for (const dom::key_value_pair field : document) {
       if (field.key == "Records") {
         has_records = true;
@@ -233,8 +249,10 @@ Result<streams::ReadPage> RecordsReader::read_page(std::string answer, const Kin
         page.behind = std::chrono::milliseconds(std::int64_t(field.value));
       }
     }
-  } catch (const simdjson::simdjson_error& error) {
-    return wrong(error.what());
+  } catch (const WrongForm& form) {
+    return wrong(form.what);
+  } catch (const simdjson::simdjson_error&) {
+    return wrong("a member is of another kind than Kinesis's");
   }
   if (!has_records) return wrong("no Records");
   if (page.next && page.next->empty()) page.next.reset();

@@ -9,6 +9,7 @@
 
 #include "weir/base/error.h"
 #include "weir/base/json_writer.h"
+#include "weir/base/time.h"
 #include "weir/event/resume.h"
 
 #include "connectors/kinesis/aggregate.h"
@@ -42,10 +43,18 @@ struct ShardsPage {
   std::string next_token;         ///< "" of the last page
 };
 
+/// What DescribeStreamSummary says of a stream.
+struct StreamSummary {
+  StreamSummary() = default;
+
+  std::string arn;
+  std::optional<WallTime> created;  ///< a stand-in may not say
+};
+
 /// Each of these reads the body of a success. source.data: it is none that Kinesis would send.
 Result<ShardsPage> read_shards(std::string_view answer);
 Result<std::string> read_shard_iterator(std::string_view answer);
-Result<std::string> read_stream_arn(std::string_view answer);
+Result<StreamSummary> read_stream_summary(std::string_view answer);
 
 /// Reads the records of one shard out of answers. Keeps scratch memory; one thread.
 class RecordsReader {

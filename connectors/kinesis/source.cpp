@@ -56,12 +56,14 @@ net::awaitable<Result<void>> KinesisSource::connect() {
   name.name = config_->stream_name;
   name.arn = config_->stream_arn;
   api_ = std::make_unique<KinesisApi>(*client_, name);
+  auto told = co_await api_->describe();
+  if (!told) co_return std::move(told.error().error);
   if (!arn) {
-    auto told = co_await api_->ask_for_arn();
-    if (!told) co_return std::move(told.error().error);
-    arn = parse_stream_arn(*told);
-    if (!arn) co_return Error(ErrorCode::kSourceFailed, "\"" + *told + "\" is no stream's ARN");
+    arn = parse_stream_arn(told->arn);
+    if (!arn) co_return Error(ErrorCode::kSourceFailed, "\"" + told->arn + "\" is no stream's ARN");
   }
+  identity_ = arn->stream_arn;
+  if (told->created) identity_ += " of " + iso_milliseconds(*told->created);
   stream_.stream_arn = config_->consumer_arn.empty() ? arn->stream_arn : config_->consumer_arn;
   stream_.role_arn = role_arn(*arn);
   stream_.region = arn->region;

@@ -33,6 +33,7 @@ class KinesisSource final : public PollSource {
   void write_filter_view(const ShardId& shard, const Record& record, bool with_metadata,
                          FilterView& out) const override;
   std::string event_source_arn() const override { return stream_.stream_arn; }
+  std::string stream_identity() const override { return identity_; }
 
  private:
   net::awaitable<Result<void>> connect();
@@ -41,6 +42,7 @@ class KinesisSource final : public PollSource {
   std::shared_ptr<const KinesisConfig> config_;
   SourceContext context_;
   KinesisStream stream_;  ///< without its shard; known before the first shard is opened
+  std::string identity_;  ///< the stream's ARN, and when it was made
   std::unique_ptr<aws::Client> client_;
   std::unique_ptr<KinesisApi> api_;
   std::unique_ptr<FanOutApi> fan_out_;  ///< with a consumer's ARN

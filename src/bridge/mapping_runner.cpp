@@ -107,7 +107,8 @@ net::awaitable<Result<void>> MappingRunner::load() {
   if (deps_.source.keeps_checkpoints()) co_return Result<void>();
   auto loaded = co_await deps_.checkpoints.load_all(name_);
   if (!loaded) co_return std::move(loaded.error());
-  stored_ = std::move(*loaded);
+  stored_ = std::move(loaded->shards);
+  stored_stream_ = std::move(loaded->stream);
   first_run_ = stored_.empty();
   co_return Result<void>();
 }
@@ -135,8 +136,29 @@ net::awaitable<void> MappingRunner::read() {
   request_stop();
 }
 
+/// Whether the checkpoints are this stream's. Those of another say nothing of it, though its shards may be called
+/// alike; it is a new mapping, as it would be at AWS, where a mapping is bound to its stream.
+void MappingRunner::compare_stream() {
+  if (std::exchange(compared_, true)) return;
+  std::string stream = deps_.source.stream_identity();
+  if (stream == stored_stream_ || stream.empty()) return;
+  if (!stored_stream_.empty()) {
+    if (!stored_.empty()) {
+      deps_.log.warn("checkpoints.other_stream", {{"source", name_},
+                                                  {"were_of", stored_stream_},
+                                                  {"now", stream},
+                                                  {"message", "forgotten: the source begins as in its first run"}});
+    }
+    stored_.clear();
+    first_run_ = true;
+    forget_stored_ = true;
+  }
+  new_stream_ = std::move(stream);
+}
+
 void MappingRunner::shard_opened(ShardId id) {
   WEIR_ASSERT(!shards_.contains(id.name));
+  compare_stream();
   auto shard = std::make_unique<Shard>();
   if (const auto stored = stored_.find(id.name); stored != stored_.end()) shard->began = stored->second;
   shards_.emplace(id.name, std::move(shard));
@@ -180,17 +202,22 @@ net::awaitable<void> MappingRunner::begin_opened() {
 /// Where the shards go on, or where they begin. What the source wants remembered of that is kept at once and all
 /// together: a first run that is killed has begun with all of its shards or with none.
 net::awaitable<Result<void>> MappingRunner::remember_starts(std::vector<ShardId> opened) {
-  std::map<std::string, Resume> starts;
+  store::SourceStarts starts;
   for (const ShardId& id : opened) {
     const Shard& shard = *shards_.at(id.name);
     if (stopping_ || shard.revoked || shard.is_done()) continue;
-    if (auto begins = deps_.source.start(id, shard.began, first_run_)) starts.emplace(id.name, std::move(*begins));
+    if (auto begins = deps_.source.start(id, shard.began, first_run_))
+      starts.shards.emplace(id.name, std::move(*begins));
   }
-  if (first_run_ && !stopping_ && !std::exchange(asked_later_starts_, true)) starts.merge(deps_.source.later_starts());
-  if (starts.empty()) co_return Result<void>();
+  if (first_run_ && !stopping_ && !std::exchange(asked_later_starts_, true)) {
+    starts.shards.merge(deps_.source.later_starts());
+  }
+  starts.stream = std::exchange(new_stream_, "");
+  starts.forget = std::exchange(forget_stored_, false);
+  if (starts.shards.empty() && starts.stream.empty()) co_return Result<void>();
   auto saved = co_await deps_.checkpoints.save_starts(name_, starts);
   if (!saved) co_return std::move(saved.error());
-  for (const auto& [name, begins] : starts) {
+  for (const auto& [name, begins] : starts.shards) {
     stored_.insert_or_assign(name, begins);
     if (const auto found = shards_.find(name); found != shards_.end()) found->second->began = begins;
   }

@@ -64,6 +64,7 @@ class MappingRunner final : public SourceRunner, public ShardListener {
   struct Shard;
   net::awaitable<void> read();
   net::awaitable<Result<void>> load();
+  void compare_stream();
   net::awaitable<void> begin_opened();
   net::awaitable<Result<void>> remember_starts(std::vector<ShardId> opened);
   net::awaitable<void> run_shard(ShardId id);
@@ -84,6 +85,10 @@ class MappingRunner final : public SourceRunner, public ShardListener {
   LastResult closed_result_;              ///< of closed shards
   std::map<std::string, Resume> stored_;  ///< checkpoints, as they were when a shard was opened or closed last
   bool first_run_ = true;                 ///< there was none when the mapping began
+  std::string stored_stream_;             ///< whose they are; "" when nobody said
+  std::string new_stream_;                ///< not yet stored; "" when it is
+  bool forget_stored_ = false;            ///< what is on disk is another stream's
+  bool compared_ = false;
   bool asked_later_starts_ = false;
   std::optional<Result<void>> read_result_;
   std::exception_ptr failure_;

@@ -63,6 +63,10 @@ std::vector<std::string> ShardLineage::waiting() const {
   return found;
 }
 
+bool ShardLineage::all_ended() const {
+  return std::all_of(known_.begin(), known_.end(), [](const auto& each) { return each.second.state == State::kEnded; });
+}
+
 bool ShardLineage::lists(std::string_view shard) const {
   const auto found = known_.find(shard);
   return found != known_.end() && found->second.listed;

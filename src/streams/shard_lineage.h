@@ -23,6 +23,8 @@ class ShardLineage {
   /// The shards that may be opened now, in the order in which they are listed; each is given once.
   std::vector<std::string> take_openable();
 
+  /// Whether every shard was read to its end; also when there is none.
+  bool all_ended() const;
   /// Whether the last listing had it.
   bool lists(std::string_view shard) const;
   /// Whether it came with the first listing.

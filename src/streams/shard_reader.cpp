@@ -49,6 +49,8 @@ struct ShardReader::Shard {
   net::steady_timer timer;    ///< a fetch waits for it
   bool opened_first = false;  ///< as soon as the stream was listed for the first time
   bool started = false;
+  bool was_read = false;                 ///< in this life
+  bool position_refused = false;         ///< and that was said
   Resume from = Resume::trim_horizon();  ///< where an iterator begins when another one is needed
   WallTime started_at{};
   std::optional<std::string> iterator;
@@ -57,6 +59,8 @@ struct ShardReader::Shard {
   std::size_t next = 0;
   std::size_t record_bytes = kRecordBytesGuess;  ///< of the last page, on average
   std::optional<Instant> failing_since;          ///< it was not answered since
+  std::optional<Instant> throttled_since;
+  bool throttling_told = false;
   std::optional<std::uint64_t> gone_at_listing;  ///< it was said to be gone when so many listings had come
 };
 
@@ -104,9 +108,13 @@ net::awaitable<ReadResult<void>> ShardReader::discover(ShardListener& listener) 
   if (!listed) co_return std::move(listed.error());
   if (!began_) began_ = asked_at;
   ++listings_;
+  if (listed->empty() && !opened_ && !std::exchange(told_empty_, true)) {
+    log_.warn("stream.no_shards",
+              {{"source", settings_.source}, {"message", "the stream has no shards yet; it is asked again"}});
+  }
   lineage_.on_listing(*listed);
   open(listener);
-  opened_ = true;
+  if (!listed->empty()) opened_ = true;
   co_return ReadResult<void>();
 }
 
@@ -126,6 +134,9 @@ net::awaitable<Result<void>> ShardReader::serve(ShardListener& listener) {
   PollPace retries(settings_.pace, random_.next());
   Instant due = clock_.now().instant;
   while (!failure_) {
+    if (listings_ > 0 && lineage_.all_ended()) {
+      if (auto over = api_.closed_for_good()) co_return std::move(*over);
+    }
     const Instant now = clock_.now().instant;
     const bool listing_due = now >= due || (listing_wanted_ && !failing_since);
     if (listing_due) {
@@ -134,7 +145,12 @@ net::awaitable<Result<void>> ShardReader::serve(ShardListener& listener) {
       if (is_called_off(cancellation)) break;
       if (found) {
         failing_since.reset();
-        due = clock_.now().instant + settings_.discovery;
+        const Instant then = clock_.now().instant;
+        due = then + settings_.discovery;
+        if (!opened_) {
+          retries.on_failure(now, then);
+          due = std::min(due, retries.due());
+        }
       } else {
         const Instant then = clock_.now().instant;
         const ReadError& problem = found.error();
@@ -265,8 +281,13 @@ net::awaitable<void> ShardReader::read(Shard& shard, FetchLimits limits) {
     on_failed(shard, page.error(), began);
     co_return;
   }
+  shard.was_read = true;
   shard.failing_since.reset();
   shard.gone_at_listing.reset();
+  shard.throttled_since.reset();
+  if (std::exchange(shard.throttling_told, false)) {
+    log_.info("shard.throttling_over", {{"source", shard.id.source}, {"shard", shard.id.name}});
+  }
   std::vector<Record>& records = page->records.records;
   if (const Record* odd = out_of_order(shard.from, records)) {
     fail(Error(ErrorCode::kSourceFailed, shard.id.name + " gave record " + odd->position.text() +
@@ -310,8 +331,30 @@ void ShardReader::on_failed(Shard& shard, const ReadError& problem, Instant bega
       shard.iterator.reset();
       shard.pace.on_failure(began, now.instant);
       return;
+    case ReadFailure::kWrongPosition:
+      if (shard.was_read) {
+        // It was this stream's; so it is another one now, which the next life of the source finds out.
+        fail(problem.error);
+        return;
+      }
+      if (!std::exchange(shard.position_refused, true)) {
+        log_.error("shard.checkpoint_refused",
+                   {{"source", shard.id.source},
+                    {"shard", shard.id.name},
+                    {"checkpoint", shard.from.text()},
+                    {"message", problem.error.message()},
+                    {"remedy", "weir checkpoint reset " + shard.id.source + " " + shard.id.name}});
+      }
+      shard.iterator.reset();
+      shard.pace.on_failure(began, now.instant);
+      return;
     case ReadFailure::kThrottled:
       shard.pace.on_throttled(began, now.instant);
+      if (!shard.throttled_since) shard.throttled_since = began;
+      if (now.instant - *shard.throttled_since >= settings_.patience && !std::exchange(shard.throttling_told, true)) {
+        log_.warn("shard.throttled",
+                  {{"source", shard.id.source}, {"shard", shard.id.name}, {"message", problem.error.message()}});
+      }
       return;
     case ReadFailure::kUnreachable:
       shard.pace.on_failure(began, now.instant);

@@ -41,7 +41,9 @@ struct ShardReaderSettings {
 /// What goes wrong: an iterator that ended is replaced by one behind the last record that was read; a position that the
 /// stream does not keep any more is read from the oldest record, with a warning; a throttled read is tried again with
 /// the same iterator; a service that does not answer is asked again, until after `patience` run() fails with
-/// source.unreachable; a stream that is gone fails run() with source.not_found.
+/// source.unreachable; a stream that is gone fails run() with source.not_found; a position that is none of its shard is
+/// said, and that shard waits while the others are read; a stream without shards, as one that is being made, is listed
+/// again soon.
 /// One executor, whose context runs in one thread.
 class ShardReader {
  public:
@@ -84,8 +86,9 @@ class ShardReader {
   std::map<std::string, std::unique_ptr<Shard>, std::less<>> shards_;  ///< that are open
   std::optional<WallTime> began_;                                      ///< when the stream was listed first
   std::optional<Error> failure_;                                       ///< ends run()
-  bool opened_ = false;                                                ///< what the first listing had without parents
-  bool over_ = false;                                                  ///< run() has returned
+  bool opened_ = false;      ///< what the first listing with shards had without parents
+  bool told_empty_ = false;  ///< that listings before that one had none
+  bool over_ = false;        ///< run() has returned
   bool listing_wanted_ = false;
   std::uint64_t listings_ = 0;  ///< that came
   bool woken_ = false;

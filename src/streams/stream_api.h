@@ -21,6 +21,7 @@ enum class ReadFailure {
   kExpiredIterator,  ///< get another one, behind the last record that was read
   kTrimmed,          ///< the position is older than the stream keeps: go on at TRIM_HORIZON, and say so
   kThrottled,        ///< wait, then try the same iterator
+  kWrongPosition,    ///< it is none of this shard
   kGone,             ///< the stream or shard is not there (any more)
   kRefused,          ///< credentials or rights
   kUnreachable,      ///< no answer, or a failure of the service's own
@@ -57,6 +58,9 @@ class StreamApi {
   /// `max_records`: at least 1.
   virtual net::awaitable<ReadResult<ReadPage>> get_records(std::string shard, std::string iterator,
                                                            std::size_t max_records) = 0;
+  /// Why nothing will ever come any more once the shards that were listed last are read to their ends; nothing of a
+  /// stream that may get others.
+  virtual std::optional<Error> closed_for_good() const { return std::nullopt; }
 };
 
 }  // namespace weir::streams

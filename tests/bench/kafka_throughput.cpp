@@ -133,11 +133,11 @@ class CountingEndpoint final : public LambdaEndpoint {
 /// Kafka keeps its own checkpoints, and nothing is given up on here.
 class NoStore final : public store::CheckpointStore, public store::DeadLetters {
  public:
-  net::awaitable<Result<std::map<std::string, Resume>>> load_all(std::string) override {
-    co_return std::map<std::string, Resume>();
+  net::awaitable<Result<store::SourceCheckpoints>> load_all(std::string) override {
+    co_return store::SourceCheckpoints();
   }
   net::awaitable<Result<void>> save(ShardId, Resume) override { co_return Result<void>(); }
-  net::awaitable<Result<void>> save_starts(std::string, std::map<std::string, Resume>) override {
+  net::awaitable<Result<void>> save_starts(std::string, store::SourceStarts) override {
     co_return Result<void>();
   }
   net::awaitable<Result<void>> keep(store::DeadLetter) override { co_return Result<void>(); }

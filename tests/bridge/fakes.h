@@ -23,6 +23,7 @@ struct FakeStream final : SourceConfig {
   bool remembers_ends = false;        ///< its ends are for good, as those of a Kinesis stream's shards
   std::map<std::string, std::vector<std::string>> children;  ///< opened when the shard was released as ended
   std::vector<std::string> starts;                           ///< of all lives: "SHARD from RESUME", with "(first run)"
+  std::string identity;                                      ///< which stream it is
   bool keeps_checkpoints = false;  ///< as a consumer group does; taken only while the source runs
   std::map<std::string, std::uint64_t> committed;
   int lives = 0;
@@ -118,6 +119,7 @@ class FakeSource final : public PollSource {
 
   bool remembers_ends() const override { return stream_->remembers_ends; }
   std::string event_source_arn() const override { return "arn:fake"; }
+  std::string stream_identity() const override { return stream_->identity; }
   /// The body of record 7 is {"n":7}.
   void write_filter_view(const ShardId&, const Record& record, bool, FilterView& out) const override {
     body_ = "{\"n\":" + record.position.text() + "}";

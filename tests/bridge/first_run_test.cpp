@@ -17,26 +17,34 @@ namespace {
 /// A store that is gone after some writes, as for a process that is killed; what was written before is there after it.
 class MortalStore final : public store::CheckpointStore, public store::DeadLetters {
  public:
-  net::awaitable<Result<std::map<std::string, Resume>>> load_all(std::string) override { co_return kept; }
+  net::awaitable<Result<store::SourceCheckpoints>> load_all(std::string) override {
+    store::SourceCheckpoints all;
+    all.stream = stream;
+    all.shards = kept;
+    co_return all;
+  }
   net::awaitable<Result<void>> save(ShardId shard, Resume resume) override {
-    std::map<std::string, Resume> one;
-    one.emplace(shard.name, std::move(resume));
+    store::SourceStarts one;
+    one.shards.emplace(shard.name, std::move(resume));
     co_return write(one);
   }
-  net::awaitable<Result<void>> save_starts(std::string, std::map<std::string, Resume> starts) override {
+  net::awaitable<Result<void>> save_starts(std::string, store::SourceStarts starts) override {
     co_return write(starts);
   }
   net::awaitable<Result<void>> keep(store::DeadLetter) override { co_return write({}); }
 
+  std::string stream;
   std::map<std::string, Resume> kept;
   int writes_left = 0;
   bool died = false;
 
  private:
-  Result<void> write(const std::map<std::string, Resume>& what) {
+  Result<void> write(const store::SourceStarts& what) {
     died = died || writes_left-- == 0;
     if (died) return Error(ErrorCode::kStoreFailed, "killed");
-    for (const auto& [shard, resume] : what) kept.insert_or_assign(shard, resume);
+    if (what.forget) kept.clear();
+    if (!what.stream.empty()) stream = what.stream;
+    for (const auto& [shard, resume] : what.shards) kept.insert_or_assign(shard, resume);
     return {};
   }
 };
@@ -124,4 +132,47 @@ TEST_CASE("a first run at LATEST that is killed between any two writes begins wi
       CHECK(seen.find('"' + shard + "\":3") == std::string::npos);
     }
   }
+}
+
+TEST_CASE("a stream that was made anew, or another one, begins as in a first run, whatever its shards are called") {
+  Lives lives;
+  FakeStream& stream = *lives.stream;
+  lives.store.writes_left = 1000;
+  stream.shards = {{"a", 3}, {"b", 3}};
+  stream.ends = stream.remembers_ends = true;
+  stream.identity = "arn:one";
+  CHECK(lives.live().size() == 2);
+  CHECK(lives.store.stream == "arn:one");
+  CHECK(lives.store.kept.at("a") == Resume::shard_end());
+
+  // The same one: nothing is read twice.
+  CHECK(lives.live().empty());
+  CHECK(lives.log.count("checkpoints.other_stream") == 0);
+
+  // Killed before it could say so: nothing has begun.
+  stream.identity = "arn:two";
+  stream.shards = {{"a", 2}};
+  lives.store.writes_left = 0;
+  CHECK(lives.live().empty());
+  CHECK(lives.store.stream == "arn:one");
+
+  lives.store.writes_left = 1000;
+  CHECK(lives.live() == std::vector<std::string>{"{\"a\":1,2}"});
+  CHECK(lives.log.count("checkpoints.other_stream") == 2);
+  CHECK(stream.starts.back() == "a from nowhere (first run)");
+  CHECK(lives.store.stream == "arn:two");
+  CHECK(lives.store.kept.size() == 1);
+}
+
+TEST_CASE("checkpoints of which nobody said whose they are count as this stream's from then on") {
+  Lives lives;
+  FakeStream& stream = *lives.stream;
+  lives.store.writes_left = 1000;
+  lives.store.kept.emplace("a", Resume::after(Position(2)));
+  stream.shards = {{"a", 3}};
+  stream.ends = stream.remembers_ends = true;
+  stream.identity = "arn:one";
+  CHECK(lives.live() == std::vector<std::string>{"{\"a\":3}"});
+  CHECK(lives.store.stream == "arn:one");
+  CHECK(lives.log.count("checkpoints.other_stream") == 0);
 }

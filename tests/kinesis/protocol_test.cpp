@@ -60,13 +60,27 @@ TEST_CASE("a listing of shards with the parents of a split and a merge") {
   CHECK(page->next_token == "more");
 }
 
+TEST_CASE("a stream's ARN, and when it was made") {
+  const auto read = [](const std::string& created) {
+    const auto summary =
+        read_stream_summary(R"({"StreamDescriptionSummary":{"StreamARN":"arn:x")" + created + "}}").value();
+    CHECK(summary.arn == "arn:x");
+    return summary.created ? iso_milliseconds(*summary.created) : "";
+  };
+  CHECK(read("") == "");
+  CHECK(read(R"(,"StreamCreationTimestamp":1789200000.123)") == "2026-09-12T08:00:00.123Z");
+  CHECK(read(R"(,"StreamCreationTimestamp":1.7892E9)") == "2026-09-12T08:00:00.000Z");
+  CHECK(read(R"(,"StreamCreationTimestamp":"yesterday")") == "");
+  CHECK(read(R"(,"StreamCreationTimestamp":1e300)") == "");
+}
+
 TEST_CASE("answers that are none of Kinesis") {
   RecordsReader reader;
   for (const char* wrong : {"", "[]", "<html>", "{}", R"({"Shards":{}})", R"({"Shards":[{}]})", R"({"Shards":[1]})"}) {
     CAPTURE(wrong);
     CHECK_FALSE(read_shards(wrong).has_value());
     CHECK_FALSE(read_shard_iterator(wrong).has_value());
-    CHECK_FALSE(read_stream_arn(wrong).has_value());
+    CHECK_FALSE(read_stream_summary(wrong).has_value());
     CHECK_FALSE(reader.read_page(wrong, event_stream()).has_value());
   }
   for (const char* wrong :
@@ -77,6 +91,17 @@ TEST_CASE("answers that are none of Kinesis") {
     REQUIRE_FALSE(page.has_value());
     CHECK(page.error().code() == ErrorCode::kSourceFailed);
   }
+}
+
+TEST_CASE("what is wrong with an answer is said in words") {
+  RecordsReader reader;
+  const auto said = [&](const char* answer) { return reader.read_page(answer, event_stream()).error().message(); };
+  const std::string none = "the answer is none of Kinesis: ";
+  CHECK(said("<html>busy</html>") == none + "it is not JSON");
+  CHECK(said(R"({"Records":[{}]})") == none + "a record without SequenceNumber");
+  CHECK(said(R"({"Records":[{"SequenceNumber":"x"}]})") == none + "a record's SequenceNumber is no number");
+  CHECK(said(R"({"Records":[{"SequenceNumber":"7","Data":"?"}]})") == none + "a record's Data is no base64");
+  CHECK(said(R"({"Records":{}})") == none + "a member is of another kind than Kinesis's");
 }
 
 TEST_CASE("a page of records: positions, times, bytes") {

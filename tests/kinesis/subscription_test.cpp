@@ -33,6 +33,8 @@ std::string name_of(ReadFailure failure) {
       return "expired";
     case ReadFailure::kTrimmed:
       return "trimmed";
+    case ReadFailure::kWrongPosition:
+      return "wrong position";
     case ReadFailure::kThrottled:
       return "throttled";
     case ReadFailure::kGone:

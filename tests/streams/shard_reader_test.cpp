@@ -23,7 +23,7 @@ namespace {
 class Lines final : public Log {
  public:
   void write(LogLevel level, std::string_view event, std::span<const LogField>) override {
-    if (level == LogLevel::kWarn) warned += std::string(event) + "\n";
+    if (level >= LogLevel::kWarn) warned += std::string(event) + "\n";
   }
   std::string warned;
 };
@@ -44,7 +44,8 @@ class FakeStream final : public StreamApi {
   std::deque<ReadFailure> list_faults, iterator_faults, read_faults;
   std::function<void()> before_list, before_read;
   std::function<void(ReadPage&)> change_page;
-  std::string asked;  ///< "a:TRIM_HORIZON b:LATEST "
+  std::string wrong_position;  ///< the shard of which any checkpoint is refused
+  std::string asked;           ///< "a:TRIM_HORIZON b:LATEST "
   int listings = 0;
   int reads = 0;
   Duration failing_takes = 0s;
@@ -77,6 +78,10 @@ class FakeStream final : public StreamApi {
   net::awaitable<ReadResult<std::string>> shard_iterator(std::string shard, Resume from) override {
     co_await net::post(net::use_awaitable);
     asked += shard + ":" + from.text() + " ";
+    if (wrong_position == shard && from.kind() == Resume::Kind::kAfter) {
+      co_return ReadError(ReadFailure::kWrongPosition,
+                          Error(ErrorCode::kSourceFailed, "did not come from this stream"));
+    }
     if (auto fault = take(iterator_faults)) co_return *fault;
     if (!shards.contains(shard)) co_return ReadError(ReadFailure::kGone, Error(ErrorCode::kSourceNotFound, "no shard"));
     std::uint64_t next = shards[shard].first;
@@ -106,7 +111,10 @@ class FakeStream final : public StreamApi {
     co_return page;
   }
 
+  std::optional<Error> closed_for_good() const override { return over; }
+
   std::size_t page_max = 1000;
+  std::optional<Error> over;
 
  private:
   std::optional<ReadError> take(std::deque<ReadFailure>& faults) {
@@ -413,6 +421,78 @@ TEST_CASE("throttled reads keep their iterator, however long it takes") {
   CHECK(world.run() == "stopped");
   CHECK(world.stream.asked == "a:TRIM_HORIZON ");
   CHECK(world.seen == "a1-3 ");
+  CHECK(world.log.warned == "shard.throttled\n");
+}
+
+TEST_CASE("throttling is said when it lasts for half a minute") {
+  const bool lasts = GENERATE(true, false);
+  World world;
+  world.stream.add("a", 3);
+  world.stream.failing_takes = lasts ? 10s : 9s;
+  world.stream.read_faults.assign(3, ReadFailure::kThrottled);
+  world.until = [&] { return !world.seen.empty(); };
+  CHECK(world.run() == "stopped");
+  CHECK(world.log.warned == (lasts ? "shard.throttled\n" : ""));
+}
+
+TEST_CASE("a checkpoint that is none of its shard keeps that shard waiting, and no other") {
+  World world;
+  world.stream.add("a", 3);
+  world.stream.add("b", 3);
+  world.stream.wrong_position = "a";
+  world.stored.emplace("a", Resume::after(Position(77)));
+  world.stored.emplace("b", Resume::after(Position(1)));
+  world.stream.before_read = [&] {
+    if (++world.stream.shards["b"].last > 20) world.stream.wrong_position = "";
+  };
+  world.stream.shards["a"].last = 80;
+  world.until = [&] { return has(world.seen, "a78"); };
+  CHECK(world.run() == "stopped");
+  CHECK(has(world.seen, "b2"));
+  CHECK(world.log.warned == "shard.checkpoint_refused\n");
+}
+
+TEST_CASE("a position that was this shard's and is none any more: the stream is another one, and the source fails") {
+  World world;
+  world.stream.add("a", 3);
+  world.stream.before_read = [&] {
+    if (world.stream.reads != 2) return;
+    world.stream.wrong_position = "a";
+    world.stream.read_faults = {ReadFailure::kExpiredIterator};
+  };
+  CHECK(world.run() == "source.failed");
+  CHECK(world.seen == "a1-3 ");
+}
+
+TEST_CASE("a stream without shards is listed again soon, which is said once") {
+  World world;
+  world.stream.before_list = [&] {
+    if (world.stream.listings == 4) world.stream.add("a", 2);
+  };
+  world.until = [&] { return !world.seen.empty(); };
+  world.settings.starting_position = GENERATE(Resume::trim_horizon(), Resume::latest());
+  CHECK(world.run() == "stopped");
+  CHECK(world.stream.asked == "a:TRIM_HORIZON ");  // what is in them came after the mapping began
+  CHECK(world.stream.listings == 4);
+  CHECK(world.log.warned == "stream.no_shards\n");
+}
+
+TEST_CASE("a stream that was turned off ends the source when all of it was read") {
+  World world;
+  world.stream.over = Error(ErrorCode::kSourceNotFound, "turned off");
+  SECTION("now") {
+    world.stream.add("a", 3, true);
+    CHECK(world.run() == "source.not_found");
+    CHECK(world.seen == "a1-3 a:end ");
+  }
+  SECTION("in an earlier life") {
+    world.stream.add("a", 3, true);
+    world.stored.emplace("a", Resume::shard_end());
+    CHECK(world.run() == "source.not_found");
+  }
+  SECTION("and it has no shards any more") {
+    CHECK(world.run() == "source.not_found");
+  }
 }
 
 TEST_CASE("a service that does not answer is asked for 30 s") {
