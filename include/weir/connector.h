@@ -164,6 +164,10 @@ class PollSource {
   /// What events of a tumbling window say in eventSourceARN; "" of a source that has no windows, whose write_event()
   /// need not take an empty batch.
   virtual std::string event_source_arn() const { return ""; }
+  /// Which stream the checkpoints are positions of, asked when its first shard was opened. It is kept with them: shards
+  /// of another stream, or of one that was deleted and made anew, may be called alike. When it changes, the checkpoints
+  /// are forgotten and reading begins as in a first run. "": of nothing that could be taken for another.
+  virtual std::string stream_identity() const { return ""; }
 };
 
 class QueueSource;
