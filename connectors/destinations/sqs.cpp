@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <array>
+#include <optional>
+
 #include <nlohmann/json.hpp>
 
 #include "weir/base/json_writer.h"
@@ -17,13 +21,35 @@ bool is_url(std::string_view target) {
   return target.starts_with("http://") || target.starts_with("https://");
 }
 
-/// The last segment of a queue's URL.
+/// "arn:aws:sqs:REGION:ACCOUNT:NAME", with "aws-cn" and such, too.
+struct Arn {
+  std::string_view region;
+  std::string_view account;
+  std::string_view name;
+};
+
+std::optional<Arn> parse_arn(std::string_view target) {
+  std::array<std::string_view, 6> parts;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const std::size_t colon = target.find(':');
+    if ((colon == target.npos) != (i + 1 == parts.size())) return std::nullopt;
+    parts[i] = target.substr(0, colon);
+    target.remove_prefix(std::min(target.size(), parts[i].size() + 1));
+  }
+  if (parts[0] != "arn" || !parts[1].starts_with("aws") || parts[2] != "sqs") return std::nullopt;
+  if (parts[3].empty() || parts[4].empty()) return std::nullopt;
+  return Arn{parts[3], parts[4], parts[5]};
+}
+
+/// The last part of a queue's URL or ARN.
 std::string_view name_of(std::string_view target) {
+  if (const auto arn = parse_arn(target)) return arn->name;
   return is_url(target) ? target.substr(target.rfind('/') + 1) : target;
 }
 
-/// "eu-west-1" of https://sqs.eu-west-1.amazonaws.com/123456789012/q; "" of URLs that are not AWS's.
+/// "eu-west-1" of an ARN and of https://sqs.eu-west-1.amazonaws.com/123456789012/q; "" of URLs that are not AWS's.
 std::string region_of(std::string_view url) {
+  if (const auto arn = parse_arn(url)) return std::string(arn->region);
   constexpr std::string_view kHost = "https://sqs.";
   if (!url.starts_with(kHost)) return "";
   url.remove_prefix(kHost.size());
@@ -60,9 +86,12 @@ class SqsDestination final : public Destination {
  private:
   net::awaitable<Result<void>> find() {
     std::string body;
-    JsonWriter(body).begin_object().member("QueueName", target_).end_object();
+    JsonWriter out(body);
+    out.begin_object().member("QueueName", name_of(target_));
+    if (const auto arn = parse_arn(target_)) out.member("QueueOwnerAWSAccountId", arn->account);
+    out.end_object();
     const auto found = co_await call("AmazonSQS.GetQueueUrl", std::move(body));
-    const std::string doing = "asking for the URL of queue " + target_;
+    const std::string doing = "asking for the URL of queue " + std::string(name_of(target_));
     if (!found) co_return error_of(found.error(), doing);
     const auto answer = nlohmann::json::parse(found->body, nullptr, false);
     const auto url = answer.is_object() ? answer.find("QueueUrl") : answer.end();
@@ -98,7 +127,7 @@ std::string check_sqs(std::string_view target, std::string_view) {
   if (is_url(target) && target.find('@') != std::string_view::npos) return "a queue's URL has no user or password";
   if (name.ends_with(".fifo")) return "a FIFO queue cannot be a destination, only a standard one";
   if (!is_name(name, kMaxNameLength))
-    return "a queue is given by its name (letters, digits, '-' and '_', at most 80) or its URL";
+    return "a queue is given by its name (letters, digits, '-' and '_', at most 80), its URL or its ARN";
   return "";
 }
 

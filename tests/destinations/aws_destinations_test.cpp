@@ -112,6 +112,20 @@ TEST_CASE("a queue by its name is looked up once, and gets the record as a messa
         R"({"AWSTraceHeader":{"DataType":"String","StringValue":"Root=1-5759e988-bd862e3fe1be46a994272793"}})");
 }
 
+TEST_CASE("a queue by its ARN is looked up in its account, and asked in its region") {
+  World world([](const http::Request& request) {
+    if (header(request, "x-amz-target") == "AmazonSQS.GetQueueUrl")
+      return answer(200, R"({"QueueUrl":"http://elsewhere:9324/123456789012/lost"})");
+    return answer(200, R"({"MessageId":"1"})");
+  });
+  CHECK(world.deliver(&destination::make_sqs, "arn:aws:sqs:us-west-2:123456789012:lost", {discard()}) ==
+        std::vector<std::string>{"kept"});
+  REQUIRE(world.server.requests.size() == 2);
+  CHECK(world.server.requests[0].body == R"({"QueueName":"lost","QueueOwnerAWSAccountId":"123456789012"})");
+  CHECK(nlohmann::json::parse(world.server.requests[1].body).at("QueueUrl") ==
+        "http://elsewhere:9324/123456789012/lost");
+}
+
 TEST_CASE("a queue by its URL is asked there") {
   World world([](const http::Request&) { return answer(200, R"({"MessageId":"1"})"); });
   const std::string url = world.server.url() + "/000000000000/lost";
@@ -246,9 +260,13 @@ TEST_CASE("what a target may be") {
   };
   good(&destination::check_sqs,
        {"lost", "Lost_and-found1", std::string(80, 'q'), "http://127.0.0.1:9324/000000000000/q",
-        "https://sqs.eu-west-1.amazonaws.com/123456789012/q"});
-  bad(&destination::check_sqs, {"lost.fifo", "https://sqs.eu-west-1.amazonaws.com/123456789012/q.fifo", "lo st",
-                                std::string(81, 'q'), "https://sqs.eu-west-1.amazonaws.com/"});
+        "https://sqs.eu-west-1.amazonaws.com/123456789012/q", "arn:aws:sqs:eu-west-1:123456789012:lost",
+        "arn:aws-cn:sqs:cn-north-1:123456789012:lost"});
+  bad(&destination::check_sqs,
+      {"lost.fifo", "https://sqs.eu-west-1.amazonaws.com/123456789012/q.fifo", "lo st", std::string(81, 'q'),
+       "https://sqs.eu-west-1.amazonaws.com/", "arn:aws:sqs:eu-west-1:123456789012:lost.fifo",
+       "arn:aws:sqs::123456789012:lost", "arn:aws:sns:eu-west-1:123456789012:lost",
+       "arn:aws:sqs:eu-west-1:123456789012:", "arn:aws:sqs:eu-west-1:123456789012:a:b"});
   good(&destination::check_sns, {"lost", std::string(256, 't'), "arn:aws:sns:eu-west-1:123456789012:lost"});
   bad(&destination::check_sns, {"lost.fifo", "arn:aws:sns:eu-west-1:123456789012:lost.fifo", std::string(257, 't'),
                                 "arn:aws:sqs:eu-west-1:123456789012:lost", "arn:aws:sns:eu-west-1:123456789012:"});

@@ -86,7 +86,7 @@ TEST_CASE("a topic as destination: of Kafka's mappings, with a name a topic can 
   CHECK(kafka::check_destination(std::string(250, 't'), "kafka") != "");
 }
 
-TEST_CASE("the messages are in the topic when the delivery returns") {
+TEST_CASE("the messages are in the topic when the delivery returns, whatever librdkafka had to say at first") {
   test::MockKafka broker;
   broker.create_topic("clicks", 1);
   broker.create_topic("lost", 1);
@@ -94,6 +94,8 @@ TEST_CASE("the messages are in the topic when the delivery returns") {
   config->name = "clicks";
   config->bootstrap_servers = broker.bootstrap_servers();
   config->topic = "clicks";
+  // Its warning about a consumer's property is in the queue before anybody is woken.
+  if (GENERATE(false, true)) config->librdkafka["queued.max.messages.kbytes"] = "1024";
   net::io_context context(1);
   const SystemClock clock;
   auto made = kafka::make_destination(
