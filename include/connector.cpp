@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <cmath>
 
 #include "pattern/filter_criteria.h"
 
@@ -69,12 +71,12 @@ void read_queue_settings(ConfigNode& node, MappingSettings& settings) {
 
 /// Its scheme is the business of who knows the destinations; a path is the configuration file's.
 void read_destination(ConfigNode& node, MappingSettings& settings) {
-  settings.destination_on_failure = *node.text(
+  settings.destination_on_failure = destination_of(*node.text(
       "destination_on_failure",
       {.about = "Where AWS's record of records that were given up on goes, for example file:PATH (a line of JSON "
-                "each) or sqs:QUEUE. Without it, and when it cannot be delivered, they are kept as dead letters "
-                "(`weir deadletter`).",
-       .fallback = ""});
+                "each), sqs:QUEUE or the ARN of a queue, a topic or a bucket. Without it, and when it cannot be "
+                "delivered, they are kept as dead letters (`weir deadletter`).",
+       .fallback = ""}));
   constexpr std::string_view kFile = "file:";
   std::string& destination = settings.destination_on_failure;
   if (destination.starts_with(kFile) && destination.size() > kFile.size()) {
@@ -200,7 +202,75 @@ void read_filters(ConfigNode& node, MappingSettings& settings) {
   node.mistake("filter_criteria", std::move(sentence));
 }
 
+/// Why the text is no time for a starting position; "" when it is one.
+std::string timestamp_mistake(const std::string& text, const std::optional<Resume>& resume, WallTime now) {
+  double seconds = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, problem] = std::from_chars(text.data(), end, seconds);
+  if (problem == std::errc() && stop == end && std::isfinite(seconds)) {
+    // As milliseconds this is 2001 or later; as seconds the year is beyond 33,000.
+    constexpr double kSurelyMilliseconds = 1e12;
+    const double now_seconds = static_cast<double>(epoch_milliseconds(now)) / 1000;
+    if (seconds < 0) return text + " is before 1970";
+    if (seconds >= kSurelyMilliseconds && seconds / 1000 <= now_seconds) {
+      return text + " is a time in milliseconds, allowed are seconds: " + text.substr(0, text.find('.')).substr(0, 10);
+    }
+    return seconds > now_seconds ? text + " is in the future" : "";
+  }
+  if (!resume) {
+    return "\"" + text + "\" is no time; allowed are epoch seconds and ISO 8601 such as 2026-09-12T07:00:00Z";
+  }
+  if (resume->time() > now) return text + " is in the future";
+  return resume->time() < WallTime() ? text + " is before 1970" : "";
+}
+
 }  // namespace
+
+std::optional<WallTime> read_starting_timestamp(ConfigNode& node, bool at_timestamp) {
+  constexpr std::string_view kKey = "starting_position_timestamp";
+  const auto text =
+      node.text(kKey, {.about = "The first record at or after this time: epoch seconds or ISO 8601, not in the future.",
+                       .or_number = true});
+  if (!text) {
+    // AWS's own words.
+    if (at_timestamp && !node.has(kKey)) {
+      node.mistake("starting_position",
+                   "When the starting position is 'AT_TIMESTAMP', a starting position timestamp must be provided.");
+    }
+    return std::nullopt;
+  }
+  const std::optional<Resume> resume = Resume::parse("AT_TIMESTAMP " + *text);
+  std::string mistake = timestamp_mistake(*text, resume, SystemClock().now().wall);
+  const bool right = mistake.empty();
+  if (!right) node.mistake(kKey, std::move(mistake));
+  if (!at_timestamp) node.mistake(kKey, "only goes with starting_position AT_TIMESTAMP");
+  return right && at_timestamp && resume ? std::optional(resume->time()) : std::nullopt;
+}
+
+std::string destination_of(std::string_view written) {
+  // arn : partition : service : region : account : resource
+  constexpr std::size_t kFields = 6;
+  std::array<std::string_view, kFields> fields;
+  std::string_view rest = written;
+  for (std::size_t i = 0; i + 1 < kFields; ++i) {
+    const std::size_t colon = rest.find(':');
+    if (colon == std::string_view::npos) return std::string(written);
+    fields[i] = rest.substr(0, colon);
+    rest.remove_prefix(colon + 1);
+  }
+  fields.back() = rest;
+  const std::string_view service = fields[2];
+  if (fields[0] != "arn" || !fields[1].starts_with("aws") || rest.empty()) return std::string(written);
+  if (service == "sqs" || service == "sns") return std::string(service) + ":" + std::string(written);
+  if (service == "s3" && fields[3].empty() && fields[4].empty()) return "s3:" + std::string(rest);
+  constexpr std::string_view kFunction = "function:";
+  if (service == "lambda" && rest.starts_with(kFunction)) {
+    // Its version or alias is the business of whoever runs it; here it is one of the configuration's functions.
+    rest.remove_prefix(kFunction.size());
+    return "lambda:" + std::string(rest.substr(0, rest.find(':')));
+  }
+  return std::string(written);
+}
 
 net::awaitable<Result<void>> PollSource::commit(ShardId shard, Position) {
   co_return Error(ErrorCode::kInternal, shard.text() + " keeps no checkpoints of its own");
@@ -249,7 +319,8 @@ MappingSettings read_mapping_settings(ConfigNode& node, MappingKind kind) {
                   {.about = "`ReportBatchItemFailures`: the function's answer says which records of a batch failed "
                             "(`batchItemFailures`); only those are tried again.",
                    .max_items = 1,
-                   .one_of = {"ReportBatchItemFailures"}})
+                   .one_of = {"ReportBatchItemFailures"},
+                   .parameter = "functionResponseTypes"})
            .empty();
   read_filters(node, settings);
   if (settings.tumbling_window > Duration(0) && settings.filter) {

@@ -50,12 +50,22 @@ std::optional<std::string> region_of_stream(std::string_view arn) {
   }
   constexpr std::string_view kTable = "table/";
   constexpr std::string_view kStream = "/stream/";
-  if (fields[0] != "arn" || fields[1].empty() || fields[2] != "dynamodb" || fields[3].empty()) return std::nullopt;
+  if (fields[0] != "arn" || fields[1].empty() || fields[2] != "dynamodb" || fields[3].empty() || !is_account(fields[4]))
+    return std::nullopt;
   const std::size_t stream = arn.find(kStream);
   const bool whole = arn.starts_with(kTable) && stream != std::string_view::npos && stream > kTable.size() &&
                      stream + kStream.size() < arn.size();
   if (!whole) return std::nullopt;
   return std::string(fields[3]);
+}
+
+std::string DynamodbConfig::same_as(const SourceConfig& other, std::string_view function, const AwsAccess& aws) const {
+  const auto& first = static_cast<const DynamodbConfig&>(other);
+  // A table's newest stream may be another one than that of an ARN.
+  if ((table.empty() && stream_arn.empty()) || table != first.table || stream_arn != first.stream_arn) return "";
+  if (!same_place({access.or_else(aws), ""}, {first.access.or_else(aws), ""})) return "";
+  return "The event source arn (\" " + (table.empty() ? stream_arn : table) + " \") and function (\" " +
+         std::string(function) + " \") provided mapping already exists.";
 }
 
 std::unique_ptr<SourceConfig> read_config(ConfigNode& node) {
@@ -66,13 +76,17 @@ std::unique_ptr<SourceConfig> read_config(ConfigNode& node) {
       "starting_position", {.about = "Where reading begins when the mapping runs for the first time: TRIM_HORIZON or "
                                      "LATEST; streams of DynamoDB have no AT_TIMESTAMP.",
                             .one_of = {"TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"},
-                            .refusal = kNoStartingPosition});
+                            .refusal = kNoStartingPosition,
+                            .missing = kStartingPositionMissing});
   if (position == "LATEST") config->starting_position = Resume::latest();
   if (position == "AT_TIMESTAMP") {
     node.mistake("starting_position", "Unsupported starting position for arn type: " +
                                           (config->stream_arn.empty() ? "table/" + config->table : config->stream_arn));
   }
   config->access = read_aws_access(node);
+  const std::string region = region_of_stream(config->stream_arn).value_or("");
+  // DynamoDB Local has this one in every ARN, whatever the region that its tables were made in.
+  if (region != "ddblocal") settle_region(node, config->access, region);
   config->mapping = read_mapping_settings(node, MappingKind::kDynamodb);
   return config;
 }

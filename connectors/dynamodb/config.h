@@ -15,6 +15,8 @@ struct DynamodbConfig final : SourceConfig {
   std::string stream_arn;  ///< the stream itself
   Resume starting_position = Resume::trim_horizon();
   AwsAccess access;
+
+  std::string same_as(const SourceConfig& other, std::string_view function, const AwsAccess& aws) const override;
 };
 
 /// The region in "arn:aws:dynamodb:REGION:ACCOUNT:table/NAME/stream/LABEL"; nothing when the text is no such ARN.

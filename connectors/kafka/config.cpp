@@ -77,7 +77,8 @@ void read_topic(ConfigNode& node, KafkaConfig& config) {
       "topics", {.about = "The topic to read: a list of one, as an event source mapping has it, or its name.",
                  .min_items = 1,
                  .max_items = 1,
-                 .max_length = kMaxTopicLength});
+                 .max_length = kMaxTopicLength,
+                 .parameter = "topics"});
   if (topics.empty()) return;
   config.topic = topics.front();
   // A name that begins with ^ would be a pattern to librdkafka, and subscribe to many topics.
@@ -102,13 +103,6 @@ void read_partitions(ConfigNode& node, KafkaConfig& config) {
   }
 }
 
-/// Epoch seconds, possibly with a fraction, as AWS has them, or ISO 8601.
-std::optional<WallTime> read_timestamp(const std::string& text) {
-  const auto resume = Resume::parse("AT_TIMESTAMP " + text);
-  if (!resume) return std::nullopt;
-  return resume->time();
-}
-
 void read_start(ConfigNode& node, KafkaConfig& config) {
   const auto position =
       node.text("starting_position", {.about = "Where a partition begins for which the group has no committed offset.",
@@ -118,25 +112,7 @@ void read_start(ConfigNode& node, KafkaConfig& config) {
   if (position == "LATEST") config.starting_position = StartingPosition::kLatest;
   if (position == "AT_TIMESTAMP") config.starting_position = StartingPosition::kAtTimestamp;
 
-  constexpr std::string_view kKey = "starting_position_timestamp";
-  const auto text =
-      node.text(kKey, {.about = "The first record at or after this time: epoch seconds or ISO 8601, not in the future.",
-                       .or_number = true});
-  if (!text) {
-    // AWS's own words.
-    if (config.starting_position == StartingPosition::kAtTimestamp && !node.has(kKey))
-      node.mistake("starting_position",
-                   "When the starting position is 'AT_TIMESTAMP', a starting position timestamp must be provided.");
-    return;
-  }
-  config.starting_timestamp = read_timestamp(*text);
-  if (!config.starting_timestamp)
-    node.mistake(kKey,
-                 "\"" + *text + "\" is no time; allowed are epoch seconds and ISO 8601 such as 2026-09-12T07:00:00Z");
-  else if (*config.starting_timestamp > SystemClock().now().wall)
-    node.mistake(kKey, *text + " is in the future");
-  if (config.starting_position != StartingPosition::kAtTimestamp)
-    node.mistake(kKey, "only goes with starting_position AT_TIMESTAMP");
+  config.starting_timestamp = read_starting_timestamp(node, config.starting_position == StartingPosition::kAtTimestamp);
 }
 
 void read_security(ConfigNode& node, KafkaConfig& config) {
@@ -198,7 +174,38 @@ void check_destination_topic(ConfigNode& node, KafkaConfig& config) {
     node.mistake("destination_on_failure", "the source's own topic cannot be its destination");
 }
 
+/// A server that is asked first for both clusters; "" when there is none.
+std::string_view shared_server(std::string_view servers, std::string_view others) {
+  const auto next = [](std::string_view& list) {
+    const std::string_view first = list.substr(0, list.find(','));
+    list.remove_prefix(std::min(first.size() + 1, list.size()));
+    return first;
+  };
+  while (!servers.empty()) {
+    const std::string_view server = next(servers);
+    for (std::string_view rest = others; !rest.empty();) {
+      if (next(rest) == server) return server;
+    }
+  }
+  return "";
+}
+
+/// Whether some partition is read by both. No partitions: all of them.
+bool share_partitions(const std::vector<std::int32_t>& a, const std::vector<std::int32_t>& b) {
+  return a.empty() || b.empty() || std::find_first_of(a.begin(), a.end(), b.begin(), b.end()) != a.end();
+}
+
 }  // namespace
+
+std::string KafkaConfig::same_as(const SourceConfig& other, std::string_view function, const AwsAccess&) const {
+  const auto& first = static_cast<const KafkaConfig&>(other);
+  if (topic.empty() || topic != first.topic || !share_partitions(partitions, first.partitions)) return "";
+  const bool same_arn = !event_source_arn.empty() && event_source_arn == first.event_source_arn;
+  const std::string_view server = shared_server(bootstrap_servers, first.bootstrap_servers);
+  if (server.empty() && !same_arn) return "";
+  return "An event source mapping with event source (\"" + (same_arn ? event_source_arn : std::string(server)) +
+         "\"), function (\"" + std::string(function) + "\"), topics (\"" + topic + "\") already exists.";
+}
 
 std::unique_ptr<SourceConfig> read_config(ConfigNode& node) {
   auto config = std::make_unique<KafkaConfig>();

@@ -33,6 +33,8 @@ struct KafkaConfig final : SourceConfig {
   std::string client_key;
   std::map<std::string, std::string> librdkafka;  ///< extra properties, each known to librdkafka
 
+  std::string same_as(const SourceConfig& other, std::string_view function, const AwsAccess& aws) const override;
+
   /// The consumer group whose offsets are the checkpoints.
   std::string group() const { return consumer_group_id.empty() ? "weir-" + name : consumer_group_id; }
 };

@@ -16,6 +16,11 @@ bool is_name(std::string_view text) {
   });
 }
 
+AwsPlace place_of(const KinesisConfig& config, const AwsAccess& aws) {
+  const auto arn = parse_stream_arn(config.stream_arn);
+  return {config.access.or_else(aws), arn ? arn->account : ""};
+}
+
 bool is_number(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
@@ -44,39 +49,15 @@ void read_stream(ConfigNode& node, KinesisConfig& config) {
 }
 
 void read_start(ConfigNode& node, KinesisConfig& config) {
-  const auto position = node.text(
-      "starting_position", {.about = "Where the stream is read from when the source has no checkpoint yet; required.",
+  const auto position = node.required_text(
+      "starting_position", {.about = "Where the stream is read from when the source has no checkpoint yet.",
                             .one_of = {"TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"},
-                            .refusal = kNoStartingPosition});
-  // AWS's own words, here and below.
-  if (!position && !node.has("starting_position")) {
-    node.mistake("starting_position",
-                 "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member "
-                 "must not be null.");
-  }
+                            .refusal = kNoStartingPosition,
+                            .missing = kStartingPositionMissing});
   if (position == "LATEST") config.starting_position = Resume::latest();
-
-  constexpr std::string_view kKey = "starting_position_timestamp";
-  const auto text =
-      node.text(kKey, {.about = "The first record at or after this time: epoch seconds or ISO 8601, not in the future.",
-                       .or_number = true});
-  if (!text) {
-    if (position == "AT_TIMESTAMP" && !node.has(kKey)) {
-      node.mistake("starting_position",
-                   "When the starting position is 'AT_TIMESTAMP', a starting position timestamp must be provided.");
-    }
-    return;
+  if (const auto time = read_starting_timestamp(node, position == "AT_TIMESTAMP")) {
+    config.starting_position = Resume::at_timestamp(*time);
   }
-  const auto time = Resume::parse("AT_TIMESTAMP " + *text);
-  if (!time) {
-    node.mistake(kKey,
-                 "\"" + *text + "\" is no time; allowed are epoch seconds and ISO 8601 such as 2026-09-12T07:00:00Z");
-  } else if (time->time() > SystemClock().now().wall) {
-    node.mistake(kKey, *text + " is in the future");
-  } else if (position == "AT_TIMESTAMP") {
-    config.starting_position = *time;
-  }
-  if (position != "AT_TIMESTAMP") node.mistake(kKey, "only goes with starting_position AT_TIMESTAMP");
 }
 
 }  // namespace
@@ -91,7 +72,7 @@ std::optional<StreamArn> parse_stream_arn(std::string_view text) {
     rest.remove_prefix(colon + 1);
   }
   if (parts[0] != "arn" || !parts[1].starts_with("aws") || parts[2] != "kinesis" || parts[3].empty() ||
-      !is_number(parts[4])) {
+      !is_account(parts[4])) {
     return std::nullopt;
   }
   constexpr std::string_view kStream = "stream/";
@@ -118,10 +99,21 @@ std::optional<StreamArn> parse_stream_arn(std::string_view text) {
   return arn;
 }
 
+std::string KinesisConfig::same_as(const SourceConfig& other, std::string_view function, const AwsAccess& aws) const {
+  const auto& first = static_cast<const KinesisConfig&>(other);
+  // A consumer is an event source of its own, beside its stream.
+  if (stream_name.empty() || stream_name != first.stream_name || consumer_arn != first.consumer_arn) return "";
+  if (!same_place(place_of(*this, aws), place_of(first, aws))) return "";
+  const std::string& shown = !consumer_arn.empty() ? consumer_arn : !stream_arn.empty() ? stream_arn : stream_name;
+  return "The event source arn (\" " + shown + " \") and function (\" " + std::string(function) +
+         " \") provided mapping already exists.";
+}
+
 std::unique_ptr<SourceConfig> read_config(ConfigNode& node) {
   auto config = std::make_unique<KinesisConfig>();
   read_stream(node, *config);
   config->access = read_aws_access(node);
+  if (const auto arn = parse_stream_arn(config->stream_arn)) settle_region(node, config->access, arn->region);
   read_start(node, *config);
   config->mapping = read_mapping_settings(node, MappingKind::kKinesis);
   return config;

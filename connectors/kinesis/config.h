@@ -1,7 +1,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "weir/aws_access.h"
 #include "weir/connector.h"
@@ -16,6 +18,8 @@ struct KinesisConfig final : SourceConfig {
   std::string consumer_arn;  ///< "": shards are read with GetRecords, not with enhanced fan-out
   AwsAccess access;
   Resume starting_position = Resume::trim_horizon();
+
+  std::string same_as(const SourceConfig& other, std::string_view function, const AwsAccess& aws) const override;
 };
 
 /// An ARN of a stream or of a consumer taken apart.

@@ -29,7 +29,10 @@ std::optional<std::array<std::string_view, 5>> arn_parts(std::string_view text) 
     parts[i] = text.substr(0, colon);
     text.remove_prefix(last ? text.size() : colon + 1);
   }
-  if (!parts[0].starts_with("aws") || parts[1] != "sqs" || parts[2].empty() || !is_name(parts[4])) return std::nullopt;
+  if (!parts[0].starts_with("aws") || parts[1] != "sqs" || parts[2].empty() || !is_account(parts[3]) ||
+      !is_name(parts[4])) {
+    return std::nullopt;
+  }
   return parts;
 }
 
@@ -56,6 +59,28 @@ std::optional<QueueName> parse_url(std::string_view text) {
   return queue;
 }
 
+/// Where the queue is, whichever way it is written.
+AwsPlace place_of(const SqsConfig& config, const AwsAccess& aws) {
+  const QueueName& queue = config.queue;
+  AwsPlace place{config.access, queue.account};
+  const bool of_aws = !queue.region.empty();
+  if (!queue.url.empty()) {
+    // https://HOST/ACCOUNT/NAME
+    const std::string path = queue.url.substr(queue.origin().size());
+    const std::string account = path.substr(1, path.find('/', 1) - 1);
+    if (is_account(account)) place.account = account;
+    if (!of_aws && place.access.endpoint_url.empty()) place.access.endpoint_url = queue.origin();
+  }
+  place.access = place.access.or_else(aws);
+  return place;
+}
+
+/// As it was written, or near to it.
+std::string shown(const QueueName& queue) {
+  if (!queue.url.empty()) return queue.url;
+  return queue.account.empty() ? queue.name : "arn:aws:sqs:" + queue.region + ":" + queue.account + ":" + queue.name;
+}
+
 }  // namespace
 
 std::string QueueName::origin() const {
@@ -69,7 +94,7 @@ std::optional<std::string> region_of_arn(std::string_view arn) {
 }
 
 std::optional<QueueName> parse_queue(std::string_view text) {
-  if (text.starts_with("http://") || text.starts_with("https://")) return parse_url(text);
+  if (text.find("://") != std::string_view::npos) return is_server_url(text) ? parse_url(text) : std::nullopt;
   QueueName queue;
   if (const auto parts = arn_parts(text)) {
     queue.region = (*parts)[2];
@@ -80,6 +105,14 @@ std::optional<QueueName> parse_queue(std::string_view text) {
   if (!is_name(text)) return std::nullopt;
   queue.name = text;
   return queue;
+}
+
+std::string SqsConfig::same_as(const SourceConfig& other, std::string_view function, const AwsAccess& aws) const {
+  const auto& first = static_cast<const SqsConfig&>(other);
+  if (queue.name.empty() || queue.name != first.queue.name) return "";
+  if (!same_place(place_of(*this, aws), place_of(first, aws))) return "";
+  return "An event source mapping with SQS arn (\" " + shown(queue) + " \") and function (\" " + std::string(function) +
+         " \") already exists.";
 }
 
 std::unique_ptr<SourceConfig> read_config(ConfigNode& node) {
@@ -95,6 +128,7 @@ std::unique_ptr<SourceConfig> read_config(ConfigNode& node) {
                                                       "digits, hyphens and underscores, and may end with .fifo");
   }
   config->access = read_aws_access(node);
+  settle_region(node, config->access, config->queue.region);
   config->mapping = read_mapping_settings(node, config->queue.fifo() ? MappingKind::kSqsFifo : MappingKind::kSqs);
   return config;
 }

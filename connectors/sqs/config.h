@@ -32,6 +32,8 @@ std::optional<std::string> region_of_arn(std::string_view arn);
 struct SqsConfig final : SourceConfig {
   QueueName queue;
   AwsAccess access;
+
+  std::string same_as(const SourceConfig& other, std::string_view function, const AwsAccess& aws) const override;
 };
 
 std::unique_ptr<SourceConfig> read_config(ConfigNode& node);

@@ -21,6 +21,7 @@ struct TextRule {
   bool secret = false;                   ///< never shown in a message, the schema's default or `weir status`
   bool or_number = false;                ///< a number is taken as it is written
   std::string_view refusal;  ///< the sentence for what is none of `one_of`, with the word for its %; "": weir's own
+  std::string_view missing;  ///< the sentence for a required one that is not there; "": weir's own
 };
 
 /// What a whole number may be: `min` to `max`, or `also` (AWS's -1 for "no limit").
@@ -44,6 +45,7 @@ struct TextsRule {
   std::vector<std::string_view> one_of;
   std::size_t max_length = 0;  ///< of each
   bool or_number = false;      ///< a number is taken as it is written
+  std::string_view parameter;  ///< AWS's name, for its words when items are missing or too many; "": weir's own words
 };
 
 /// Documents of JSON, as AWS's parameters have them within texts. Here they may be written as what they hold, too.

@@ -58,18 +58,39 @@ struct MappingSettings {
   std::string destination_on_failure;                     ///< "SCHEME:TARGET"; "": the dead letters
 };
 
-/// Reads the settings that a mapping of that kind has, with AWS's ranges and defaults; what AWS refuses together is a
-/// mistake in AWS's words.
 /// AWS's words for a starting position that is none, as TextRule::refusal.
 inline constexpr std::string_view kNoStartingPosition =
     "1 validation error detected: Value '%' at 'startingPosition' failed to satisfy constraint: Member must satisfy "
     "enum value set: [LATEST, AT_TIMESTAMP, TRIM_HORIZON]";
+/// And for one that is not given, as TextRule::missing.
+inline constexpr std::string_view kStartingPositionMissing =
+    "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be "
+    "null.";
 
+/// Reads the settings that a mapping of that kind has, with AWS's ranges and defaults; what AWS refuses together is a
+/// mistake in AWS's words.
 MappingSettings read_mapping_settings(ConfigNode& node, MappingKind kind);
+
+/// Reads `starting_position_timestamp`, which goes with AT_TIMESTAMP only. Nothing where there is none, or none that
+/// will do.
+std::optional<WallTime> read_starting_timestamp(ConfigNode& node, bool at_timestamp);
+
+/// A destination as AWS's own settings have it, an ARN of a queue, a topic, a bucket or a function, as SCHEME:TARGET;
+/// any other text as it is.
+std::string destination_of(std::string_view written);
 
 /// What a connector read of its part of the configuration; each has its own.
 struct SourceConfig {
   virtual ~SourceConfig() = default;
+
+  /// Why AWS refuses it beside `other`, which is of the same connector and for the same function: both read the same,
+  /// each event would come twice. One sentence, in AWS's words where they are known; "" when they may both be.
+  /// `aws`: the configuration's section.
+  virtual std::string same_as(const SourceConfig& other, std::string_view function, const AwsAccess& aws) const {
+    static_cast<void>(other), static_cast<void>(function), static_cast<void>(aws);
+    return "";
+  }
+
   std::string name;  ///< of the source; set by whoever called read_config, before anything is made of it
   MappingSettings mapping;
 };

@@ -159,24 +159,13 @@ CommandFunction read_command_function(ModelNode& node) {
   return function;
 }
 
-bool is_http_url(std::string_view text) {
-  for (const std::string_view scheme : {"http://", "https://"}) {
-    if (!text.starts_with(scheme)) continue;
-    const std::string_view rest = text.substr(scheme.size());
-    const std::string_view authority = rest.substr(0, rest.find('/'));
-    return !authority.empty() && authority.front() != ':' && authority.find('@') == std::string_view::npos &&
-           text.find_first_of(" \t?#") == std::string_view::npos;
-  }
-  return false;
-}
-
 UrlFunction read_url_function(const std::string& name, ModelNode& node) {
   UrlFunction function;
   function.urls =
       node.texts("url", {.about = "Where a server speaks the Invoke API (RIE, SAM, LocalStack, another weir), for "
                                   "example http://127.0.0.1:9000. Several share the function's calls."});
   for (const std::string& url : function.urls) {
-    if (!is_http_url(url)) {
+    if (!is_server_url(url)) {
       // Not shown: it may hold a password or a token.
       node.mistake("url", "is no address of a server, such as http://127.0.0.1:9000; without user, query and fragment");
     }
@@ -218,7 +207,7 @@ ArnFunction read_arn_function(ModelNode& node) {
       "endpoint_url", {.about = "Where Lambda is, with `arn`; that of `aws`, AWS_ENDPOINT_URL_LAMBDA, AWS_ENDPOINT_URL "
                                 "or AWS's own address of the region when not given.",
                        .fallback = ""});
-  if (!function.endpoint_url.empty() && !is_http_url(function.endpoint_url)) {
+  if (!function.endpoint_url.empty() && !is_server_url(function.endpoint_url)) {
     node.mistake("endpoint_url", "is no address of a server; without user, query and fragment");
   }
   function.profile = *node.text(
@@ -249,20 +238,37 @@ std::string destination_mistake(const std::string& written, std::string_view sou
   return "\"" + written + "\" is no destination; they begin with " + known;
 }
 
+/// The file itself is made when it is needed, its folder is not.
+void check_destination_file(std::string_view key, const std::string& path, ConfigNode& node) {
+  std::error_code error;
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  if (!std::filesystem::is_directory(folder, error)) {
+    node.mistake(key, "there is no folder \"" + folder.string() + "\"");
+  } else if (std::filesystem::is_directory(path, error)) {
+    node.mistake(key, "\"" + path + "\" is a folder; the path of a file is needed");
+  }
+}
+
 void check_mapping_destination(const MappingSettings& mapping, std::string_view source_type, ConfigNode& settings,
                                const Draft& draft) {
   const std::string& destination = mapping.destination_on_failure;
-  if (destination.empty() || (destination.starts_with(kFile) && destination.size() > kFile.size())) return;
+  if (destination.empty()) return;
+  if (destination.starts_with(kFile) && destination.size() > kFile.size()) {
+    check_destination_file("destination_on_failure", destination.substr(kFile.size()), settings);
+    return;
+  }
   std::string mistake = destination_mistake(destination, source_type, "file:", draft);
   if (!mistake.empty()) settings.mistake("destination_on_failure", std::move(mistake));
 }
 
 std::string read_destination(std::string_view key, std::string_view about, const std::string& function, ModelNode& node,
                              const Draft& draft) {
-  const std::string written = *node.text(key, {.about = about, .fallback = ""});
+  const std::string written = destination_of(*node.text(key, {.about = about, .fallback = ""}));
   if (written.empty()) return written;
   if (written.starts_with(kFile) && written.size() > kFile.size()) {
-    return std::string(kFile) + node.resolve_path(written.substr(kFile.size()));
+    const std::string path = node.resolve_path(written.substr(kFile.size()));
+    check_destination_file(key, path, node);
+    return std::string(kFile) + path;
   }
   if (written.starts_with(kLambda) && written.size() > kLambda.size()) {
     const std::string target = written.substr(kLambda.size());
@@ -296,8 +302,9 @@ AsyncConfig read_async(const std::string& name, ModelNode& node, const Draft& dr
   async.on_failure = read_destination(
       "on_failure",
       "Asynchronous invocations: where AWS's record of an event that was given up on goes: file:PATH (a line of JSON "
-      "each), lambda:FUNCTION, sqs:QUEUE (name or URL), sns:TOPIC (name or ARN) or s3:BUCKET/PREFIX. Without it, and "
-      "when it cannot be delivered, the event is kept as a dead letter (`weir deadletter`).",
+      "each), lambda:FUNCTION, sqs:QUEUE (name or URL), sns:TOPIC (name), s3:BUCKET/PREFIX, or an ARN as AWS's own "
+      "setting has it. Without it, and when it cannot be delivered, the event is kept as a dead letter (`weir "
+      "deadletter`).",
       name, node, draft);
   async.on_success = read_destination("on_success",
                                       "Asynchronous invocations: where AWS's record of an event that was handled goes, "
@@ -312,6 +319,8 @@ FunctionConfig read_function(const std::string& name, ModelNode& node, Draft& dr
   function.name = name;
   // All keys are read whatever the kind: the schema holds what was asked for.
   CommandFunction command = read_command_function(node);
+  const Duration timeout = command.timeout;
+  const bool timeout_given = node.has("timeout");
   UrlFunction url = read_url_function(name, node);
   ArnFunction arn = read_arn_function(node);
   const std::array<std::string_view, 3> kinds{"command", "url", "arn"};
@@ -351,9 +360,33 @@ FunctionConfig read_function(const std::string& name, ModelNode& node, Draft& dr
     if (node.has("command") && command.command.empty()) node.mistake("command", "must not be empty");
     function.target = std::move(command);
   }
+  if (timeout_given) draft.timeouts.emplace(name, timeout);
   function.reserved_concurrent_executions = read_reservation(node, draft);
   function.async = read_async(name, node, draft);
   return function;
+}
+
+/// Source: with-kafka. Lambda gives up on a function of such a mapping sooner than on others.
+constexpr Duration kKafkaTimeoutMax = std::chrono::seconds(840);
+
+void check_timeout(const SourceEntry& source, ModelNode& node, const Draft& draft) {
+  if (source.settings->mapping.kind != MappingKind::kKafka || source.connector->delivery != Delivery::kPoll) return;
+  const auto timeout = draft.timeouts.find(source.function);
+  if (timeout == draft.timeouts.end() || timeout->second <= kKafkaTimeoutMax) return;
+  node.mistake("function", "\"" + source.function + "\" has a timeout of " +
+                               std::to_string(std::chrono::floor<std::chrono::seconds>(timeout->second).count()) +
+                               " seconds, the most that goes with Kafka are 840");
+}
+
+/// AWS answers with 409 (reference stream-sources.md, 1.1): each event would come twice.
+void check_other_mappings(const SourceEntry& source, ModelNode& node, const Draft& draft) {
+  for (const SourceEntry& other : draft.config.sources) {
+    if (other.connector != source.connector || other.function != source.function || !other.settings) continue;
+    const std::string same = source.settings->same_as(*other.settings, source.function, draft.config.aws);
+    if (same.empty()) continue;
+    node.mistake("", same + " Please update or delete the existing mapping, sources." + other.name);
+    return;
+  }
 }
 
 SourceEntry read_source(const std::string& name, ModelNode& node, const Draft& draft) {
@@ -376,6 +409,10 @@ SourceEntry read_source(const std::string& name, ModelNode& node, const Draft& d
                         }});
   }
   node.variants("type", "The kind of source.", variants);
+  if (source.settings) {
+    check_timeout(source, node, draft);
+    check_other_mappings(source, node, draft);
+  }
   return source;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,7 +17,8 @@ struct Draft {
   std::span<const ConnectorEntry> connectors;
   /// The names of all files' functions; none when a file could not be read, because then nobody knows them.
   std::optional<std::vector<std::string>> function_names;
-  int reserved = 0;  ///< of the account's concurrency, by the functions read so far
+  std::map<std::string, Duration> timeouts;  ///< of functions whose timeout was written down
+  int reserved = 0;                          ///< of the account's concurrency, by the functions read so far
 };
 
 constexpr std::string_view kDefaultState = "./weir-state";

@@ -104,6 +104,13 @@ std::string expected_text(const YamlValue& value, bool or_number, bool secret) {
   return (or_number ? "expected a text or a number, found " : "expected a text, found ") + found(value, secret) + hint;
 }
 
+/// "[a, b]", as AWS shows a list.
+std::string in_brackets(const std::vector<std::string>& items) {
+  std::string out = "[";
+  for (const std::string& item : items) out += (out.size() > 1 ? ", " : "") + printable(item);
+  return out + "]";
+}
+
 /// "Filters" and "filters" are the same word.
 bool same_word(std::string_view written, std::string_view word) {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
@@ -247,7 +254,7 @@ YamlNode::YamlNode(YamlFile& file, YamlValue& mapping, Place place, std::string 
 }
 
 std::string YamlNode::required_text(std::string_view key, const TextRule& rule) {
-  require(key);
+  require(key, rule.missing.empty() ? "is required" : std::string(rule.missing));
   TextRule plain = rule;
   plain.fallback = std::nullopt;
   const std::optional<std::string> value = text(key, plain);
@@ -302,7 +309,8 @@ bool YamlNode::flag(std::string_view key, const FlagRule& rule) {
 }
 
 std::vector<std::string> YamlNode::texts(std::string_view key, const TextsRule& rule) {
-  if (rule.min_items > 0) require(key);
+  const std::string missing = "Required '" + std::string(rule.parameter) + "' parameter is missing.";
+  if (rule.min_items > 0) require(key, rule.parameter.empty() ? "is required" : missing);
   const YamlEntry* entry = ask(key);
   if (!entry) return {};
   const YamlValue& value = *entry->use.value;
@@ -333,12 +341,21 @@ std::vector<std::string> YamlNode::texts(std::string_view key, const TextsRule& 
     failed_.emplace(key);
     return {};
   }
-  if (out.size() < rule.min_items) {
+  if (out.empty() && rule.min_items > 0 && !rule.parameter.empty()) {
+    refuse_value(*entry, missing);
+  } else if (out.size() < rule.min_items) {
     refuse_value(*entry,
                  "needs at least " + std::to_string(rule.min_items) + (rule.min_items == 1 ? " entry" : " entries"));
   } else if (rule.max_items > 0 && out.size() > rule.max_items) {
-    refuse_value(
-        *entry, "has " + std::to_string(out.size()) + " entries, allowed is at most " + std::to_string(rule.max_items));
+    const bool hidden =
+        std::any_of(items.begin(), items.end(), [](const YamlUse& item) { return item.value->substituted(); });
+    const std::string most = std::to_string(rule.max_items);
+    refuse_value(*entry, rule.parameter.empty() || hidden
+                             ? "has " + std::to_string(out.size()) + " entries, allowed is at most " + most
+                             : "1 validation error detected: Value '" + in_brackets(out) + "' at '" +
+                                   std::string(rule.parameter) +
+                                   "' failed to satisfy constraint: Member must have length less than or equal to " +
+                                   most);
   }
   return out;
 }
@@ -373,7 +390,8 @@ std::vector<std::string> YamlNode::documents(std::string_view key, const Documen
   if (single) items = {entry->use};
   std::vector<std::string> out;
   for (std::size_t i = 0; i < items.size(); ++i) {
-    auto text = document(items[i], path_of(key) + (single ? "" : "[" + std::to_string(i) + "]"), rule);
+    const std::string place_in_list = single ? "" : "[" + std::to_string(i) + "]";
+    auto text = document(items[i], path_of(key) + place_in_list, rule, unpacked != nullptr);
     if (!text) failed_.emplace(key);
     if (text) out.push_back(std::move(*text));
   }
@@ -386,7 +404,23 @@ std::vector<std::string> YamlNode::documents(std::string_view key, const Documen
   return out;
 }
 
-std::optional<std::string> YamlNode::document(const YamlUse& item, const std::string& path, const DocumentsRule& rule) {
+/// AWS's own form has one key: what stands beside it is none of a pattern.
+bool YamlNode::refuse_beside(const YamlValue& value, std::string_view item_key, const std::string& path) {
+  if (value.kind != Kind::kMapping) return false;
+  const auto is_item = [&](const YamlEntry& entry) { return same_word(entry.key, item_key); };
+  if (std::none_of(value.entries.begin(), value.entries.end(), is_item)) return false;
+  bool found_other = false;
+  for (const YamlEntry& entry : value.entries) {
+    if (is_item(entry)) continue;
+    file_.add(entry.key_place, join_path(path, entry.key),
+              "unknown key; a filter has " + std::string(item_key) + " only");
+    found_other = true;
+  }
+  return found_other;
+}
+
+std::optional<std::string> YamlNode::document(const YamlUse& item, const std::string& path, const DocumentsRule& rule,
+                                              bool unpacked) {
   YamlUse use = item;
   if (use.value->broken) return std::nullopt;
   if (!rule.item_key.empty() && use.value->kind == Kind::kMapping && use.value->entries.size() == 1) {
@@ -395,6 +429,7 @@ std::optional<std::string> YamlNode::document(const YamlUse& item, const std::st
   }
   const YamlValue& value = *use.value;
   if (value.broken) return std::nullopt;
+  if (unpacked && refuse_beside(value, rule.item_key, path)) return std::nullopt;
   std::string text;
   if (value.kind == Kind::kMapping) {
     YamlJson json = json_of(value);
@@ -524,9 +559,9 @@ const YamlEntry* YamlNode::ask_for_mapping(std::string_view key) {
   return nullptr;
 }
 
-void YamlNode::require(std::string_view key) {
+void YamlNode::require(std::string_view key, std::string sentence) {
   if (find(key) || mapping_.incomplete) return;
-  file_.add(place_, path_of(key), "is required");
+  file_.add(place_, path_of(key), std::move(sentence));
   failed_.emplace(key);
 }
 

@@ -56,11 +56,13 @@ class YamlNode final : public ModelNode {
   /// find(), and the key is one that somebody asked for; null also for a broken value.
   const YamlEntry* ask(std::string_view key);
   const YamlEntry* ask_for_mapping(std::string_view key);
-  void require(std::string_view key);
+  void require(std::string_view key, std::string sentence);
   /// A typed reading failed: said once, and nobody says more about that key.
   void refuse_value(const YamlEntry& entry, std::string sentence);
   /// The JSON text of an item of documents(); nothing when a mistake was reported.
-  std::optional<std::string> document(const YamlUse& item, const std::string& path, const DocumentsRule& rule);
+  std::optional<std::string> document(const YamlUse& item, const std::string& path, const DocumentsRule& rule,
+                                      bool unpacked);
+  bool refuse_beside(const YamlValue& value, std::string_view item_key, const std::string& path);
   std::string path_of(std::string_view key) const;
   std::string redacted(std::string sentence, const YamlValue& value, bool secret) const;
 

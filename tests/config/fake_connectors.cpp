@@ -44,7 +44,9 @@ std::unique_ptr<SourceConfig> read_clock(ConfigNode& node) {
 
 std::unique_ptr<SourceConfig> read_nothing(ConfigNode& node) {
   node.refuse_other_keys();
-  return std::make_unique<SourceConfig>();
+  auto config = std::make_unique<SourceConfig>();
+  config->mapping.kind = MappingKind::kKinesis;
+  return config;
 }
 
 constexpr std::array kFakes{

@@ -134,14 +134,22 @@ TEST_CASE("each kind of mapping takes its own settings, up to their limits") {
       {"stream", "maximum_retry_attempts: 10000, maximum_record_age_in_seconds: 604800", ""},
       {"stream", "bisect_batch_on_function_error: true, function_response_types: [ReportBatchItemFailures]", ""},
       {"stream", "function_response_types: [ReportBatchItemFailures, ReportBatchItemFailures]",
-       "sources.s.function_response_types: has 2 entries, allowed is at most 1"},
+       "sources.s.function_response_types: 1 validation error detected: Value '[ReportBatchItemFailures, "
+       "ReportBatchItemFailures]' at 'functionResponseTypes' failed to satisfy constraint: Member must have length "
+       "less "
+       "than or equal to 1"},
       {"stream", "function_response_types: [Report]",
        "sources.s.function_response_types[0]: \"Report\" is not allowed, allowed is ReportBatchItemFailures"},
-      {"stream", "maximum_concurrency: 5", "sources.s.maximum_concurrency: unknown key"},
+      {"stream", "maximum_concurrency: 5",
+       "sources.s.maximum_concurrency: Unsupported 'scalingConfig' parameter for given event source mapping type."},
       {"table", "parallelization_factor: 2, tumbling_window_in_seconds: 0", ""},
       {"topic", "bisect_batch_on_function_error: true, function_response_types: ReportBatchItemFailures", ""},
-      {"topic", "parallelization_factor: 2", "sources.s.parallelization_factor: unknown key"},
-      {"topic", "tumbling_window_in_seconds: 5", "sources.s.tumbling_window_in_seconds: unknown key"},
+      {"topic", "parallelization_factor: 2",
+       "sources.s.parallelization_factor: Unsupported 'parallelizationFactor' parameter for given event source mapping "
+       "type."},
+      {"topic", "tumbling_window_in_seconds: 5",
+       "sources.s.tumbling_window_in_seconds: Unsupported 'tumblingWindowInSeconds' parameter for given event source "
+       "mapping type."},
       {"queue", "maximum_concurrency: 2, function_response_types: [ReportBatchItemFailures]", ""},
       {"queue", "maximum_concurrency: 1000", ""},
       {"queue", "maximum_concurrency: 1", "sources.s.maximum_concurrency: 1 is out of range, allowed is 2 to 1000"},
@@ -150,8 +158,12 @@ TEST_CASE("each kind of mapping takes its own settings, up to their limits") {
       {"queue", "batch_size: 10", ""},
       {"queue", "batch_size: 11, maximum_batching_window_in_seconds: 1", ""},
       {"queue", "batch_size: 10000, maximum_batching_window_in_seconds: 300", ""},
-      {"queue", "maximum_retry_attempts: 2", "sources.s.maximum_retry_attempts: unknown key"},
-      {"queue", "bisect_batch_on_function_error: true", "sources.s.bisect_batch_on_function_error: unknown key"},
+      {"queue", "maximum_retry_attempts: 2",
+       "sources.s.maximum_retry_attempts: Unsupported 'maximumRetryAttempts' parameter for given event source mapping "
+       "type."},
+      {"queue", "bisect_batch_on_function_error: true",
+       "sources.s.bisect_batch_on_function_error: Unsupported 'bisectBatchOnFunctionError' parameter for given event "
+       "source mapping type."},
       {"fifo", "maximum_concurrency: 2, batch_size: 10, maximum_batching_window_in_seconds: 0", ""},
   }));
   DYNAMIC_SECTION(row.type << ": " << row.settings) {
@@ -246,6 +258,81 @@ TEST_CASE("the path of a destination is relative to the file; other destinations
   CHECK(destination("file:lost.jsonl") == "file:" + (folder / "lost.jsonl"));
   CHECK(destination("file:/lost.jsonl") == "file:/lost.jsonl");
   CHECK(destination("sqs:lost") == "sqs:lost");
+}
+
+TEST_CASE("AWS's own setting, an ARN, is a destination, too") {
+  CHECK(destination_of("arn:aws:sqs:eu-west-1:123456789012:lost") == "sqs:arn:aws:sqs:eu-west-1:123456789012:lost");
+  CHECK(destination_of("arn:aws:sns:eu-west-1:123456789012:lost") == "sns:arn:aws:sns:eu-west-1:123456789012:lost");
+  CHECK(destination_of("arn:aws-cn:s3:::lost") == "s3:lost");
+  CHECK(destination_of("arn:aws:s3:::lost/kept") == "s3:lost/kept");
+  CHECK(destination_of("arn:aws:lambda:eu-west-1:123456789012:function:audit") == "lambda:audit");
+  CHECK(destination_of("arn:aws:lambda:eu-west-1:123456789012:function:audit:live") == "lambda:audit");
+  for (const char* other :
+       {"sqs:lost", "file:arn", "arn:aws:sqs", "arn:aws:kinesis:eu-west-1:123456789012:stream/s",
+        "arn:aws:s3:eu-west-1:123456789012:accesspoint/a", "xarn:aws:sqs:a:b:c", "arn:aws:sqs:a:b:"}) {
+    CHECK(destination_of(other) == other);
+  }
+  CHECK(settings_of("stream", "destination_on_failure: 'arn:aws:sqs:eu-west-1:123456789012:lost'")
+            .destination_on_failure == "sqs:arn:aws:sqs:eu-west-1:123456789012:lost");
+  const test::TemporaryFolder folder;
+  const std::vector<std::string> files{
+      folder.write("weir.yaml",
+                   "functions:\n"
+                   "  f: {command: run, on_failure: 'arn:aws:sqs:eu-west-1:123456789012:lost',\n"
+                   "      on_success: 'arn:aws:lambda:eu-west-1:123456789012:function:g'}\n"
+                   "  g: {command: run}\n")};
+  const ConfigReport report = read_config(files, kMappings, environment({}), kDestinations);
+  REQUIRE(lines(report) == "");
+  CHECK(report.config.functions.at("f").async.on_failure == "sqs:arn:aws:sqs:eu-west-1:123456789012:lost");
+  CHECK(report.config.functions.at("f").async.on_success == "lambda:g");
+}
+
+TEST_CASE("the folder of a destination's file is there") {
+  const test::TemporaryFolder folder;
+  const auto mistakes = [&](const std::string& written) {
+    const std::vector<std::string> files{folder.write(
+        "weir.yaml", "functions: {f: {command: run, on_failure: 'file:" + written +
+                         "'}}\nsources: {s: {type: stream, function: f, destination_on_failure: 'file:" + written +
+                         "'}}\n")};
+    std::string all;
+    for (const Mistake& each : read_config(files, kMappings, environment({}), kDestinations).mistakes)
+      all += each.path + ": " + each.sentence + "\n";
+    return all;
+  };
+  CHECK(mistakes("lost.jsonl").empty());
+  CHECK(mistakes("missing/lost.jsonl") == "functions.f.on_failure: there is no folder \"" + (folder / "missing") +
+                                              "\"\nsources.s.destination_on_failure: there is no folder \"" +
+                                              (folder / "missing") + "\"\n");
+  CHECK(mistakes(folder.path()) ==
+        "functions.f.on_failure: \"" + folder.path() +
+            "\" is a folder; the path of a file is needed\nsources.s.destination_on_failure: \"" + folder.path() +
+            "\" is a folder; the path of a file is needed\n");
+}
+
+TEST_CASE("what stands beside a filter's pattern in AWS's own form is named") {
+  CHECK(mistakes_of("stream", "filter_criteria: {Filters: [{Pattern: '{\"data\":{\"a\":[1]}}', Extra: 1}]}") ==
+        "sources.s.filter_criteria[0].Extra: unknown key; a filter has Pattern only");
+  // Without the list around it, it is a pattern for records that have such keys.
+  CHECK(mistakes_of("stream", "filter_criteria: [{data: {Pattern: [a], Extra: [b]}}]").empty());
+}
+
+TEST_CASE("the addresses of servers that weir may call") {
+  for (const char* right : {"http://127.0.0.1", "http://127.0.0.1:1", "http://127.0.0.1:65535", "https://example.com/",
+                            "HTTPS://example.com", "Http://[::1]:80/path", "http://[::1]"}) {
+    INFO(right);
+    CHECK(is_server_url(right));
+  }
+  for (const char* wrong : {"", "http://", "http://127.0.0.1:0", "http://127.0.0.1:65536", "http://127.0.0.1:99999",
+                            "http://127.0.0.1:", "http://127.0.0.1:8o", "http://:80", "http://[::1", "http://[]:80",
+                            "http://[::1]80", "http://me@example.com", "http://example.com?a", "http://example.com#a",
+                            "http://exam ple.com", "ftp://example.com", "example.com"}) {
+    INFO(wrong);
+    CHECK_FALSE(is_server_url(wrong));
+  }
+  CHECK(lines(read("aws: {endpoint_url: \"http://127.0.0.1:99999\"}\n")).find("aws.endpoint_url: is no address") !=
+        std::string::npos);
+  CHECK(is_account("000000000000"));
+  for (const char* wrong : {"", "12345678901", "1234567890123", "12345678901a"}) CHECK_FALSE(is_account(wrong));
 }
 
 TEST_CASE("filters keep a record that one of their patterns wants") {

@@ -65,13 +65,13 @@ TEST_CASE("the least: a table and a position") {
 
 TEST_CASE("what is said") {
   const Reading reading("stream_arn: '" + kArn +
-                        "', starting_position: LATEST, region: ddblocal, endpoint_url: 'http://127.0.0.1:8000', "
+                        "', starting_position: LATEST, region: eu-west-1, endpoint_url: 'http://127.0.0.1:8000', "
                         "profile: dev, parallelization_factor: 10, tumbling_window_in_seconds: 0, batch_size: 10000, "
                         "bisect_batch_on_function_error: true, function_response_types: [ReportBatchItemFailures]");
   const DynamodbConfig& config = reading.right();
   CHECK(config.stream_arn == kArn);
   CHECK(config.starting_position == Resume::latest());
-  CHECK(config.access.region == "ddblocal");
+  CHECK(config.access.region == "eu-west-1");
   CHECK(config.access.endpoint_url == "http://127.0.0.1:8000");
   CHECK(config.access.profile == "dev");
   CHECK(config.mapping.parallelization_factor == 10);
@@ -100,12 +100,15 @@ TEST_CASE("names of tables have 3 to 255 characters of few kinds") {
 
 TEST_CASE("a stream's ARN is whole, and of DynamoDB") {
   CHECK(dynamodb::region_of_stream(kArn) == "eu-west-1");
-  CHECK(dynamodb::region_of_stream("arn:aws-cn:dynamodb:cn-north-1:1:table/T/stream/L") == "cn-north-1");
+  CHECK(dynamodb::region_of_stream("arn:aws-cn:dynamodb:cn-north-1:123456789012:table/T/stream/L") == "cn-north-1");
   for (const std::string wrong :
-       {"", "table", "arn:aws:dynamodb:eu-west-1:1:table/T", "arn:aws:dynamodb:eu-west-1:1:table/T/stream/",
-        "arn:aws:dynamodb:eu-west-1:1:table//stream/L", "arn:aws:kinesis:eu-west-1:1:stream/T",
-        "arn:aws:dynamodb::1:table/T/stream/L", "arn::dynamodb:r:1:table/T/stream/L",
-        "x:aws:dynamodb:r:1:table/T/stream/L"}) {
+       {"", "table", "arn:aws:dynamodb:eu-west-1:123456789012:table/T",
+        "arn:aws:dynamodb:eu-west-1:123456789012:table/T/stream/",
+        "arn:aws:dynamodb:eu-west-1:123456789012:table//stream/L", "arn:aws:kinesis:eu-west-1:123456789012:stream/T",
+        "arn:aws:dynamodb::123456789012:table/T/stream/L", "arn::dynamodb:r:123456789012:table/T/stream/L",
+        "x:aws:dynamodb:r:123456789012:table/T/stream/L", "arn:aws:dynamodb:r:12345678901:table/T/stream/L",
+        "arn:aws:dynamodb:r:1234567890123:table/T/stream/L", "arn:aws:dynamodb:r::table/T/stream/L",
+        "arn:aws:dynamodb:r:12345678901a:table/T/stream/L"}) {
     INFO(wrong);
     CHECK_FALSE(dynamodb::region_of_stream(wrong).has_value());
     CHECK(Reading("starting_position: LATEST, stream_arn: '" + wrong + "'")
@@ -115,7 +118,9 @@ TEST_CASE("a stream's ARN is whole, and of DynamoDB") {
 }
 
 TEST_CASE("the starting position is required, and no time") {
-  CHECK(Reading("table: Orders").mistakes().starts_with("starting_position: "));
+  CHECK(Reading("table: Orders").mistakes() ==
+        "starting_position: 1 validation error detected: Value null at 'startingPosition' failed to satisfy "
+        "constraint: Member must not be null.\n");
   CHECK(Reading("table: Orders, starting_position: LATEST, maximum_concurrency: 5").mistakes() ==
         "maximum_concurrency: Unsupported 'scalingConfig' parameter for given event source mapping type.\n");
   CHECK(Reading("table: Orders, starting_position: OLDEST").mistakes() ==
@@ -126,6 +131,45 @@ TEST_CASE("the starting position is required, and no time") {
   CHECK(Reading("table: Orders, starting_position: AT_TIMESTAMP").mistakes() ==
         "starting_position: Unsupported starting position for arn type: table/Orders\n");
   CHECK_FALSE(Reading("table: Orders, starting_position: LATEST, starting_position_timestamp: 5").mistakes().empty());
+}
+
+TEST_CASE("the region is the stream's own, but for DynamoDB Local, whose ARNs do not know it") {
+  const std::string position = "starting_position: LATEST, stream_arn: '";
+  CHECK(Reading(position + kArn + "', region: us-east-1").mistakes() ==
+        "region: \"us-east-1\" is another region than the source's own, eu-west-1\n");
+  CHECK(Reading(position + kArn + "'").right().access.region == "eu-west-1");
+  const std::string local = "arn:aws:dynamodb:ddblocal:000000000000:table/Orders/stream/2026-09-17T07:00:00.000";
+  CHECK(Reading(position + local + "', region: us-east-1").right().access.region == "us-east-1");
+  CHECK(Reading(position + local + "'").right().access.region.empty());
+}
+
+TEST_CASE("a stream is read once for a function") {
+  const auto mistakes = [](const std::string& first, const std::string& second, const std::string& function = "f") {
+    const test::TemporaryFolder folder;
+    const std::vector<std::string> files{folder.write("weir.yaml",
+                                                      "functions: {f: {command: run}, g: {command: run}}\nsources:\n"
+                                                      "  a: {type: dynamodb, function: f, starting_position: LATEST, " +
+                                                          first +
+                                                          "}\n"
+                                                          "  b: {type: dynamodb, function: " +
+                                                          function + ", starting_position: LATEST, " + second + "}\n")};
+    std::string all;
+    for (const config::Mistake& each :
+         config::read_config(files, kTable, [](std::string_view) { return std::nullopt; }).mistakes)
+      all += each.path + ": " + each.sentence + "\n";
+    return all;
+  };
+  const std::string arn = "stream_arn: '" + kArn + "'";
+  CHECK(
+      mistakes(arn, arn) ==
+      "sources.b: The event source arn (\" " + kArn +
+          " \") and function (\" f \") provided mapping already exists. Please update or delete the existing mapping, "
+          "sources.a\n");
+  CHECK(mistakes("table: Orders", "table: Orders").starts_with("sources.b: The event source arn (\" Orders \")"));
+  CHECK(mistakes(arn, arn, "g").empty());
+  CHECK(mistakes("table: Orders", "table: Invoices").empty());
+  CHECK(mistakes("table: Orders, region: eu-west-1", "table: Orders, region: eu-west-2").empty());
+  CHECK(mistakes("table: Orders, profile: work", "table: Orders, profile: home").empty());
 }
 
 TEST_CASE("what other mappings have is refused") {

@@ -190,6 +190,62 @@ TEST_CASE("servers and topics") {
   CHECK_FALSE(Reading(kLeast + ", consumer_group_id: " + std::string(201, 'x')).mistakes().empty());
 }
 
+TEST_CASE("one topic, in AWS's words") {
+  CHECK(Reading("bootstrap_servers: 'a:1', topics: [one, two]").mistakes() ==
+        "topics: 1 validation error detected: Value '[one, two]' at 'topics' failed to satisfy constraint: Member must "
+        "have length less than or equal to 1\n");
+  CHECK(Reading("bootstrap_servers: 'a:1', topics: []").mistakes() ==
+        "topics: Required 'topics' parameter is missing.\n");
+  CHECK(Reading("bootstrap_servers: 'a:1'").mistakes() == "topics: Required 'topics' parameter is missing.\n");
+}
+
+TEST_CASE("a topic of a cluster is read once for a function; partitions that differ are no repetition") {
+  const auto mistakes = [](const std::string& first, const std::string& second) {
+    const test::TemporaryFolder folder;
+    const std::vector<std::string> files{folder.write("weir.yaml",
+                                                      "functions: {f: {command: run}}\nsources:\n  a: {type: kafka, "
+                                                      "function: f, " +
+                                                          first + "}\n  b: {type: kafka, function: f, " + second +
+                                                          "}\n")};
+    std::string all;
+    for (const config::Mistake& each : config::read_config(
+                                           files, kTable, [](std::string_view) { return std::nullopt; }, kDestinations)
+                                           .mistakes)
+      all += each.path + ": " + each.sentence + "\n";
+    return all;
+  };
+  CHECK(mistakes("bootstrap_servers: 'k1:1,k2:1', topics: [t]",
+                 "bootstrap_servers: ['k3:1', 'k2:1'], topics: [t], consumer_group_id: other") ==
+        "sources.b: An event source mapping with event source (\"k2:1\"), function (\"f\"), topics (\"t\") already "
+        "exists. Please update or delete the existing mapping, sources.a\n");
+  CHECK(mistakes("bootstrap_servers: 'k1:1', topics: [t]", "bootstrap_servers: 'k2:1', topics: [t]").empty());
+  CHECK(mistakes("bootstrap_servers: 'k1:1', topics: [t]", "bootstrap_servers: 'k1:1', topics: [u]").empty());
+  const std::string topic = "bootstrap_servers: 'k1:1', topics: [t]";
+  CHECK(mistakes(topic + ", partitions: [0, 1]", topic + ", partitions: [2]").empty());
+  CHECK_FALSE(mistakes(topic + ", partitions: [0, 1]", topic + ", partitions: [1, 2]").empty());
+  CHECK_FALSE(mistakes(topic + ", partitions: [0, 1]", topic).empty());
+  const std::string msk = ", topics: [t], event_source_arn: 'arn:aws:kafka:eu-west-1:123456789012:cluster/c/1'";
+  CHECK_FALSE(mistakes("bootstrap_servers: 'k1:1'" + msk, "bootstrap_servers: 'k2:1'" + msk).empty());
+}
+
+TEST_CASE("a function of a topic may take 840 seconds") {
+  const auto mistakes = [](const std::string& function) {
+    const test::TemporaryFolder folder;
+    const std::vector<std::string> files{folder.write(
+        "weir.yaml", "functions: {f: {" + function + "}}\nsources: {a: {type: kafka, function: f, " + kLeast + "}}\n")};
+    std::string all;
+    for (const config::Mistake& each :
+         config::read_config(files, kTable, [](std::string_view) { return std::nullopt; }).mistakes)
+      all += each.path + ": " + each.sentence + "\n";
+    return all;
+  };
+  CHECK(mistakes("command: run, timeout: 840").empty());
+  CHECK(mistakes("command: run, timeout: 841") ==
+        "sources.a.function: \"f\" has a timeout of 841 seconds, the most that goes with Kafka are 840\n");
+  CHECK(mistakes("url: 'http://127.0.0.1:9000'").empty());  // 900 is how long weir waits, not what the function has
+  CHECK_FALSE(mistakes("url: 'http://127.0.0.1:9000', timeout: 900").empty());
+}
+
 TEST_CASE("a password is in no message") {
   const Reading reading(kLeast + ", sasl_password: hunter2, sasl_mechanism: NTLM, batch_size: 0");
   CHECK_FALSE(reading.report.mistakes.empty());

@@ -79,12 +79,14 @@ TEST_CASE("an ARN is taken apart, and what is none is refused") {
   CHECK(arn->region == "eu-west-1");
   CHECK(arn->account == "123456789012");
   CHECK(arn->stream_name == "clicks");
-  CHECK(kinesis::parse_stream_arn("arn:aws-cn:kinesis:cn-north-1:1:stream/a.b-c_d")->partition == "aws-cn");
+  CHECK(kinesis::parse_stream_arn("arn:aws-cn:kinesis:cn-north-1:123456789012:stream/a.b-c_d")->partition == "aws-cn");
   for (const char* wrong :
-       {"", "clicks", "arn:aws:kinesis:eu-west-1:123456789012:stream/", "arn:aws:sqs:eu-west-1:1:stream/a",
-        "arn:aws:kinesis::1:stream/a", "arn:aws:kinesis:eu-west-1:x:stream/a", "arn:aws:kinesis:eu-west-1:1:table/a",
-        "arn:aws:kinesis:eu-west-1:1:stream/a/consumer/b", "arn:aws:kinesis:eu-west-1:1:stream/a/consumer/:1",
-        "arn:aws:kinesis:eu-west-1:1:stream/a/other/b:1", "arn:aws:kinesis:eu-west-1:1:stream/a b"}) {
+       {"", "clicks", "arn:aws:kinesis:eu-west-1:123456789012:stream/", "arn:aws:sqs:eu-west-1:123456789012:stream/a",
+        "arn:aws:kinesis::123456789012:stream/a", "arn:aws:kinesis:eu-west-1:x:stream/a",
+        "arn:aws:kinesis:eu-west-1:123456789012:table/a", "arn:aws:kinesis:eu-west-1:123456789012:stream/a/consumer/b",
+        "arn:aws:kinesis:eu-west-1:123456789012:stream/a/consumer/:1",
+        "arn:aws:kinesis:eu-west-1:123456789012:stream/a/other/b:1",
+        "arn:aws:kinesis:eu-west-1:123456789012:stream/a b"}) {
     CAPTURE(wrong);
     CHECK_FALSE(kinesis::parse_stream_arn(wrong).has_value());
   }
@@ -116,6 +118,25 @@ TEST_CASE("mistakes, in AWS's words where it has some") {
        "2026-09-12T07:00:00Z\n"},
       {"stream: clicks, starting_position: AT_TIMESTAMP, starting_position_timestamp: 8000000000",
        "starting_position_timestamp: 8000000000 is in the future\n"},
+      {"stream: clicks, starting_position: AT_TIMESTAMP, starting_position_timestamp: 99999999999",
+       "starting_position_timestamp: 99999999999 is in the future\n"},
+      {"stream: clicks, starting_position: AT_TIMESTAMP, starting_position_timestamp: 1690000000000",
+       "starting_position_timestamp: 1690000000000 is a time in milliseconds, allowed are seconds: 1690000000\n"},
+      {"stream: clicks, starting_position: AT_TIMESTAMP, starting_position_timestamp: 9690000000000",
+       "starting_position_timestamp: 9690000000000 is in the future\n"},
+      {"stream: clicks, starting_position: AT_TIMESTAMP, starting_position_timestamp: '3000-01-01T00:00:00Z'",
+       "starting_position_timestamp: 3000-01-01T00:00:00Z is in the future\n"},
+      {"stream: clicks, starting_position: AT_TIMESTAMP, starting_position_timestamp: '1000-01-01T00:00:00Z'",
+       "starting_position_timestamp: 1000-01-01T00:00:00Z is before 1970\n"},
+      {"stream: clicks, starting_position: AT_TIMESTAMP, starting_position_timestamp: -1",
+       "starting_position_timestamp: -1 is before 1970\n"},
+      {"stream_arn: \"arn:aws:sns:eu-west-1:123456789012:clicks\", starting_position: LATEST",
+       "stream_arn: Unrecognized event source.\n"},
+      {"stream_arn: \"arn:aws:kinesis:eu-west-1:12345678901:stream/clicks\", starting_position: LATEST",
+       "stream_arn: Unrecognized event source.\n"},
+      {"stream_arn: \"arn:aws:kinesis:eu-west-1:123456789012:stream/clicks\", starting_position: LATEST, region: "
+       "us-east-1",
+       "region: \"us-east-1\" is another region than the source's own, eu-west-1\n"},
       {"stream_arn: \"arn:aws:sns:eu-west-1:1:clicks\", starting_position: LATEST",
        "stream_arn: Unrecognized event source.\n"},
       {"starting_position: LATEST", "stream: give the stream's name, or its ARN as stream_arn\n"},
@@ -126,4 +147,55 @@ TEST_CASE("mistakes, in AWS's words where it has some") {
       {"stream: clicks, starting_position: LATEST, region: \"EU west\"", "region: is no region, such as eu-west-1\n"},
   }));
   CHECK(Reading(row.settings).mistakes() == row.mistake);
+}
+
+TEST_CASE("a time may be 1970, and as late as now") {
+  const std::string settings = "stream: clicks, starting_position: AT_TIMESTAMP, starting_position_timestamp: ";
+  CHECK(Reading(settings + "0").right().starting_position == Resume::at_timestamp(from_epoch_milliseconds(0)));
+  CHECK(Reading(settings + "'1970-01-01T00:00:00Z'").right().starting_position ==
+        Resume::at_timestamp(from_epoch_milliseconds(0)));
+}
+
+TEST_CASE("an ARN's region goes before that of the section aws") {
+  const Reading reading("stream_arn: \"" + std::string(kArn) + "\", starting_position: LATEST");
+  AwsAccess section;
+  section.region = "us-east-1";
+  CHECK(reading.right().access.or_else(section).region == "eu-west-1");
+}
+
+TEST_CASE("a stream is read once for a function, a consumer of it is another event source") {
+  const auto mistakes = [](const std::string& first, const std::string& second, const std::string& aws = "{}") {
+    const test::TemporaryFolder folder;
+    const std::vector<std::string> files{
+        folder.write("weir.yaml", "functions: {f: {command: run}}\naws: " + aws +
+                                      "\nsources:\n"
+                                      "  a: {type: kinesis, function: f, starting_position: LATEST, " +
+                                      first +
+                                      "}\n"
+                                      "  b: {type: kinesis, function: f, starting_position: LATEST, " +
+                                      second + "}\n")};
+    std::string all;
+    for (const config::Mistake& each :
+         config::read_config(files, kTable, [](std::string_view) { return std::nullopt; }).mistakes)
+      all += each.path + ": " + each.sentence + "\n";
+    return all;
+  };
+  const auto arn = [](const std::string& text) { return "stream_arn: \"" + text + "\""; };
+  CHECK(
+      mistakes(arn(kArn), arn(kArn)) ==
+      "sources.b: The event source arn (\" " + std::string(kArn) +
+          " \") and function (\" f \") provided mapping already exists. Please update or delete the existing mapping, "
+          "sources.a\n");
+  CHECK_FALSE(mistakes(arn(kConsumer), arn(kConsumer)).empty());
+  CHECK(mistakes(arn(kArn), arn(kConsumer)).empty());
+  CHECK_FALSE(mistakes("stream: clicks", "stream: clicks, batch_size: 5").empty());
+  CHECK(mistakes("stream: clicks", "stream: orders").empty());
+  CHECK(mistakes("stream: clicks, region: eu-west-1", "stream: clicks, region: us-east-1").empty());
+  CHECK(mistakes("stream: clicks, endpoint_url: \"http://a\"", "stream: clicks, endpoint_url: \"http://b\"").empty());
+  CHECK_FALSE(
+      mistakes("stream: clicks, endpoint_url: \"http://a\"", "stream: clicks, endpoint_url: \"http://a/\"").empty());
+  // Where a name's stream is may only be known from the environment, and then it is not known here.
+  CHECK(mistakes(arn(kArn), "stream: clicks").empty());
+  CHECK_FALSE(mistakes(arn(kArn), "stream: clicks", "{region: eu-west-1}").empty());
+  CHECK(mistakes(arn(kArn), arn("arn:aws:kinesis:eu-west-1:999999999999:stream/clicks")).empty());
 }

@@ -77,14 +77,17 @@ TEST_CASE("a queue is named by its URL, its ARN or its name") {
     CHECK(parse_queue("https://eu-west-1.queue.amazonaws.com/123456789012/orders")->region == "eu-west-1");
   }
   SECTION("anything else is none") {
-    for (const char* text : {"", ".fifo", "or ders", "orders.standard", "arn:aws:sns:eu-west-1:123456789012:orders",
-                             "arn:aws:sqs:eu-west-1:123456789012", "arn:aws:sqs::123456789012:orders",
-                             "arn:aws:sqs:eu-west-1:123456789012:a:b", "http://127.0.0.1:9324", "http:///orders",
-                             "https://sqs.eu-west-1.amazonaws.com/123456789012/"}) {
+    for (const char* text :
+         {"", ".fifo", "or ders", "orders.standard", "arn:aws:sns:eu-west-1:123456789012:orders",
+          "arn:aws:sqs:eu-west-1:123456789012", "arn:aws:sqs::123456789012:orders",
+          "arn:aws:sqs:eu-west-1:123456789012:a:b", "http://127.0.0.1:9324", "http:///orders",
+          "https://sqs.eu-west-1.amazonaws.com/123456789012/", "http://127.0.0.1:0/0/q", "http://127.0.0.1:65536/0/q",
+          "http://127.0.0.1:99999/0/q", "http://127.0.0.1:/0/q", "http://127.0.0.1:80a/0/q"}) {
       INFO(text);
       CHECK_FALSE(parse_queue(text));
     }
     CHECK_FALSE(parse_queue(std::string(81, 'a')));
+    CHECK(parse_queue("http://127.0.0.1:65535/0/q"));
   }
 }
 
@@ -133,4 +136,53 @@ TEST_CASE("settings that it cannot have are refused, in AWS's words where there 
 
 TEST_CASE("what is no queue is refused with a sentence") {
   CHECK(Reading("queue: 'a b'").mistakes().starts_with("queue: is no queue's URL, ARN or name"));
+}
+
+TEST_CASE("a queue says its region itself") {
+  const std::string arn = "queue: 'arn:aws:sqs:eu-west-1:123456789012:orders'";
+  CHECK(Reading(arn).right().access.region == "eu-west-1");
+  CHECK(Reading(arn + ", region: eu-west-1").mistakes().empty());
+  CHECK(Reading(arn + ", region: us-east-1").mistakes() ==
+        "region: \"us-east-1\" is another region than the source's own, eu-west-1\n");
+  CHECK_FALSE(Reading("queue: 'https://sqs.eu-west-1.amazonaws.com/123456789012/orders', region: us-east-1")
+                  .mistakes()
+                  .empty());
+  CHECK(Reading("queue: 'http://127.0.0.1:9324/000000000000/orders', region: us-east-1").mistakes().empty());
+  CHECK(Reading("queue: 'HTTPS://SQS.example.com/123456789012/orders'").right().queue.name == "orders");
+  CHECK(Reading("queue: 'arn:aws:sqs:eu-west-1:12345678901:orders'").mistakes() ==
+        "queue: Unrecognized event source.\n");
+}
+
+TEST_CASE("a queue is read once for a function, however it is written") {
+  const auto mistakes = [](const std::string& first, const std::string& second, const std::string& aws = "{}") {
+    const test::TemporaryFolder folder;
+    const std::vector<std::string> files{folder.write("weir.yaml", "functions: {f: {command: run}}\naws: " + aws +
+                                                                       "\nsources:\n"
+                                                                       "  a: {type: sqs, function: f, " +
+                                                                       first +
+                                                                       "}\n"
+                                                                       "  b: {type: sqs, function: f, " +
+                                                                       second + "}\n")};
+    std::string all;
+    for (const config::Mistake& each :
+         config::read_config(files, kTable, [](std::string_view) { return std::nullopt; }).mistakes)
+      all += each.path + ": " + each.sentence + "\n";
+    return all;
+  };
+  const std::string arn = "queue: 'arn:aws:sqs:eu-west-1:123456789012:orders'";
+  const std::string url = "queue: 'https://sqs.eu-west-1.amazonaws.com/123456789012/orders'";
+  CHECK(
+      mistakes(arn, arn) ==
+      "sources.b: An event source mapping with SQS arn (\" arn:aws:sqs:eu-west-1:123456789012:orders \") and function "
+      "(\" f \") already exists. Please update or delete the existing mapping, sources.a\n");
+  CHECK_FALSE(mistakes(arn, url).empty());
+  CHECK_FALSE(mistakes("queue: orders", "queue: orders").empty());
+  CHECK_FALSE(mistakes("queue: orders", "queue: 'http://127.0.0.1:9324/000000000000/orders'",
+                       "{endpoint_url: 'http://127.0.0.1:9324'}")
+                  .empty());
+  CHECK(mistakes(arn, "queue: orders").empty());
+  CHECK_FALSE(mistakes(arn, "queue: orders", "{region: eu-west-1}").empty());
+  CHECK(mistakes("queue: orders", "queue: payments").empty());
+  CHECK(mistakes("queue: 'http://127.0.0.1:1/000000000000/orders'", "queue: 'http://127.0.0.1:2/000000000000/orders'")
+            .empty());
 }
