@@ -12,8 +12,13 @@ namespace {
 
 /// How often the queue is asked what it is like, and how many messages it has.
 constexpr Duration kDescribeEvery = std::chrono::seconds(60);
-/// For so long receives may fail before the source counts as failed: a server that is restarted comes back meanwhile.
+/// After a receive that tells that it has another number now.
+constexpr Duration kDescribeAfterNews = std::chrono::seconds(5);
+/// For so long receives may go without an answer before the source counts as failed: a server that is restarted comes
+/// back meanwhile.
 constexpr Duration kReceivePatience = std::chrono::seconds(30);
+/// Receives work again when none failed for so long: where only some connections fail, successes come in between.
+constexpr Duration kReceiveCalm = std::chrono::seconds(10);
 
 /// A poll began later at the queue than here, and ends later.
 constexpr Duration kPollOverrun = std::chrono::seconds(1);
@@ -53,17 +58,16 @@ net::awaitable<Result<void>> QueueRunner::run() {
 }
 
 void QueueRunner::request_stop() {
-  if (!stop_requested_) {
-    for (const auto& [call, until] : polls_) polls_until_ = std::max(polls_until_, until);
-  }
   stop_requested_ = true;
-  receives_.cancel();
+  // What a poll is given that nobody waits for any more would be lost until its visibility timeout is over.
+  if (!engine_) receives_.cancel();
   inbox_.wake();
 }
 
 void QueueRunner::cancel() {
   cancelled_ = true;
   request_stop();
+  receives_.cancel();
 }
 
 QueueStatus QueueRunner::status() const {
@@ -75,6 +79,7 @@ QueueStatus QueueRunner::status() const {
   status.concurrency = engine_->concurrency();
   status.held = engine_->held();
   status.counters = engine_->counters();
+  status.problem = receive_trouble_.empty() ? removal_trouble_ : receive_trouble_;
   return status;
 }
 
@@ -113,6 +118,7 @@ net::awaitable<Result<void>> QueueRunner::drive() {
     traits_ = *described.traits;
     auto settings = settings_for(traits_);
     if (!settings) co_return std::move(settings.error());
+    envelope_bytes_ = settings->envelope_bytes;
     engine_.emplace(*settings);
     describe_due_ = deps_.clock.now().instant + kDescribeEvery;
   }
@@ -120,6 +126,7 @@ net::awaitable<Result<void>> QueueRunner::drive() {
     const Moment now = deps_.clock.now();
     if (stop_requested_) {
       engine_->request_stop(now);
+      if (now.instant >= polls_end()) receives_.cancel();
     } else {
       engine_->on_tick(now);
       if (!describing_ && now.instant >= describe_due_) {
@@ -131,6 +138,7 @@ net::awaitable<Result<void>> QueueRunner::drive() {
     if (drained_) break;
     std::optional<Instant> until = engine_->wake_at();
     if (!describing_ && !stop_requested_) until = earlier(until, describe_due_);
+    if (stop_requested_ && now.instant < polls_end()) until = earlier(until, polls_end());
     auto message = co_await inbox_.next_until(until);
     if (message) tell(std::move(*message));
   }
@@ -176,12 +184,18 @@ void QueueRunner::perform(engine::QueueAction action) {
              action);
 }
 
-/// For how long messages that are given back stay invisible. A long poll that was called off goes on at the queue (at
-/// least ElasticMQ's) until its time is over: what was visible before would be given to it, that is to nobody.
+/// When polls under way have ended, or never will.
+Instant QueueRunner::polls_end() const {
+  Instant end{};
+  for (const auto& [call, until] : polls_) end = std::max(end, until + kPollOverrun);
+  return end;
+}
+
+/// For how long messages that are given back stay invisible: what was visible before would be given to a poll that is
+/// still under way, and count as received once more.
 Duration QueueRunner::release_timeout() const {
-  const Duration left = std::max(Duration(0), polls_until_ - deps_.clock.now().instant);
-  if (left == Duration(0)) return left;
-  return std::min<Duration>(std::chrono::ceil<std::chrono::seconds>(left) + kPollOverrun, traits_.visibility_timeout);
+  const Duration left = std::max(Duration(0), polls_end() - deps_.clock.now().instant);
+  return std::min<Duration>(std::chrono::ceil<std::chrono::seconds>(left), traits_.visibility_timeout);
 }
 
 void QueueRunner::tell(Message message) {
@@ -208,8 +222,12 @@ void QueueRunner::tell(Message message) {
 void QueueRunner::tell_received(Moment now, Received received) {
   polls_.erase(received.call);
   if (received.items) {
-    if (receives_fail_since_) {
-      receives_fail_since_.reset();
+    unanswered_since_.reset();
+    if (!received.items->empty() || deps_.source.backlog().value_or(0) > 0) {
+      describe_due_ = std::min(describe_due_, now.instant + kDescribeAfterNews);
+    }
+    if (!receive_trouble_.empty() && now.instant - receive_failed_ >= kReceiveCalm) {
+      receive_trouble_.clear();
       deps_.log.info("receive.recovered", {{"source", name_}});
     }
     engine_->on_messages(now, received.call, std::move(*received.items));
@@ -220,16 +238,40 @@ void QueueRunner::tell_received(Moment now, Received received) {
     engine_->on_messages(now, received.call, {});
     return;
   }
-  if (!receives_fail_since_) {
-    receives_fail_since_ = now.instant;
-    deps_.log.warn("receive.failed", {{"source", name_}, {"code", text(error.code())}, {"message", error.describe()}});
+  note_receive(now.instant, error);
+  bool over = error.code() == ErrorCode::kSourceNotFound || error.code() == ErrorCode::kSourceRefused;
+  if (error.code() == ErrorCode::kSourceUnreachable) {
+    if (!unanswered_since_) unanswered_since_ = now.instant;
+    over = now.instant - *unanswered_since_ >= kReceivePatience;
+  } else {
+    // An answer, be it that there is too much in flight or that weir asks too often.
+    unanswered_since_.reset();
   }
-  const bool for_good = error.code() == ErrorCode::kSourceNotFound || error.code() == ErrorCode::kSourceRefused;
-  if (ended_ && (for_good || now.instant - *receives_fail_since_ >= kReceivePatience)) {
+  if (ended_ && over) {
     ended_ = error;
     request_stop();
+    receives_.cancel();
   }
   engine_->on_receive_failed(now, received.call);
+}
+
+/// One line when receives begin to fail, whatever the words of each.
+void QueueRunner::note_receive(Instant now, const Error& error) {
+  receive_failed_ = now;
+  if (receive_trouble_.empty()) {
+    deps_.log.warn("receive.failed", {{"source", name_}, {"code", text(error.code())}, {"message", error.describe()}});
+  }
+  receive_trouble_ = error.describe();
+}
+
+/// Lambda would refuse its event each time; the queue's redrive policy gets it in the end.
+void QueueRunner::note_oversized(const engine::QueueItem& item) {
+  if (item.filtered || envelope_bytes_ + item.encoded_bytes <= kMaxRequestBytes || item.id == oversized_) return;
+  oversized_ = item.id;
+  deps_.log.warn("message.too_large", {{"source", name_},
+                                       {"message_id", item.id},
+                                       {"event_bytes", envelope_bytes_ + item.encoded_bytes},
+                                       {"event_bytes_max", kMaxRequestBytes}});
 }
 
 net::awaitable<void> QueueRunner::answer(net::awaitable<Message> work, Message otherwise) {
@@ -260,6 +302,7 @@ net::awaitable<QueueRunner::Message> QueueRunner::receive(engine::QueueCall call
     item.receipt = message.receipt;
     item.group = message.group;
     item.encoded_bytes = message.json.size();
+    note_oversized(item);
     item.origin = std::make_shared<const QueueMessage>(std::move(message));
     items.push_back(std::move(item));
   }
@@ -340,13 +383,15 @@ void QueueRunner::note(const Outcome& outcome) {
 }
 
 void QueueRunner::note_removal(std::size_t failed, const std::string& why) {
-  if ((failed > 0) == removal_trouble_) return;
-  removal_trouble_ = failed > 0;
-  if (failed > 0) {
-    deps_.log.warn("delete.failed", {{"source", name_}, {"messages", failed}, {"message", why}});
-  } else {
-    deps_.log.info("delete.recovered", {{"source", name_}});
+  if (failed == 0) {
+    if (!removal_trouble_.empty()) deps_.log.info("delete.recovered", {{"source", name_}});
+    removal_trouble_.clear();
+    return;
   }
+  if (removal_trouble_.empty()) {
+    deps_.log.warn("delete.failed", {{"source", name_}, {"messages", failed}, {"message", why}});
+  }
+  removal_trouble_ = "messages are not deleted: " + why;
 }
 
 engine::QueueCounters& operator+=(engine::QueueCounters& sum, const engine::QueueCounters& more) {

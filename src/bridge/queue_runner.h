@@ -38,6 +38,7 @@ struct QueueStatus {
   int concurrency = 0;   ///< how many may be; 0 before the queue is known
   std::size_t held = 0;  ///< messages received and not done
   std::optional<std::int64_t> backlog;
+  std::string problem;  ///< what hinders receiving or deleting right now; "" when nothing does
   engine::QueueCounters counters;
 };
 
@@ -49,10 +50,11 @@ class QueueRunner final : public SourceRunner {
   QueueRunner(QueueDeps deps, std::string name, MappingSettings settings, std::optional<Duration> function_timeout,
               std::uint64_t seed);
 
-  /// Until request_stop() was obeyed, or the queue could not be received from for a while; then why. Closes the source
-  /// at its end. A broken belief comes out of it.
+  /// Until request_stop() was obeyed, or the queue did not answer for a while, is gone or refuses; then why. Closes the
+  /// source at its end. A broken belief comes out of it.
   net::awaitable<Result<void>> run() override;
-  /// Drain: what is in flight is waited for and deleted, the rest is made visible again.
+  /// Drain: what is in flight is waited for and deleted; polls under way are waited for, and what they bring is made
+  /// visible again with the rest.
   void request_stop() override;
   void cancel() override;
 
@@ -85,6 +87,7 @@ class QueueRunner final : public SourceRunner {
   Result<engine::QueueSettings> settings_for(const QueueTraits& traits) const;
   void perform(engine::QueueAction action);
   void tell(Message message);
+  Instant polls_end() const;
   Duration release_timeout() const;
   void tell_received(Moment now, Received received);
   /// The work for an action; `otherwise`: its answer when the work comes to none.
@@ -96,6 +99,8 @@ class QueueRunner final : public SourceRunner {
                                             Duration timeout);
   net::awaitable<Message> describe();
   void note(const Outcome& outcome);
+  void note_receive(Instant now, const Error& error);
+  void note_oversized(const engine::QueueItem& item);
   void note_removal(std::size_t failed, const std::string& why);
 
   QueueDeps deps_;
@@ -107,20 +112,23 @@ class QueueRunner final : public SourceRunner {
   std::optional<engine::QueueProcessor> engine_;
   runtime::Inbox<Message> inbox_;
   runtime::TaskScope calls_;     ///< invocations, deletes, changes: waited for when draining
-  runtime::TaskScope receives_;  ///< called off when draining
+  runtime::TaskScope receives_;  ///< polls are waited for when draining, until their time is over; then called off
   std::exception_ptr failure_;
   Result<void> ended_;                          ///< why, when the queue could not be received from
   std::map<engine::QueueCall, Instant> polls_;  ///< receives under way, and when their waiting ends
-  Instant polls_until_{};                       ///< when the last of those ends that were called off
   bool stop_requested_ = false;
   bool cancelled_ = false;
   bool drained_ = false;
   bool describing_ = false;
   Instant describe_due_{};
-  std::optional<Instant> receives_fail_since_;
+  std::optional<Instant> unanswered_since_;  ///< the first receive without an answer after the last with one
+  std::string receive_trouble_;              ///< what was logged of receives that fail
+  Instant receive_failed_{};                 ///< the last that did
+  std::string oversized_;                    ///< the message of which it was logged last that it fits no event
+  std::size_t envelope_bytes_ = 0;
   std::string trouble_;  ///< the kind of the last outcome, unless it was a success; logged when it changes
   int trouble_count_ = 0;
-  bool removal_trouble_ = false;
+  std::string removal_trouble_;
 };
 
 engine::QueueCounters& operator+=(engine::QueueCounters& sum, const engine::QueueCounters& more);

@@ -13,6 +13,17 @@ constexpr Duration kBackoffMax = std::chrono::seconds(30);
 /// A source that ran this long has recovered: the next failure is a first one.
 constexpr Duration kHealthy = std::chrono::seconds(60);
 
+/// "nobody answers after 12 ms" is the same trouble as "after 3 ms".
+std::string without_milliseconds(std::string text) {
+  for (std::size_t end = text.find(" ms"); end != std::string::npos; end = text.find(" ms", end + 1)) {
+    std::size_t begin = end;
+    while (begin > 0 && text[begin - 1] >= '0' && text[begin - 1] <= '9') --begin;
+    text.erase(begin, end - begin);
+    end = begin;
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string_view text(SourceState state) {
@@ -204,8 +215,8 @@ net::awaitable<void> Supervisor::live() {
 void Supervisor::failed(SourceState state, const Error& error) {
   const std::string what = error.describe();
   const LogLevel level = state == SourceState::kBackingOff ? LogLevel::kWarn : LogLevel::kError;
-  // The same failure again is no news.
-  if (what != error_ || state != SourceState::kBackingOff) {
+  // The same failure again is no news, however long each try took.
+  if (without_milliseconds(what) != without_milliseconds(error_) || state != SourceState::kBackingOff) {
     const std::array<LogField, 4> fields{LogField("source", entry_.name), LogField("code", text(error.code())),
                                          LogField("message", what), LogField("state", text(state))};
     deps_.log.write(level, "source.failed", fields);
@@ -243,6 +254,7 @@ SourceStatus Supervisor::status() const {
   if (entry_.connector->delivery == Delivery::kQueue) {
     status.queue = queue_ != nullptr ? queue_->status() : QueueStatus();
     status.queue->counters += received_;
+    if (state_ == SourceState::kRunning) status.error = status.queue->problem;
   }
   if (mapping_ != nullptr) {
     for (const auto& [shard, counters] : mapping_->closed()) status.counters += counters;

@@ -1,6 +1,8 @@
 #include <cstdio>
 #include <iostream>
 #include <memory>
+#include <string>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -62,17 +64,27 @@ void print_shards(const nlohmann::json& shards) {
   table.print(2);
 }
 
+/// What did not work, as far as something did not; function errors are always said.
+std::string failures(const nlohmann::json& source) {
+  std::string text = number(source, "function_errors") + " function errors";
+  for (const auto& [key, words] :
+       {std::pair("throttles", " throttles"), std::pair("service_errors", " service errors")}) {
+    if (source.at(key).get<std::uint64_t>() > 0) text += ", " + number(source, key) + words;
+  }
+  return text;
+}
+
 /// What the source did so far, in a few words.
 std::string summary(const nlohmann::json& source) {
   if (source.contains("accepted_events"))
     return number(source, "accepted_events") + " events accepted, " + number(source, "refused_events") + " refused";
   if (source.contains("deleted_events")) {
     return number(source, "deleted_events") + " messages deleted, " + number(source, "filtered_out_events") +
-           " filtered out, " + number(source, "function_errors") + " function errors";
+           " filtered out, " + failures(source);
   }
   return number(source, "settled_events") + " records settled, " + number(source, "filtered_out_events") +
          " filtered out, " + number(source, "dropped_events") + " dropped, " + number(source, "destination_events") +
-         " delivered to the destination, " + number(source, "function_errors") + " function errors";
+         " delivered to the destination, " + failures(source);
 }
 
 void print_source(const nlohmann::json& source) {
@@ -83,7 +95,7 @@ void print_source(const nlohmann::json& source) {
   if (source.contains("last_processing_result")) {
     std::printf("  last processing result: %s\n", word("last_processing_result").c_str());
   } else if (!word("error").empty()) {
-    std::printf("  %s\n", word("error").c_str());
+    std::printf("  PROBLEM: %s\n", word("error").c_str());
   }
   if (source.contains("messages_in_flight")) {
     const auto& waiting = source.at("approximate_messages");
