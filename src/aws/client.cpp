@@ -63,7 +63,8 @@ bool is_throttle(std::string_view code) {
 }
 
 bool is_refusal(const ServiceError& error) {
-  constexpr std::array<std::string_view, 11> kCodes{"AccessDeniedException",
+  constexpr std::array<std::string_view, 12> kCodes{"AccessDeniedException",
+                                                    "KMSAccessDeniedException",
                                                     "AccessDenied",
                                                     "AuthFailure",
                                                     "UnrecognizedClientException",

@@ -61,6 +61,9 @@ Result<void> check_move(const config::SourceEntry& entry, const std::string& sha
   if (to->kind() == Resume::Kind::kShardEnd) {
     return refused("SHARD_END is what weir remembers of a shard that ended; a checkpoint cannot be set to it");
   }
+  if (to->kind() == Resume::Kind::kAtTimestamp && to->time() > SystemClock().now().wall) {
+    return refused(iso_milliseconds(to->time()) + " is in the future");
+  }
   if (entry.connector->check_checkpoint == nullptr) return {};
   const std::string sentence = entry.connector->check_checkpoint(*entry.settings, shard, *to);
   if (!sentence.empty()) return refused(entry.name + ": " + sentence);

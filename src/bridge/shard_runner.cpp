@@ -1,6 +1,8 @@
 #include "bridge/shard_runner.h"
 
+#include <algorithm>
 #include <array>
+#include <utility>
 
 #include "weir/base/overloaded.h"
 
@@ -13,6 +15,8 @@ namespace {
 /// How long to wait before the end of a shard is tried to be remembered again.
 constexpr Duration kStorePauseMin = std::chrono::milliseconds(200);
 constexpr Duration kStorePauseMax = std::chrono::seconds(10);
+
+constexpr int kContentTooLarge = 413;
 
 }  // namespace
 
@@ -47,6 +51,7 @@ net::awaitable<void> ShardRunner::drive() {
       engine_.on_tick(now);
     }
     while (auto action = engine_.next()) perform(std::move(*action));
+    note_oversized();
     if (drained_) break;
     auto message = co_await inbox_.next_until(engine_.wake_at());
     if (message) tell(std::move(*message));
@@ -129,8 +134,10 @@ void ShardRunner::perform(engine::Action action) {
             call.payload.reserve(order.payload_bytes);
             write_payload(order.records, order.window, call.payload);
             WEIR_ASSERT(call.payload.size() == order.payload_bytes);
-            calls_.spawn(
-                answer(invoke(order.batch, std::move(call)), Answered{order.batch, Outcome(), BatchResponse()}));
+            std::optional<Position> first;
+            if (!order.records.empty()) first = order.records.front().position;
+            calls_.spawn(answer(invoke(order.batch, std::move(first), std::move(call)),
+                                Answered{order.batch, Outcome(), BatchResponse()}));
           },
           [this](const engine::Checkpoint& order) { calls_.spawn(answer(checkpoint(order.upto), Checkpointed())); },
           [this](const engine::Discard& order) {
@@ -177,17 +184,26 @@ net::awaitable<ShardRunner::Message> ShardRunner::fetch(FetchLimits limits) {
   co_return Message(std::move(fetched));
 }
 
-net::awaitable<ShardRunner::Message> ShardRunner::invoke(engine::BatchId batch, Invocation call) {
+net::awaitable<ShardRunner::Message> ShardRunner::invoke(engine::BatchId batch, std::optional<Position> first,
+                                                         Invocation call) {
   Answered answered;
   answered.batch = batch;
   answered.outcome = co_await deps_.invoker.invoke(std::move(call), Instant::max());
+  std::string_view refusal;
+  if (const auto* service = std::get_if<ServiceFailed>(&answered.outcome.what);
+      service != nullptr && service->status == kContentTooLarge) {
+    // What stands before the function takes less than Lambda does. It never will: as with a batch that is too large for
+    // Lambda an attempt is used, or the batch halved (reference stream-sources.md, 3).
+    answered.outcome.what = FunctionFailed{"RequestTooLargeException", "{}"};
+  }
   if (const auto* done = std::get_if<Succeeded>(&answered.outcome.what)) {
     const MappingSettings& settings = deps_.config->mapping;
     if (settings.report_batch_item_failures || settings.tumbling_window > Duration(0)) {
       answered.response = read_batch_response(done->payload, settings.report_batch_item_failures, deps_.source, shard_);
+      refusal = refusal_in(answered.response, first);
     }
   }
-  note(answered.outcome);
+  note(answered.outcome, refusal);
   co_return Message(std::move(answered));
 }
 
@@ -237,12 +253,29 @@ net::awaitable<ShardRunner::Message> ShardRunner::keep(engine::BatchId batch, st
   co_return Message(done);
 }
 
-/// One line when invocations begin to fail, in a new way, or work again; repeats are counted.
-void ShardRunner::note(const Outcome& outcome) {
-  const bool fine = std::holds_alternative<Succeeded>(outcome.what);
+/// Why an answer leaves the batch where it is, without any record done; "" when it does not.
+std::string_view ShardRunner::refusal_in(const BatchResponse& response, const std::optional<Position>& first) const {
+  if (deps_.config->mapping.tumbling_window > Duration(0) && !response.state) return "the answer has no state";
+  if (response.items == BatchResponse::Items::kAllFailed) return "the answer's batchItemFailures cannot be read";
+  const bool reported =
+      response.items == BatchResponse::Items::kSomeFailed && first &&
+      std::any_of(response.failed.begin(), response.failed.end(), [&](const Position& at) { return at <= *first; });
+  return reported ? "the batch's first record was reported as failed" : "";
+}
+
+/// Nothing is invoked with a record that is too large, so no outcome says that it stands in the way.
+void ShardRunner::note_oversized() {
+  if (std::exchange(oversized_tries_, engine_.oversized_tries()) == engine_.oversized_tries()) return;
+  note(Outcome(FunctionFailed()), "a record is larger than an invocation takes");
+}
+
+/// One line when invocations begin to fail, in a new way, or work again; repeats are counted. `refusal`: why nothing
+/// was done though the function did not fail; "" when that is not so.
+void ShardRunner::note(const Outcome& outcome, std::string_view refusal) {
   if (std::holds_alternative<Cancelled>(outcome.what)) return;
+  const bool fine = std::holds_alternative<Succeeded>(outcome.what) && refusal.empty();
   if (fine) discarding_.reset();
-  const std::string now = fine ? std::string() : std::string(kind(outcome));
+  const std::string now = fine ? std::string() : std::string(refusal.empty() ? kind(outcome) : refusal);
   if (now == trouble_) {
     ++trouble_count_;
     return;
@@ -252,6 +285,10 @@ void ShardRunner::note(const Outcome& outcome) {
                                             {"shard", shard_.name},
                                             {"function", deps_.function},
                                             {"failures", trouble_count_}});
+  } else if (!refusal.empty()) {
+    deps_.log.warn(
+        "invocation.failed",
+        {{"source", shard_.source}, {"shard", shard_.name}, {"function", deps_.function}, {"reason", refusal}});
   } else if (const auto* failed = std::get_if<FunctionFailed>(&outcome.what)) {
     deps_.log.warn("invocation.failed", {{"source", shard_.source},
                                          {"shard", shard_.name},
@@ -277,9 +314,21 @@ void ShardRunner::note(const Outcome& outcome) {
 void ShardRunner::note_discard(const engine::Discard& order) {
   const LogLevel level = discarding_ == order.condition ? LogLevel::kDebug : LogLevel::kWarn;
   discarding_ = order.condition;
-  // Of a window's final call there are none.
-  const std::string first = order.records.empty() ? "" : order.records.front().position.text();
-  const std::string last = order.records.empty() ? "" : order.records.back().position.text();
+  if (order.records.empty()) {
+    // A window's final call.
+    WEIR_ASSERT(order.window.has_value());
+    const std::string start = iso_milliseconds(order.window->start);
+    const std::string end = iso_milliseconds(order.window->end);
+    const std::array<LogField, 7> fields{
+        LogField("source", shard_.source),       LogField("shard", shard_.name),
+        LogField("function", deps_.function),    LogField("condition", text(order.condition)),
+        LogField("window_start", start),         LogField("window_end", end),
+        LogField("request_id", order.request_id)};
+    deps_.log.write(level, "records.discarded", fields);
+    return;
+  }
+  const std::string first = order.records.front().position.text();
+  const std::string last = order.records.back().position.text();
   const std::array<LogField, 8> fields{LogField("source", shard_.source),
                                        LogField("shard", shard_.name),
                                        LogField("function", deps_.function),

@@ -91,10 +91,12 @@ class ShardRunner {
   /// The work for an action; `otherwise`: its answer when the work comes to none.
   net::awaitable<void> answer(net::awaitable<Message> work, Message otherwise);
   net::awaitable<Message> fetch(FetchLimits limits);
-  net::awaitable<Message> invoke(engine::BatchId batch, Invocation call);
+  net::awaitable<Message> invoke(engine::BatchId batch, std::optional<Position> first, Invocation call);
   net::awaitable<Message> checkpoint(Position upto);
   net::awaitable<Message> keep(engine::BatchId batch, store::DeadLetter letter);
-  void note(const Outcome& outcome);
+  void note(const Outcome& outcome, std::string_view refusal);
+  void note_oversized();
+  std::string_view refusal_in(const BatchResponse& response, const std::optional<Position>& first) const;
   void note_discard(const engine::Discard& order);
   void note_destination(const Result<void>& delivered);
   void note_store(const Result<void>& kept);
@@ -115,6 +117,7 @@ class ShardRunner {
   FilterView view_;      ///< scratch of filter()
   std::string trouble_;  ///< the kind of the last outcome, unless it was a success; logged when it changes
   int trouble_count_ = 0;
+  std::uint64_t oversized_tries_ = 0;                   ///< of the engine, as they were noted last
   std::optional<engine::DiscardCondition> discarding_;  ///< why the last records were given up on, until a success
   bool destination_trouble_ = false;
   bool store_trouble_ = false;

@@ -387,6 +387,7 @@ void ShardProcessor::start_or_discard(Moment now, Lane& lane) {
   std::optional<WindowCall> window = window_call(batch);
   if (!fits(lane, window)) {
     if (settings_.batch.oversized == Oversized::kUseAttempts) {
+      ++oversized_tries_;
       use_attempt(now, batch);
     } else {
       give_up(now, batch, DiscardCondition::kMaximumPayloadSizeExceeded);

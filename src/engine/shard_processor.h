@@ -207,6 +207,8 @@ class ShardProcessor {
   /// What stays in memory of records that filters do not want, beside those of the same reads that they do want.
   std::size_t pinned_bytes() const { return *pinned_bytes_; }
   bool in_flight() const { return invokes_in_flight_ > 0; }
+  /// Tries that invoked nothing, since a record alone is more than an invocation takes (Oversized::kUseAttempts).
+  std::uint64_t oversized_tries() const { return oversized_tries_; }
   /// When the oldest unsettled record arrived, for the live IteratorAge; nothing when all is settled.
   std::optional<WallTime> oldest_unsettled() const;
   ProcessingResult last_result() const { return last_result_; }
@@ -325,8 +327,9 @@ class ShardProcessor {
   bool began_ = false;  ///< it was told a time
 
   std::vector<Lane> lanes_;
-  bool end_of_shard_ = false;         ///< nothing more to read
-  bool gave_back_ = false;            ///< draining gave up records that were read and not settled
+  bool end_of_shard_ = false;  ///< nothing more to read
+  bool gave_back_ = false;     ///< draining gave up records that were read and not settled
+  std::uint64_t oversized_tries_ = 0;
   std::uint64_t next_ordinal_ = 0;    ///< of the next record that is read
   std::size_t buffered_records_ = 0;  ///< of all lanes, not settled
   std::size_t buffered_bytes_ = 0;    ///< theirs

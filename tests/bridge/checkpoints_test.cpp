@@ -48,6 +48,7 @@ TEST_CASE("which checkpoints can be moved, and where to") {
       {Delivery::kPoll, "a", "TRIM_HORIZON", ""},
       {Delivery::kPoll, "a", "LATEST", ""},
       {Delivery::kPoll, "a", "AT_TIMESTAMP 1760000000", ""},
+      {Delivery::kPoll, "a", "AT_TIMESTAMP 4102444800", "2100-01-01T00:00:00.000Z is in the future"},
       {Delivery::kPoll, "a", "SHARD_END",
        "SHARD_END is what weir remembers of a shard that ended; a checkpoint cannot be set to it"},
       {Delivery::kPoll, "a", "", ""},

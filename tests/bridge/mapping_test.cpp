@@ -114,3 +114,35 @@ TEST_CASE("a destination that refuses is told of once, and each record is a dead
   CHECK(world.log.count("destination.refused") == 1);
   CHECK(world.log.count("destination.recovered") == 1);
 }
+
+TEST_CASE("an answer that gets its batch nowhere is said once, as an exception is, and so is the end of that") {
+  World world;
+  FakeStream& stream = world.stream("s", {{"a", 2}});
+  stream.mapping.kind = MappingKind::kKinesis;
+  std::string answer;
+  SECTION("a report that cannot be read") {
+    stream.mapping.report_batch_item_failures = true;
+    answer = R"({"batchItemFailures":7})";
+  }
+  SECTION("a window's answer without its state") {
+    stream.mapping.tumbling_window = std::chrono::seconds(300);
+    answer = "{}";
+  }
+  world.start();
+  for (int i = 0; i < 2; ++i) world.function->answer_next(Outcome(Succeeded{answer}));
+  world.function->answer_next(Outcome(Succeeded{R"({"state":{}})"}));
+  world.run_until([&] { return world.function->calls.size() == 3 && world.log.count("invocation.recovered") == 1; });
+  CHECK(world.log.count("invocation.failed") == 1);
+}
+
+TEST_CASE("a batch that what stands before the function refuses as too large uses attempts") {
+  World world;
+  FakeStream& stream = world.stream("s", {{"a", 1}});
+  stream.mapping.maximum_retry_attempts = 1;
+  world.start();
+  for (int i = 0; i < 2; ++i) world.function->answer_next(Outcome(ServiceFailed{413, "too large"}));
+  world.run_until([&] { return world.checkpoints() == "s/a@1"; });
+  CHECK(world.function->calls.size() == 2);
+  CHECK(world.store().count_dead_letters().value() == 1);
+  CHECK(world.log.count("invocation.failed") == 1);
+}
