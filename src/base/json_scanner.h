@@ -21,6 +21,7 @@ class JsonScanner {
   };
 
   bool at_end() const { return at_ == end_; }
+  const char* at() const { return at_; }
   /// The next byte, after white space; 0 at the end.
   char peek() {
     space();

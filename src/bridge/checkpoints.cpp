@@ -70,7 +70,7 @@ Result<void> check_move(const config::SourceEntry& entry, const std::string& sha
   return {};
 }
 
-std::string what_follows(const std::optional<Resume>& to) {
+std::string what_follows(const std::optional<Resume>& to, bool found) {
   if (!to) return "forgotten, read from its starting position";
   switch (to->kind()) {
     case Resume::Kind::kAfter:
@@ -78,7 +78,8 @@ std::string what_follows(const std::optional<Resume>& to) {
     case Resume::Kind::kTrimHorizon:
       return "read from the oldest record there is";
     case Resume::Kind::kLatest:
-      return "read from behind the newest record there is when reading begins";
+      return found ? "read from behind the newest record there is now"
+                   : "read from behind the newest record there is when reading begins";
     case Resume::Kind::kAtTimestamp:
       return "read from the first record that came at " + iso_milliseconds(to->time()) + " or later";
     case Resume::Kind::kShardEnd:

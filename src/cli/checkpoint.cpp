@@ -30,6 +30,12 @@ struct Place {
   std::string mistake;
 };
 
+/// Times saturate (base/time.h).
+bool is_out_of_reach(WallTime time) {
+  constexpr auto kDay = std::chrono::hours(24);
+  return time >= from_epoch_milliseconds(INT64_MAX) - kDay || time <= from_epoch_milliseconds(INT64_MIN) + kDay;
+}
+
 Place read_place(const Options& options) {
   Place place;
   if (options.position.empty() == options.at.empty()) {
@@ -38,7 +44,12 @@ Place read_place(const Options& options) {
   }
   if (!options.at.empty()) {
     place.resume = Resume::parse("AT_TIMESTAMP " + options.at);
-    if (!place.resume) place.mistake = options.at + " is no time; one is 2026-09-12T07:00:00Z, or seconds since 1970";
+    if (!place.resume) {
+      place.mistake = options.at + " is no time; one is 2026-09-12T07:00:00Z, or seconds since 1970";
+    } else if (is_out_of_reach(place.resume->time())) {
+      place.mistake = options.at + " is too far away; weir knows the years 1825 to 2115";
+      place.resume.reset();
+    }
     return place;
   }
   std::string text = options.position.front();
@@ -136,7 +147,7 @@ int move(const Options& options, const std::optional<Resume>& to) {
     if (!answer) return complain(answer.error());
   }
   const std::string what = options.source + (options.shard.empty() ? "" : "/" + options.shard);
-  std::cout << what << ": " << bridge::what_follows(to) << "\n";
+  std::cout << what << ": " << bridge::what_follows(to, (*entry)->connector->move_checkpoint != nullptr) << "\n";
   return kDone;
 }
 

@@ -107,10 +107,10 @@ int list(const Options& options) {
     const std::string value = row.value(name, std::string());
     return value.empty() ? std::string("-") : value;
   };
-  std::printf("%-8s %-24s %-20s %-16s %-18s %-36s %10s\n", "ID", "AT", "FUNCTION", "SOURCE", "CONDITION", "REQUEST ID",
+  std::printf("%-8s %-24s %-20s %-16s %-26s %-36s %10s\n", "ID", "AT", "FUNCTION", "SOURCE", "CONDITION", "REQUEST ID",
               "BYTES");
   for (const auto& row : rows) {
-    std::printf("%-8llu %-24s %-20s %-16s %-18s %-36s %10llu\n",
+    std::printf("%-8llu %-24s %-20s %-16s %-26s %-36s %10llu\n",
                 static_cast<unsigned long long>(row.value("id", std::uint64_t{0})), text(row, "at").c_str(),
                 text(row, "function").c_str(), text(row, "source").c_str(), text(row, "condition").c_str(),
                 text(row, "request_id").c_str(), static_cast<unsigned long long>(row.value("bytes", std::uint64_t{0})));

@@ -10,6 +10,7 @@
 
 #include "weir/base/json_check.h"
 
+#include "base/json_scanner.h"
 #include "cli/command.h"
 #include "pattern/pattern_set.h"
 #include "pattern/sns_policy.h"
@@ -62,16 +63,33 @@ std::string complaint_of(const nlohmann::ordered_json& line) {
   return {};
 }
 
+/// The line's `id` as it is written: it means something to the asker alone, who may know larger numbers than we do.
+/// Also of a line that is malformed behind it. "null" when there is none.
+std::string id_of(std::string_view line) {
+  std::string id = "null";
+  JsonScanner scan(line);
+  scan.space();
+  if (!scan.take('{')) return id;
+  do {
+    JsonScanner::Raw key;
+    if (scan.peek() != '"' || !scan.string(key) || scan.peek() != ':' || !scan.take(':')) return id;
+    scan.space();
+    const char* begin = scan.at();
+    if (!scan.skip(1)) return id;
+    if (key.text == "id") id.assign(begin, scan.at());
+  } while (scan.peek() == ',' && scan.take(','));
+  return id;
+}
+
 int match_lines(const Options& options) {
   // Unlike the other commands, this one talks to a program: it reads a line, and answers it before it reads the next.
   std::string line;
   while (std::getline(std::cin, line)) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    // Which also looks how deep it goes: writing an id again goes as deep, on the stack.
+    // Which also looks how deep it goes: reading it goes as deep, on the stack.
     const std::string_view text = is_json(line) ? std::string_view(line) : std::string_view();
     const auto asked = nlohmann::ordered_json::parse(text, nullptr, false);
-    nlohmann::ordered_json answer{{"id", nullptr}, {"match", nullptr}, {"error", nullptr}};
-    if (asked.is_object() && asked.contains("id")) answer["id"] = asked["id"];
+    nlohmann::ordered_json answer{{"match", nullptr}, {"error", nullptr}};
     if (const std::string complaint = complaint_of(asked); !complaint.empty()) {
       answer["error"] = complaint;
     } else {
@@ -82,7 +100,8 @@ int match_lines(const Options& options) {
         answer["error"] = matched.error().message();
       }
     }
-    std::cout << answer.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << std::endl;
+    const std::string said = answer.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+    std::cout << "{\"id\":" << id_of(line) << "," << said.substr(1) << std::endl;
     if (!std::cout) return kFailed;
   }
   return kDone;

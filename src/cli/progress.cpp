@@ -29,7 +29,9 @@ std::string Progress::draw(const bridge::BridgeStatus& status, Instant now) {
   lines_ = 0;
   for (const bridge::SourceStatus& source : status.sources) {
     Seen& seen = seen_[source.name];
-    const std::uint64_t done = source.pushed ? source.pushed->accepted : source.counters.settled_events;
+    const std::uint64_t done = source.pushed  ? source.pushed->accepted
+                               : source.queue ? source.queue->counters.deleted_events
+                                              : source.counters.settled_events;
     if (seen.at != Instant{} && now > seen.at) {
       seen.rate = static_cast<double>(done - seen.done) / as_seconds(now - seen.at);
     }
@@ -53,6 +55,14 @@ std::string Progress::draw(const bridge::BridgeStatus& status, Instant now) {
           source.name.c_str(), std::string(bridge::text(source.state)).c_str(), seen.rate,
           static_cast<unsigned long>(figures.in_flight), static_cast<unsigned long>(figures.waiting),
           age(queue->oldest_age.value_or(Duration(0))).c_str(), static_cast<unsigned long>(figures.dropped),
+          static_cast<unsigned long>(done));
+    } else if (source.queue) {
+      const bridge::QueueStatus& queue = *source.queue;
+      const std::string waiting = queue.backlog ? std::to_string(*queue.backlog) : "?";
+      std::snprintf(
+          line, sizeof line, "%-18s %-11s %9.0f messages/s %4d in flight  %6s waiting  %6lu errors  %9lu deleted",
+          source.name.c_str(), std::string(bridge::text(source.state)).c_str(), seen.rate, queue.in_flight,
+          waiting.c_str(), static_cast<unsigned long>(queue.counters.function_errors + queue.counters.service_errors),
           static_cast<unsigned long>(done));
     } else {
       std::snprintf(line, sizeof line,

@@ -73,6 +73,7 @@ TEST_CASE("what follows a moved checkpoint is told in a sentence") {
   CHECK(what_follows(Resume::parse("17")) == "the next record read is the one behind 17");
   CHECK(what_follows(Resume::parse("TRIM_HORIZON")) == "read from the oldest record there is");
   CHECK(what_follows(Resume::parse("LATEST")) == "read from behind the newest record there is when reading begins");
+  CHECK(what_follows(Resume::parse("LATEST"), true) == "read from behind the newest record there is now");
   CHECK(what_follows(Resume::parse("AT_TIMESTAMP 1760000000")) ==
         "read from the first record that came at 2025-10-09T08:53:20.000Z or later");
 }

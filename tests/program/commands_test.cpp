@@ -193,6 +193,32 @@ TEST_CASE("a sample event can be changed where it has something") {
   CHECK_THAT(refused.err, Contains(row.reason));
 }
 
+TEST_CASE("match gives an id back as it was written, of a malformed line, too") {
+  const std::string asked = R"("pattern":"{\"a\":[1]}","event":"{\"a\":1}"})";
+  Process::Options options;
+  options.input = "{\"id\":12345678901234567890123," + asked + "\n{\"id\": {\"n\":1.50} ," + asked + "\n{" + asked +
+                  "\n{\"id\":7,\"event\":\"\xff\"}\n";
+  const Finished ended = run_weir({"match", "--jsonl"}, options);
+  CHECK(ended.ending == kDone);
+  CHECK(ended.out ==
+        "{\"id\":12345678901234567890123,\"match\":true,\"error\":null}\n"
+        "{\"id\":{\"n\":1.50},\"match\":true,\"error\":null}\n"
+        "{\"id\":null,\"match\":true,\"error\":null}\n"
+        "{\"id\":7,\"match\":null,\"error\":\"the line is not a JSON object\"}\n");
+}
+
+TEST_CASE("a time that weir cannot tell from others is refused, not taken for another one") {
+  const TemporaryFolder folder;
+  const std::string config = folder.write("weir.yaml",
+                                          "state: state\nfunctions: {good: {command: [/bin/true]}}\n"
+                                          "sources: {s: {type: file, path: numbers.txt, function: good}}\n");
+  for (const char* time : {"3000-01-01T00:00:00Z", "1000-01-01T00:00:00Z"}) {
+    const Finished ended = run_weir({"checkpoint", "set", "s", "a", "--at", time, "--config", config});
+    CHECK(ended.ending == kBadCall);
+    CHECK_THAT(ended.err, Contains(std::string(time) + " is too far away; weir knows the years 1825 to 2115"));
+  }
+}
+
 TEST_CASE("every command has help with an example") {
   const auto command = GENERATE(values<std::vector<std::string>>({{"run"},
                                                                   {"validate"},
