@@ -197,6 +197,30 @@ TEST_CASE("what a call failed with, as the reader of shards cares") {
   CHECK(failure(http::Response(200, "text/html", "<html>")) == ReadFailure::kOther);
 }
 
+TEST_CASE("a sequence number that is none of its shard") {
+  const auto failure = [](const Resume& from) {
+    World world([&](const http::Request&) { return problem("ValidationException"); });
+    return world.run(world.streams->shard_iterator("shardId-1", from)).error().failure;
+  };
+  CHECK(failure(Resume::after(Position(3))) == ReadFailure::kWrongPosition);
+  CHECK(failure(Resume::latest()) == ReadFailure::kOther);
+}
+
+TEST_CASE("a stream that is turned off has nothing more to come than its shards have") {
+  const auto over = [](const char* status) {
+    World world([&](const http::Request&) {
+      return answer({{"StreamDescription", {{"StreamStatus", status}, {"Shards", json::array()}}}});
+    });
+    CHECK_FALSE(world.streams->closed_for_good().has_value());
+    REQUIRE(world.run(world.streams->list_shards()).has_value());
+    const auto error = world.streams->closed_for_good();
+    return error ? std::string(text(error->code())) : "";
+  };
+  CHECK(over("ENABLED") == "");
+  CHECK(over("ENABLING") == "");
+  CHECK(over("DISABLED") == "source.not_found");
+}
+
 TEST_CASE("answers that are none are refused, whatever was asked") {
   for (const std::string body : {R"({})", R"([])", R"(x)", R"({"StreamDescription":{"Shards":[{}]}})"}) {
     INFO(body);

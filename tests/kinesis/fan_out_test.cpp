@@ -137,6 +137,25 @@ TEST_CASE("what a subscription says") {
   CHECK(read_error(*error.error, "reading").failure == streams::ReadFailure::kUnreachable);
 }
 
+TEST_CASE("a position that is none of its shard is told from a stream that is not there, and from other mistakes") {
+  const auto failure = [](const char* code, const char* message, const Resume& from) {
+    aws::ServiceError error;
+    error.status = 400;
+    error.code = code;
+    error.message = message;
+    return position_error(error, from, "reading").failure;
+  };
+  using streams::ReadFailure;
+  const Resume after = Resume::after(Position(7));
+  const char* kinesalites = "StartingSequenceNumber 7 used in GetShardIterator ... did not come from this stream.";
+  CHECK(failure("InvalidArgumentException", kinesalites, after) == ReadFailure::kWrongPosition);
+  CHECK(failure("InvalidArgumentException", "Timestamp", Resume::latest()) == ReadFailure::kOther);
+  CHECK(failure("ResourceNotFoundException", "Unable to find record with provided SequenceNumber 7", after) ==
+        ReadFailure::kWrongPosition);
+  CHECK(failure("ResourceNotFoundException", "Stream clicks under account 0 not found.", after) == ReadFailure::kGone);
+  CHECK(failure("KMSAccessDeniedException", "the key", after) == ReadFailure::kRefused);
+}
+
 TEST_CASE("a subscription begins where it is told") {
   CHECK(
       subscribe_body("arn", "s", Resume::after(Position(7))) ==

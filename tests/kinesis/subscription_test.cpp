@@ -165,6 +165,22 @@ TEST_CASE("a subscription goes on behind its continuation, also where no records
   CHECK(world.begun() == "3 9 ");
 }
 
+TEST_CASE("a stand-in whose subscription says nothing new is asked otherwise whether the shard has ended") {
+  World world;
+  std::string messages = subscription_event({4}, "4");
+  for (int i = 0; i < 10; ++i) messages += subscription_event({}, "4");
+  world.answer(messages, End::kNever);
+  for (const char* records : {R"({"Records":[],"NextShardIterator":"more"})", R"({"Records":[]})"}) {
+    world.answer(R"({"ShardIterator":"behind 4"})");
+    world.answer(records);
+  }
+  CHECK(world.consumer.read("a", "3") == "4 -> 4");
+  for (int i = 0; i < 9; ++i) CHECK(world.consumer.read("a", "4") == "-> 4");
+  CHECK(world.server.asked.size() == 3);
+  CHECK(world.consumer.read("a", "4") == "end");
+  CHECK(world.server.asked.size() == 5);
+}
+
 TEST_CASE("a subscription that ends without a record is not asked for again at once") {
   World world;
   world.answer("");
