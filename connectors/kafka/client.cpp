@@ -186,6 +186,9 @@ Error connection_error(int problem, std::string_view sentence) {
   const std::size_t circumstances = sentence.rfind(" (after ");
   if (circumstances != sentence.npos && sentence.find("ms in state ", circumstances) != sentence.npos)
     sentence = sentence.substr(0, circumstances);
+  // The only other cause is an answer that is larger than the property allows, and fetches are kept below it.
+  if (problem == RD_KAFKA_RESP_ERR__BAD_MSG && sentence.find("receive.message.max.bytes") != sentence.npos)
+    return Error(ErrorCode::kSourceUnreachable, "what answers there does not speak Kafka: " + std::string(sentence));
   return Error(alert ? ErrorCode::kSourceRefused : code_of(problem), std::string(sentence));
 }
 

@@ -485,9 +485,9 @@ void KafkaSource::handle(rd_kafka_event_t* event) {
   const rd_kafka_resp_err_t problem = rd_kafka_event_error(event);
   switch (rd_kafka_event_type(event)) {
     case RD_KAFKA_EVENT_REBALANCE: {
-      reachable();
       Rebalance rebalance;
       rebalance.assign = problem == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+      if (rebalance.assign) reachable();  // what is lost is told without a broker
       rebalance.lost = !rebalance.assign && rd_kafka_assignment_lost(client_->get()) != 0;
       rebalance.partitions.reset(rd_kafka_topic_partition_list_copy(rd_kafka_event_topic_partition_list(event)));
       rebalances_.push_back(std::move(rebalance));
@@ -788,8 +788,8 @@ RecordBatch KafkaSource::take(Shard& shard, FetchLimits limits) {
     }
   }
   if (count() == 0) return {};
+  // Says nothing of the broker: they may have been read ahead.
   shard.message_bytes = bytes / count() + 1;
-  reachable();
   return describe(shard, std::move(read));
 }
 

@@ -360,6 +360,14 @@ TEST_CASE("what is said of a connection is the same at each try, and tells a ref
         "alert "
         "number 42");
 
+  constexpr int kBadMessage = -199;
+  const auto other = kafka::connection_error(kBadMessage,
+                                             "b:1/bootstrap: Receive failed: Invalid response size 1213486160 "
+                                             "(0..100000000): increase receive.message.max.bytes");
+  CHECK(other.code() == ErrorCode::kSourceUnreachable);
+  CHECK(other.message().starts_with("what answers there does not speak Kafka: b:1/bootstrap: Receive failed"));
+  CHECK(kafka::connection_error(kBadMessage, "clicks [0]: CRC32 mismatch").code() == ErrorCode::kSourceData);
+
   const auto lost = kafka::connection_error(kTransport, "b:1/1: Disconnected (after a while)");
   CHECK(lost.describe() == "source.unreachable: b:1/1: Disconnected (after a while)");
 }
