@@ -91,6 +91,13 @@ struct SourceConfig {
     return "";
   }
 
+  /// Why AWS refuses it beside `other`, which is of the same connector, whatever the functions of both. One sentence,
+  /// in AWS's words where they are known; "" when they may both be.
+  virtual std::string overlap_with(const SourceConfig& other) const {
+    static_cast<void>(other);
+    return "";
+  }
+
   std::string name;  ///< of the source; set by whoever called read_config, before anything is made of it
   MappingSettings mapping;
 };
@@ -260,6 +267,14 @@ struct SourceCheckpoint {
   std::optional<Resume> resume;  ///< none when there is no checkpoint
 };
 
+/// An event of a source that `weir event SOURCE NAME` prints.
+struct SampleEvent {
+  std::string_view name;   ///< "object-removed-delete": lower-case letters, digits and '-'
+  std::string_view about;  ///< a few words: "an object was deleted"
+  /// Made by the code that makes real ones.
+  std::string (*make)();
+};
+
 /// One line of the table of connectors (connectors/table.cpp).
 struct ConnectorEntry {
   std::string_view type;  ///< the word of `type:`, which is the folder's name
@@ -270,7 +285,7 @@ struct ConnectorEntry {
   std::unique_ptr<SourceConfig> (*read_config)(ConfigNode& node);
   /// Of kPoll; null otherwise.
   std::unique_ptr<PollSource> (*make_source)(std::shared_ptr<const SourceConfig> config, SourceContext context);
-  /// A sample event of the source, made by the code that makes real ones.
+  /// A sample event of the source, made by the code that makes real ones: what `weir event SOURCE` prints.
   std::string (*sample_event)();
   /// Where the source keeps checkpoints itself: lists them, or moves one (`to` none: forgets it). Blocking; null
   /// elsewhere.
@@ -284,6 +299,8 @@ struct ConnectorEntry {
                                                     SourceContext context) = nullptr;
   /// Why no checkpoint can be set there, or set so; "" when it can. Without it, any name of a shard will do.
   std::string (*check_checkpoint)(const SourceConfig& config, std::string_view shard, const Resume& to) = nullptr;
+  /// Events by name, where a source has several kinds of them; sample_event()'s need not be among them. Null: none.
+  std::span<const SampleEvent> (*samples)() = nullptr;
 };
 
 }  // namespace weir
