@@ -12,6 +12,7 @@
 
 #include "base/json_scanner.h"
 #include "cli/command.h"
+#include "pattern/log_pattern.h"
 #include "pattern/pattern_set.h"
 #include "pattern/sns_policy.h"
 
@@ -32,6 +33,11 @@ Result<bool> does_match(const std::string& pattern, const std::string& event, co
     const auto scope =
         options.scope == "MessageBody" ? pattern::PolicyScope::kMessageBody : pattern::PolicyScope::kMessageAttributes;
     return pattern::sns_policy_matches(pattern, scope, event);
+  }
+  if (options.kind == "logs") {
+    const auto filter = pattern::LogPattern::compile(pattern);
+    if (!filter) return filter.error();
+    return filter->matches(event);
   }
   pattern::PatternSet set;
   if (auto added = set.add(0, pattern); !added) return std::move(added.error());
@@ -110,8 +116,10 @@ int match_lines(const Options& options) {
 int match_files(const Options& options) {
   const auto pattern = read_all(options.pattern);
   if (!pattern) return complain("match: cannot read " + options.pattern, kBadCall);
-  const auto event = read_all(options.event);
+  auto event = read_all(options.event);
   if (!event) return complain("match: cannot read " + options.event, kBadCall);
+  // A message is a line, and a file of one line ends with its end.
+  if (options.kind == "logs" && event->ends_with('\n')) event->pop_back();
   const auto matched = does_match(*pattern, *event, options);
   if (!matched) {
     std::cerr << matched.error().message() << "\n";
@@ -130,7 +138,8 @@ void add_match(CLI::App& app, Work& chosen) {
   CLI::Option* event = command->add_option("--event", options->event, "A file with the event; - is stdin.");
   command
       ->add_option("--kind", options->kind,
-                   "event: a pattern of EventBridge or of a mapping; sns: a subscription's filter policy.")
+                   "event: a pattern of EventBridge or of a mapping; sns: a subscription's filter policy; logs: a "
+                   "filter pattern of CloudWatch Logs, the event a log message.")
       ->capture_default_str();
   command
       ->add_option("--scope", options->scope, "Of a filter policy: what it looks at, MessageAttributes or MessageBody.")
@@ -148,10 +157,8 @@ void add_match(CLI::App& app, Work& chosen) {
       "invalid.");
   command->callback([options, &chosen] {
     chosen = [options] {
-      if (options->kind == "logs")
-        return complain("match: --kind logs (filter patterns of CloudWatch Logs) is not there yet", kBadCall);
-      if (options->kind != "event" && options->kind != "sns")
-        return complain("match: --kind is event or sns, not " + options->kind, kBadCall);
+      if (options->kind != "event" && options->kind != "sns" && options->kind != "logs")
+        return complain("match: --kind is event, sns or logs, not " + options->kind, kBadCall);
       if (options->scope != "MessageAttributes" && options->scope != "MessageBody") {
         return complain("Invalid parameter: FilterPolicyScope: Invalid value [" + options->scope +
                             "]. Please use either MessageBody or MessageAttributes",
