@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "connectors/s3/eventbridge.h"
+
 namespace weir::s3 {
 namespace {
 
@@ -37,7 +39,45 @@ std::string read_authorization(ConfigNode& node) {
   return spaces == 1 ? *token : "Bearer " + *token;
 }
 
+/// Whether the bucket itself is what invokes the function.
+bool is_direct(const S3Config& config) {
+  return config.form == EventForm::kNotification && !config.unwrap;
+}
+
+EventForm read_form(ConfigNode& node, const std::vector<std::string>& events) {
+  const auto format =
+      node.text("format", {.about = "What the function gets: Amazon's notification, {\"Records\": [...]}, or the event "
+                                    "of EventBridge, as from a rule on a bus.",
+                           .fallback = "notification",
+                           .one_of = {"notification", "eventbridge"}});
+  if (format != "eventbridge") return EventForm::kNotification;
+  for (const std::string& name : events) {
+    if (!goes_to_eventbridge(name))
+      node.mistake("format", "S3 sends no \"" + name + "\" to EventBridge; name others in `events`");
+  }
+  return EventForm::kEventBridge;
+}
+
 }  // namespace
+
+bool S3Config::wants(const ObjectEvent& event) const {
+  return rules.wants(event.name) && rules.wants_key(event.key) &&
+         (form != EventForm::kEventBridge || goes_to_eventbridge(event.name));
+}
+
+std::string S3Config::event_text(const ObjectEvent& event) const {
+  return form == EventForm::kEventBridge ? eventbridge_event(event) : lambda_event(event, configuration_id());
+}
+
+std::string S3Config::overlap_with(const SourceConfig& other) const {
+  const auto& second = static_cast<const S3Config&>(other);
+  if (bucket != second.bucket || !is_direct(*this) || !is_direct(second) || !rules.overlaps(second.rules)) return "";
+  // Sources: reference push-sources.md, 1.3.
+  if (rules.filters_keys() && second.rules.filters_keys())
+    return "Configuration is ambiguously defined. Cannot have overlapping suffixes in two rules if the prefixes are "
+           "overlapping for the same event type.";
+  return "Configurations overlap. Configurations on the same bucket cannot share a common event type.";
+}
 
 std::unique_ptr<SourceConfig> read_config(ConfigNode& node) {
   auto config = std::make_unique<S3Config>();
@@ -51,6 +91,7 @@ std::unique_ptr<SourceConfig> read_config(ConfigNode& node) {
                             .one_of = event_names()});
   if (node.has("events") && events.empty()) node.mistake("events", "names no event, so nothing would be delivered");
   if (events.empty()) events.emplace_back(kDefaultEvents);
+  config->form = read_form(node, events);
   std::string prefix;
   std::string suffix;
   node.section("filter", "Which keys are delivered; both have to fit.", [&](ConfigNode& filter) {
@@ -67,6 +108,13 @@ std::unique_ptr<SourceConfig> read_config(ConfigNode& node) {
     config->folder = node.resolve_path(*folder);
   }
   config->authorization = read_authorization(node);
+  config->unwrap = node.flag(
+      "unwrap", {.about = "Whether the webhook also takes what S3's events are wrapped in on their way through "
+                          "SNS, SQS or EventBridge. Their signatures are not looked at, so it needs "
+                          "auth_token.",
+                 .fallback = false});
+  if (config->unwrap && config->authorization.empty() && !node.has("auth_token"))
+    node.mistake("unwrap", "needs auth_token: signatures of what is unwrapped are not checked");
   config->region = node.text("region", {.about = "`awsRegion` of events whose sender names no region.",
                                         .fallback = "us-east-1",
                                         .max_length = 64})

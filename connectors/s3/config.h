@@ -5,11 +5,18 @@
 
 #include "weir/connector.h"
 
+#include "connectors/s3/object_event.h"
 #include "connectors/s3/rules.h"
 
 namespace weir::s3 {
 
 enum class StartingPosition { kTrimHorizon, kLatest };
+
+/// What the function gets.
+enum class EventForm {
+  kNotification,  ///< {"Records": [...]}, as from the bucket itself
+  kEventBridge,   ///< the envelope of EventBridge, as from a rule on the default bus
+};
 
 struct S3Config final : SourceConfig {
   std::string bucket;
@@ -19,8 +26,17 @@ struct S3Config final : SourceConfig {
   std::string region;         ///< in events whose sender names none
   std::string configuration;  ///< `configurationId` of events; "": the source's name
   StartingPosition starting_position = StartingPosition::kTrimHorizon;
+  EventForm form = EventForm::kNotification;
+  bool unwrap = false;  ///< notifications within messages of SNS, SQS and EventBridge are looked for
 
   const std::string& configuration_id() const { return configuration.empty() ? name : configuration; }
+
+  /// Whether the function is to get it, if it is of this bucket.
+  bool wants(const ObjectEvent& event) const;
+  /// The function's event of one that it wants.
+  std::string event_text(const ObjectEvent& event) const;
+  /// A bucket's own notifications may not overlap. EventBridge's rules may, and so may subscriptions of a topic.
+  std::string overlap_with(const SourceConfig& other) const override;
 };
 
 std::unique_ptr<SourceConfig> read_config(ConfigNode& node);

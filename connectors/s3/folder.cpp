@@ -640,7 +640,7 @@ net::awaitable<void> FolderWatch::announce(const std::string& key, const Stamp& 
     event.size = stamp.size;
     event.etag = std::move(etag);
     event.sequencer = hexadecimal(known.sequencer);
-    text = lambda_event(event, config_.configuration_id());
+    text = config_.event_text(event);
   }
   SourceNote note{note_key(key), note_value(stamp, known.sequencer)};
   co_await keep(key, std::move(text), std::move(note));
@@ -652,7 +652,7 @@ net::awaitable<void> FolderWatch::announce_removal(const std::string& key) {
   if (wants_removed_) {
     ObjectEvent event = event_of(kRemoved, key);
     event.sequencer = hexadecimal(next_sequencer());
-    text = lambda_event(event, config_.configuration_id());
+    text = config_.event_text(event);
   }
   SourceNote note{note_key(key), std::nullopt};
   co_await keep(key, std::move(text), std::move(note));

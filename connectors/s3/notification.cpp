@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "connectors/s3/eventbridge.h"
 #include "connectors/s3/rules.h"
 
 namespace weir::s3 {
@@ -43,6 +44,36 @@ void read_extra(const json& record, ObjectEvent& event) {
   }
 }
 
+/// The same members out of EventBridge's event.
+void read_detail_extra(const json& detail, ObjectEvent& event) {
+  std::string expiry = text_at(detail, {"restore-expiry-time"});
+  if (const auto time = parse_iso(expiry)) expiry = iso_milliseconds(*time);
+  const std::string restored = text_at(detail, {"source-storage-class"});
+  const std::string moved = text_at(detail, {"destination-storage-class"});
+  const std::string tier = text_at(detail, {"destination-access-tier"});
+  json extra;
+  if (!expiry.empty()) {
+    event.extra_name = "glacierEventData";
+    extra["restoreEventData"] = {{"lifecycleRestorationExpiryTime", expiry},
+                                 {"lifecycleRestoreStorageClass", restored}};
+  } else if (!moved.empty()) {
+    event.extra_name = "lifecycleEventData";
+    extra["transitionEventData"] = {{"destinationStorageClass", moved}};
+  } else if (!tier.empty()) {
+    event.extra_name = "intelligentTieringEventData";
+    extra["destinationAccessTier"] = tier;
+  } else {
+    return;
+  }
+  event.extra_json = extra.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::optional<std::int64_t> size_of(const json& object) {
+  const auto size = object.find("size");
+  if (size == object.end() || !size->is_number_integer() || size->get<std::int64_t>() < 0) return std::nullopt;
+  return size->get<std::int64_t>();
+}
+
 std::string unquoted(std::string etag) {
   if (etag.size() >= 2 && etag.front() == '"' && etag.back() == '"') return etag.substr(1, etag.size() - 2);
   return etag;
@@ -79,9 +110,7 @@ std::string_view read_record(const json& record, WallTime now, ObjectEvent& even
   event.host_id = text_at(record, {"responseElements", "x-amz-id-2"});
   event.bucket_owner = text_at(record, {"s3", "bucket", "ownerIdentity", "principalId"});
   const json& object = record["s3"]["object"];
-  if (const auto size = object.find("size");
-      size != object.end() && size->is_number_integer() && size->get<std::int64_t>() >= 0)
-    event.size = size->get<std::int64_t>();
+  event.size = size_of(object);
   event.etag = unquoted(text_at(object, {"eTag"}));
   event.version_id = text_at(object, {"versionId"});
   // What MinIO calls the only version of an object in a bucket without versions; Amazon says nothing then.
@@ -91,11 +120,34 @@ std::string_view read_record(const json& record, WallTime now, ObjectEvent& even
   return "";
 }
 
-}  // namespace
+/// Reads EventBridge's event of an object, in the same way. Keys are not encoded there.
+std::string_view read_detail(const json& envelope, WallTime now, ObjectEvent& event) {
+  event.bucket = text_at(envelope, {"detail", "bucket", "name"});
+  event.key = text_at(envelope, {"detail", "object", "key"});
+  event.name = name_of_detail(text_at(envelope, {"detail-type"}), text_at(envelope, {"detail", "reason"}),
+                              text_at(envelope, {"detail", "deletion-type"}));
+  if (event.name.empty()) return "the event's detail-type is none that S3 has";
+  if (event.bucket.empty()) return "the event has no detail.bucket.name";
+  if (event.key.empty()) return "the event has no detail.object.key";
+  if (event.key.size() > kKeyBytes) return "detail.object.key has more than 1024 bytes";
+  event.time = parse_iso(text_at(envelope, {"time"})).value_or(now);
+  event.region = text_at(envelope, {"region"});
+  event.bucket_owner = text_at(envelope, {"account"});
+  event.principal = text_at(envelope, {"detail", "requester"});
+  event.source_ip = text_at(envelope, {"detail", "source-ip-address"});
+  event.request_id = text_at(envelope, {"detail", "request-id"});
+  const json& object = envelope["detail"]["object"];
+  event.size = size_of(object);
+  event.etag = unquoted(text_at(object, {"etag"}));
+  event.version_id = text_at(object, {"version-id"});
+  event.sequencer = text_at(object, {"sequencer"});
+  read_detail_extra(envelope["detail"], event);
+  return "";
+}
 
-Result<Notification> read_notification(std::string_view body, WallTime now) {
+Result<json> parse_document(std::string_view body) {
   bool too_deep = false;
-  const json document = json::parse(
+  json document = json::parse(
       body,
       [&too_deep](int depth, json::parse_event_t, json&) {
         too_deep = too_deep || depth > kDepthMax;
@@ -104,22 +156,81 @@ Result<Notification> read_notification(std::string_view body, WallTime now) {
       false);
   if (too_deep) return refused("the body is nested deeper than 32 levels");
   if (document.is_discarded()) return refused("the body is not JSON");
-  Notification notification;
-  if (text_at(document, {"Event"}) == "s3:TestEvent") {
-    notification.test = true;
-    return notification;
+  return document;
+}
+
+constexpr int kWrapsMax = 3;  // a notification that was published, queued, and received as an event
+
+Result<void> read_body(std::string_view body, WallTime now, int wraps, Notification& into);
+
+/// What is not understood within is left out: what it came in would be repeated in vain.
+void read_wrapped(std::string_view body, WallTime now, int wraps, Notification& into) {
+  if (!read_body(body, now, wraps - 1, into))
+    into.left_out.push_back({"", "", "what is wrapped is no S3 notification"});
+}
+
+void keep(ObjectEvent event, std::string_view wrong, Notification& into) {
+  if (wrong.empty()) {
+    into.events.push_back(std::move(event));
+  } else {
+    into.left_out.push_back({std::move(event.bucket), std::move(event.key), wrong});
   }
-  const auto records = document.is_object() ? document.find("Records") : document.end();
-  if (!document.is_object() || records == document.end() || !records->is_array() || records->empty())
-    return refused("the body has no Records");
-  for (const json& record : *records) {
+}
+
+/// Whether the document is a wrapping; then it was read.
+bool read_wrapping(const json& document, WallTime now, int wraps, Notification& into) {
+  const std::string type = text_at(document, {"Type"});
+  if (type == "Notification") {
+    read_wrapped(text_at(document, {"Message"}), now, wraps, into);
+    return true;
+  }
+  if (type == "SubscriptionConfirmation" || type == "UnsubscribeConfirmation") {
+    into.left_out.push_back({"", "", "it is about a subscription to a topic, which nobody confirms here"});
+    return true;
+  }
+  if (text_at(document, {"source"}) == "aws.s3") {
     ObjectEvent event;
-    if (const std::string_view wrong = read_record(record, now, event); wrong.empty()) {
-      notification.events.push_back(std::move(event));
-    } else {
-      notification.left_out.push_back({std::move(event.bucket), std::move(event.key), wrong});
-    }
+    const std::string_view wrong = read_detail(document, now, event);
+    keep(std::move(event), wrong, into);
+    return true;
   }
+  return false;
+}
+
+void read_any_record(const json& record, WallTime now, int wraps, Notification& into) {
+  if (wraps > 0 && text_at(record, {"eventSource"}) == "aws:sqs") {
+    read_wrapped(text_at(record, {"body"}), now, wraps, into);
+  } else if (wraps > 0 && text_at(record, {"EventSource"}) == "aws:sns") {
+    read_wrapped(text_at(record, {"Sns", "Message"}), now, wraps, into);
+  } else {
+    ObjectEvent event;
+    const std::string_view wrong = read_record(record, now, event);
+    keep(std::move(event), wrong, into);
+  }
+}
+
+/// `wraps`: how many wrappings, one in the other, it may have.
+Result<void> read_body(std::string_view body, WallTime now, int wraps, Notification& into) {
+  const auto document = parse_document(body);
+  if (!document) return document.error();
+  if (text_at(*document, {"Event"}) == "s3:TestEvent") {
+    into.test = true;
+    return {};
+  }
+  if (wraps > 0 && read_wrapping(*document, now, wraps, into)) return {};
+  const auto records = document->is_object() ? document->find("Records") : document->end();
+  if (!document->is_object() || records == document->end() || !records->is_array() || records->empty())
+    return refused("the body has no Records");
+  for (const json& record : *records) read_any_record(record, now, wraps, into);
+  return {};
+}
+
+}  // namespace
+
+Result<Notification> read_notification(std::string_view body, WallTime now, Wrapping wrapping) {
+  Notification notification;
+  if (auto read = read_body(body, now, wrapping == Wrapping::kAny ? kWrapsMax : 0, notification); !read)
+    return std::move(read.error());
   return notification;
 }
 

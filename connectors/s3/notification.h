@@ -22,9 +22,16 @@ struct Notification {
   std::vector<LeftOut> left_out;
 };
 
+enum class Wrapping {
+  kNone,
+  /// It may be within a notification of SNS, an event of SNS or SQS as Lambda has them, or both, one in the other; or
+  /// be EventBridge's.
+  kAny,
+};
+
 /// Reads a body as Amazon, MinIO or another S3-compatible server sends it. Names become Amazon's; members that only the
 /// sender knows are dropped. `now`: for an event that does not say when it was. A record that is wrong spoils no other.
 /// Error: event.refused, what is wrong with the whole body. Never throws.
-Result<Notification> read_notification(std::string_view body, WallTime now);
+Result<Notification> read_notification(std::string_view body, WallTime now, Wrapping wrapping = Wrapping::kNone);
 
 }  // namespace weir::s3

@@ -25,15 +25,55 @@ std::string_view version_of(std::string_view name) {
   return "2.1";
 }
 
-struct RequestIds {
-  std::string request_id;
-  std::string host_id;
-};
+constexpr std::size_t kRequestIdBytes = 8;
 
-/// Ids of a request that nobody sent, in the shape of Amazon's: the same for the same event, so that a repeated one is
-/// told by them too.
-RequestIds made_up_ids(const ObjectEvent& event) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+/// In the shape of Amazon's.
+std::string made_up_request_id(const ObjectEvent& event) {
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  const auto digest = digest_of(event);
+  std::string id;
+  for (std::size_t i = 0; i < kRequestIdBytes; ++i) id += {kHex[digest[i] >> 4U], kHex[digest[i] & 15U]};
+  return id;
+}
+
+std::string made_up_host_id(const ObjectEvent& event) {
+  const auto digest = digest_of(event);
+  std::string id;
+  append_base64(id,
+                std::string_view(reinterpret_cast<const char*>(digest.data()), digest.size()).substr(kRequestIdBytes));
+  return id;
+}
+
+void write_object(JsonWriter& json, const ObjectEvent& event) {
+  const ObjectFacts facts = facts_of(event);
+  json.begin_object().member("key", encode_key(event.key));
+  if (facts.size) json.member("size", *facts.size);
+  if (!facts.etag.empty()) json.member("eTag", facts.etag);
+  if (!event.version_id.empty()) json.member("versionId", event.version_id);
+  if (!facts.sequencer.empty()) json.member("sequencer", facts.sequencer);
+  json.end_object();
+}
+
+}  // namespace
+
+ObjectFacts facts_of(const ObjectEvent& event) {
+  const std::string_view name = event.name;
+  const bool deleted = name == "s3:ObjectRemoved:Delete" || name == "s3:LifecycleExpiration:Delete";
+  const bool marked = name.ends_with(":DeleteMarkerCreated");
+  const bool tagged = name.starts_with("s3:ObjectTagging:");
+  ObjectFacts facts;
+  if (!deleted && !marked && !tagged) facts.size = event.size;
+  if (!deleted) facts.etag = marked ? kEmptyEtag : std::string_view(event.etag);
+  if (!tagged) facts.sequencer = event.sequencer;
+  return facts;
+}
+
+std::string request_id_of(const ObjectEvent& event) {
+  return event.request_id.empty() ? made_up_request_id(event) : event.request_id;
+}
+
+std::array<unsigned char, 64> digest_of(const ObjectEvent& event) {
+  std::array<unsigned char, 64> digest{};
   unsigned int bytes = 0;
   std::string all;
   for (const std::string* part : {&event.bucket, &event.key, &event.name, &event.version_id, &event.sequencer}) {
@@ -41,39 +81,14 @@ RequestIds made_up_ids(const ObjectEvent& event) {
     all += '\0';
   }
   WEIR_ASSERT(EVP_Digest(all.data(), all.size(), digest.data(), &bytes, EVP_sha512(), nullptr) == 1);
-  constexpr std::size_t kRequestIdBytes = 8;
-  constexpr std::string_view kHex = "0123456789ABCDEF";
-  RequestIds ids;
-  for (std::size_t i = 0; i < kRequestIdBytes; ++i) ids.request_id += {kHex[digest[i] >> 4U], kHex[digest[i] & 15U]};
-  append_base64(ids.host_id, std::string_view(reinterpret_cast<const char*>(digest.data()) + kRequestIdBytes,
-                                              bytes - kRequestIdBytes));
-  return ids;
+  WEIR_ASSERT(bytes == digest.size());
+  return digest;
 }
-
-void write_object(JsonWriter& json, const ObjectEvent& event) {
-  const std::string_view name = event.name;
-  const bool deleted = name == "s3:ObjectRemoved:Delete" || name == "s3:LifecycleExpiration:Delete";
-  const bool marked = name.ends_with(":DeleteMarkerCreated");
-  const bool tagged = name.starts_with("s3:ObjectTagging:");
-  json.begin_object().member("key", encode_key(event.key));
-  if (event.size && !deleted && !marked && !tagged) json.member("size", *event.size);
-  if (marked) {
-    json.member("eTag", kEmptyEtag);
-  } else if (!event.etag.empty() && !deleted) {
-    json.member("eTag", event.etag);
-  }
-  if (!event.version_id.empty()) json.member("versionId", event.version_id);
-  if (!event.sequencer.empty() && !tagged) json.member("sequencer", event.sequencer);
-  json.end_object();
-}
-
-}  // namespace
 
 std::string lambda_event(const ObjectEvent& event, std::string_view configuration_id) {
   constexpr std::string_view kScheme = "s3:";
   constexpr std::string_view kNobodysAddress = "s3.amazonaws.com";  // what Amazon says when no caller did it
   WEIR_ASSERT(event.name.starts_with(kScheme));
-  const RequestIds ids = event.request_id.empty() || event.host_id.empty() ? made_up_ids(event) : RequestIds{};
   std::string out;
   JsonWriter json(out);
   json.begin_object().key("Records").begin_array().begin_object();
@@ -86,8 +101,8 @@ std::string lambda_event(const ObjectEvent& event, std::string_view configuratio
       .member("sourceIPAddress", event.source_ip.empty() ? kNobodysAddress : std::string_view(event.source_ip))
       .end_object();
   json.key("responseElements").begin_object();
-  json.member("x-amz-request-id", event.request_id.empty() ? ids.request_id : event.request_id);
-  json.member("x-amz-id-2", event.host_id.empty() ? ids.host_id : event.host_id).end_object();
+  json.member("x-amz-request-id", request_id_of(event));
+  json.member("x-amz-id-2", event.host_id.empty() ? made_up_host_id(event) : event.host_id).end_object();
   json.key("s3").begin_object();
   json.member("s3SchemaVersion", "1.0").member("configurationId", configuration_id);
   json.key("bucket").begin_object().member("name", event.bucket);

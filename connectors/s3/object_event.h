@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -35,6 +36,20 @@ struct ObjectEvent {
 /// Sources: S3 user guide, notification-content-structure; what is absent when: recorded events
 /// (localstack test_s3_notifications_sqs.snapshot.json).
 std::string lambda_event(const ObjectEvent& event, std::string_view configuration_id);
+
+/// What an event of its kind says of its object; empty is what it does not say.
+struct ObjectFacts {
+  std::optional<std::int64_t> size;
+  std::string_view etag, sequencer;
+};
+/// They live as long as `event`.
+ObjectFacts facts_of(const ObjectEvent& event);
+
+/// Of the request that did it; one is made up where none is known.
+std::string request_id_of(const ObjectEvent& event);
+
+/// The same bytes for the same event, of which ids of what nobody gave one are made.
+std::array<unsigned char, 64> digest_of(const ObjectEvent& event);
 
 /// The eTag of an object with no bytes.
 inline constexpr std::string_view kEmptyEtag = "d41d8cd98f00b204e9800998ecf8427e";

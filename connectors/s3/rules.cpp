@@ -156,6 +156,24 @@ std::optional<std::string_view> bucket_name_mistake(std::string_view name) {
 EventRules::EventRules(std::vector<std::string> events, std::string prefix, std::string suffix)
     : events_(std::move(events)), prefix_(std::move(prefix)), suffix_(std::move(suffix)) {}
 
+bool EventRules::overlaps(const EventRules& other) const {
+  const std::string_view prefix = prefix_;
+  const std::string_view suffix = suffix_;
+  return (prefix.starts_with(other.prefix_) || other.prefix_.starts_with(prefix)) &&
+         (suffix.ends_with(other.suffix_) || other.suffix_.ends_with(suffix)) && shares_event(other);
+}
+
+bool EventRules::shares_event(const EventRules& other) const {
+  return std::any_of(events_.begin(), events_.end(),
+                     [&](const std::string& mine) {
+                       return std::any_of(other.events_.begin(), other.events_.end(),
+                                          [&](const std::string& theirs) { return mine == theirs; }) ||
+                              other.wants(mine);
+                     }) ||
+         std::any_of(other.events_.begin(), other.events_.end(),
+                     [this](const std::string& theirs) { return wants(theirs); });
+}
+
 bool EventRules::wants(std::string_view name) const {
   return std::any_of(events_.begin(), events_.end(), [name](std::string_view wanted) {
     if (!wanted.ends_with(":*")) return wanted == name;

@@ -31,6 +31,13 @@ class EventRules {
   /// `events`: of event_names(). `prefix` and `suffix`: of keys, decoded.
   EventRules(std::vector<std::string> events, std::string prefix, std::string suffix);
 
+  /// Whether one event could be wanted by both: they share a type of event, a key can begin with both prefixes, and one
+  /// can end with both suffixes. Amazon asks no more: not whether one key can do all of it.
+  /// Source: S3 user guide, notification-how-to-filtering.
+  bool overlaps(const EventRules& other) const;
+  /// Whether only some keys are wanted.
+  bool filters_keys() const { return !prefix_.empty() || !suffix_.empty(); }
+
   /// `name`: as configurations have it, "s3:ObjectCreated:Put". A family's wildcard wants all of Amazon's events of
   /// that family, also those that this program has not heard of, but none of MinIO's own: they were not asked for.
   bool wants(std::string_view name) const;
@@ -40,6 +47,8 @@ class EventRules {
   bool may_hold_wanted(std::string_view folder) const;
 
  private:
+  bool shares_event(const EventRules& other) const;
+
   std::vector<std::string> events_;
   std::string prefix_;
   std::string suffix_;

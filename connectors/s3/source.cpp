@@ -62,12 +62,14 @@ net::awaitable<WebhookResponse> S3Source::receive(EventSink& sink, WebhookReques
   if (probe) co_return answer(kOk, "this source takes S3 notifications with POST");
 
   if (request.body.size() > kBodyBytesMax) co_return answer(kContentTooLarge, "a notification has at most 1 MiB");
-  auto notification = read_notification(request.body, context_.clock.now().wall);
+  auto notification =
+      read_notification(request.body, context_.clock.now().wall, config_->unwrap ? Wrapping::kAny : Wrapping::kNone);
   if (!notification) co_return answer(kBadRequest, notification.error().message());
-  if (notification->test) co_return answer(kOk, "the test event was understood; there is nothing to deliver in it");
+  const std::size_t all = notification->events.size() + notification->left_out.size();
+  if (notification->test && all == 0)
+    co_return answer(kOk, "the test event was understood; there is nothing to deliver in it");
 
   // What will never be taken is left out. If it were refused, its sender would repeat it, and all behind it wait.
-  const std::size_t all = notification->events.size() + notification->left_out.size();
   for (const Notification::LeftOut& record : notification->left_out)
     log_left_out(record.bucket, record.key, record.reason);
   Taking taking;
@@ -78,7 +80,7 @@ net::awaitable<WebhookResponse> S3Source::receive(EventSink& sink, WebhookReques
       log_other_bucket(event.bucket);
       continue;
     }
-    if (!config_->rules.wants(event.name) || !config_->rules.wants_key(event.key)) continue;
+    if (!config_->wants(event)) continue;
     if (event.region.empty()) event.region = config_->region;
     taking.events.push_back(std::move(event));
   }
@@ -113,7 +115,7 @@ net::awaitable<void> S3Source::take_all(EventSink& sink, Taking& taking) {
 net::awaitable<void> S3Source::take_some(EventSink& sink, Taking& taking) {
   while (taking.next < taking.events.size() && !taking.refused) {
     const ObjectEvent& event = taking.events[taking.next++];
-    const auto taken = co_await sink.accept(lambda_event(event, config_->configuration_id()), std::nullopt);
+    const auto taken = co_await sink.accept(config_->event_text(event), std::nullopt);
     if (taken) {
       ++taking.accepted;
     } else if (taken.error().code() == ErrorCode::kEventRefused) {

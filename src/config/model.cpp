@@ -389,6 +389,17 @@ void check_other_mappings(const SourceEntry& source, ModelNode& node, const Draf
   }
 }
 
+/// A source that is turned off overlaps with none: where AWS refuses overlaps, it has no such switch.
+void check_overlaps(const SourceEntry& source, ModelNode& node, const Draft& draft) {
+  for (const SourceEntry& other : draft.config.sources) {
+    if (other.connector != source.connector || !other.settings || !other.enabled || !source.enabled) continue;
+    const std::string overlap = source.settings->overlap_with(*other.settings);
+    if (overlap.empty()) continue;
+    node.mistake("", overlap + " The other one is sources." + other.name);
+    return;
+  }
+}
+
 SourceEntry read_source(const std::string& name, ModelNode& node, const Draft& draft) {
   SourceEntry source;
   source.name = name;
@@ -412,6 +423,7 @@ SourceEntry read_source(const std::string& name, ModelNode& node, const Draft& d
   if (source.settings) {
     check_timeout(source, node, draft);
     check_other_mappings(source, node, draft);
+    check_overlaps(source, node, draft);
   }
   return source;
 }

@@ -18,6 +18,20 @@ namespace {
 constexpr std::array kTable{ConnectorEntry{"s3", Delivery::kPush, "A bucket.", &s3::read_config, nullptr,
                                            &s3::sample_event, nullptr, nullptr, &s3::make_source}};
 
+/// The sentences about a second source, beside one of bucket `uploads` that wants in/ and all that is created.
+std::string mistakes_beside(const std::string& second, const std::string& first = "filter: {prefix: in/}") {
+  const test::TemporaryFolder folder;
+  const std::string file = folder.write("weir.yaml",
+                                        "functions: {f: {command: run}, g: {command: run}}\nsources:\n"
+                                        "  one: {type: s3, function: f, bucket: uploads, " +
+                                            first + "}\n" + "  two: {type: s3, function: g, " + second + "}\n");
+  const auto report =
+      config::read_config(std::vector<std::string>{file}, kTable, [](std::string_view) { return std::nullopt; });
+  std::string lines;
+  for (const config::Mistake& mistake : report.mistakes) lines += mistake.path + ": " + mistake.sentence + "\n";
+  return lines;
+}
+
 /// Reads a configuration whose one source has these settings, as the inside of a YAML flow mapping.
 struct Reading {
   explicit Reading(const std::string& settings) {
@@ -101,11 +115,35 @@ TEST_CASE("what is wrong about a bucket is said with its place") {
       {"bucket: abc, auth_token: ' a'", "auth_token: is one word"},
       {"bucket: abc, region: EU", "region: is no region's name"},
       {"bucket: abc, starting_position: AT_TIMESTAMP", "starting_position: "},
+      {"bucket: abc, format: cloudevents", "format: "},
+      {"bucket: abc, format: eventbridge, events: ['s3:Replication:*']",
+       "format: S3 sends no \"s3:Replication:*\" to EventBridge"},
+      {"bucket: abc, format: eventbridge, events: ['s3:ObjectAccessed:Get']", "format: S3 sends no"},
+      {"bucket: abc, unwrap: true", "unwrap: needs auth_token"},
       {"bucket: abc, batch_size: 1", "batch_size: unknown key"},
   }));
   const Reading reading(row.settings);
   INFO(row.settings);
   CHECK_THAT(reading.mistakes(), Catch::StartsWith(row.mistake));
+}
+
+TEST_CASE("a bucket's notifications may not overlap, whatever their functions, in AWS's words") {
+  CHECK(mistakes_beside("bucket: uploads") ==
+        "sources.two: Configurations overlap. Configurations on the same bucket cannot share a common event type. The "
+        "other one is sources.one\n");
+  CHECK(mistakes_beside("bucket: uploads, filter: {suffix: .jpg}") ==
+        "sources.two: Configuration is ambiguously defined. Cannot have overlapping suffixes in two rules if the "
+        "prefixes are overlapping for the same event type. The other one is sources.one\n");
+  CHECK(mistakes_beside("bucket: uploads, filter: {prefix: out/}").empty());
+  CHECK(mistakes_beside("bucket: uploads, events: ['s3:ObjectRemoved:*']").empty());
+  CHECK(mistakes_beside("bucket: downloads").empty());
+}
+
+TEST_CASE("what does not come from the bucket itself may overlap, and so may what is turned off") {
+  CHECK(mistakes_beside("bucket: uploads, format: eventbridge").empty());
+  CHECK(mistakes_beside("bucket: uploads, unwrap: true, auth_token: t").empty());
+  CHECK(mistakes_beside("bucket: uploads, enabled: false").empty());
+  CHECK(mistakes_beside("bucket: uploads", "enabled: false").empty());
 }
 
 TEST_CASE("limits of lengths hold on both sides") {

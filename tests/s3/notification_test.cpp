@@ -12,6 +12,7 @@
 #include "weir/base/random.h"
 
 #include "connectors/s3/connector.h"
+#include "connectors/s3/eventbridge.h"
 #include "support/print.h"
 
 using namespace weir;
@@ -19,6 +20,7 @@ using nlohmann::json;
 using s3::Notification;
 using s3::ObjectEvent;
 using s3::read_notification;
+using s3::Wrapping;
 
 namespace {
 
@@ -210,6 +212,157 @@ TEST_CASE("nesting is read to 32 levels, and refused below, however deep") {
   CHECK_THAT(read_notification(nested(32), kNow).error().message(), Catch::Contains("no Records"));
   CHECK_THAT(read_notification(nested(34), kNow).error().message(), Catch::Contains("deeper"));
   CHECK_THAT(read_notification(nested(1'000'000), kNow).error().message(), Catch::Contains("deeper"));
+}
+
+TEST_CASE("in EventBridge's form, byte by byte") {
+  for (const std::string_view name : {"minio_put", "amazon_restored"}) {
+    DYNAMIC_SECTION(name) {
+      const auto notification = read_notification(read_file(golden(std::string(name) + ".in.json")), kNow);
+      REQUIRE(notification.has_value());
+      check_golden(golden(std::string(name) + ".eventbridge.json"), s3::eventbridge_event(notification->events.at(0)));
+    }
+  }
+}
+
+TEST_CASE("what EventBridge calls an event, and back") {
+  struct Row {
+    std::string_view name, detail_type, reason, deletion_type;
+  };
+  // Source: S3 user guide, ev-mapping-troubleshooting and ev-events.
+  const auto row = GENERATE(values<Row>({
+      {"s3:ObjectCreated:Put", "Object Created", "PutObject", ""},
+      {"s3:ObjectCreated:Post", "Object Created", "POST Object", ""},
+      {"s3:ObjectCreated:Copy", "Object Created", "CopyObject", ""},
+      {"s3:ObjectCreated:CompleteMultipartUpload", "Object Created", "CompleteMultipartUpload", ""},
+      {"s3:ObjectRemoved:Delete", "Object Deleted", "DeleteObject", "Permanently Deleted"},
+      {"s3:ObjectRemoved:DeleteMarkerCreated", "Object Deleted", "DeleteObject", "Delete Marker Created"},
+      {"s3:LifecycleExpiration:Delete", "Object Deleted", "Lifecycle Expiration", "Permanently Deleted"},
+      {"s3:LifecycleExpiration:DeleteMarkerCreated", "Object Deleted", "Lifecycle Expiration", "Delete Marker Created"},
+      {"s3:ObjectRestore:Post", "Object Restore Initiated", "", ""},
+      {"s3:ObjectRestore:Completed", "Object Restore Completed", "", ""},
+      {"s3:ObjectRestore:Delete", "Object Restore Expired", "", ""},
+      {"s3:LifecycleTransition", "Object Storage Class Changed", "", ""},
+      {"s3:IntelligentTiering", "Object Access Tier Changed", "", ""},
+      {"s3:ObjectTagging:Put", "Object Tags Added", "", ""},
+      {"s3:ObjectTagging:Delete", "Object Tags Deleted", "", ""},
+      {"s3:ObjectAcl:Put", "Object ACL Updated", "", ""},
+  }));
+  INFO(row.name);
+  ObjectEvent event;
+  event.name = row.name;
+  event.bucket = "photos";
+  event.key = "k";
+  const std::string text = s3::eventbridge_event(event);
+  const json envelope = json::parse(text);
+  CHECK(envelope.at("detail-type") == row.detail_type);
+  CHECK(envelope.at("detail").value("reason", "") == row.reason);
+  CHECK(envelope.at("detail").value("deletion-type", "") == row.deletion_type);
+  const auto back = read_notification(text, kNow, Wrapping::kAny);
+  REQUIRE(back.has_value());
+  CHECK(back->events.at(0).name == row.name);
+}
+
+TEST_CASE("what S3 does not send to EventBridge") {
+  for (const std::string_view name : {"s3:Replication:*", "s3:ReducedRedundancyLostObject", "s3:ObjectAnnotation:Put",
+                                      "s3:ObjectAccessed:*", "s3:ObjectCreated:PutRetention"}) {
+    INFO(name);
+    CHECK_FALSE(s3::goes_to_eventbridge(name));
+  }
+  CHECK(s3::goes_to_eventbridge("s3:LifecycleExpiration:*"));
+}
+
+TEST_CASE("what differs in EventBridge's form") {
+  ObjectEvent event;
+  event.name = "s3:ObjectCreated:Put";
+  event.time = from_epoch_milliseconds(1'772'600'767'089);
+  event.bucket = "photos";
+  event.key = "ä b/c";
+  event.source_ip = "198.51.100.7";
+  event.principal = "AWS:AIDAZZTOPEXAMPLE00001";
+  event.bucket_owner = "111122223333";
+  const json put = json::parse(s3::eventbridge_event(event));
+  CHECK(put.at("detail").at("object").at("key") == "ä b/c");  // not encoded
+  CHECK(put.at("time") == "2026-03-04T05:06:07Z");            // no milliseconds
+  CHECK(put.at("account") == "111122223333");
+  CHECK(put.at("detail").at("requester") == "111122223333");
+  CHECK(put.at("detail").at("source-ip-address") == "198.51.100.7");
+  CHECK(put.at("id") == json::parse(s3::eventbridge_event(event)).at("id"));
+  event.sequencer = "1";
+  CHECK(put.at("id") != json::parse(s3::eventbridge_event(event)).at("id"));
+  event.source_ip = "s3.amazonaws.com";
+  event.bucket_owner = "A1B2C3D4E5F6G7";
+  const json expired = json::parse(s3::eventbridge_event(event));
+  CHECK(expired.at("account") == "000000000000");
+  CHECK(expired.at("detail").at("requester") == "s3.amazonaws.com");
+  CHECK_FALSE(expired.at("detail").contains("source-ip-address"));
+}
+
+TEST_CASE("an event that went through SNS, SQS or EventBridge is found, when it is looked for") {
+  const std::string bare = read_file(golden("amazon_put.in.json"));
+  const std::string as_sns = json({{"Type", "Notification"}, {"TopicArn", "arn"}, {"Message", bare}}).dump();
+  const auto records = [](const json& record) { return json({{"Records", json::array({record})}}).dump(); };
+  struct Row {
+    std::string_view sentence;
+    std::string body;
+  };
+  const auto row = GENERATE_COPY(values<Row>({
+      {"SNS's notification", as_sns},
+      {"Lambda's event of SNS", records({{"EventSource", "aws:sns"}, {"Sns", {{"Message", bare}}}})},
+      {"Lambda's event of SQS", records({{"eventSource", "aws:sqs"}, {"body", bare}})},
+      {"SNS in SQS", records({{"eventSource", "aws:sqs"}, {"body", as_sns}})},
+  }));
+  INFO(row.sentence);
+  const auto found = read_notification(row.body, kNow, Wrapping::kAny);
+  REQUIRE(found.has_value());
+  REQUIRE(found->events.size() == 1);
+  CHECK(s3::lambda_event(found->events[0], "images") == lambda_events(bare));
+  const auto unasked = read_notification(row.body, kNow);
+  CHECK((!unasked || unasked->events.empty()));
+}
+
+TEST_CASE("an event out of EventBridge has what S3's own has, as far as EventBridge tells it") {
+  const std::string bare = read_file(golden("amazon_restored.in.json"));
+  const auto first = read_notification(bare, kNow);
+  REQUIRE(first.has_value());
+  const std::string envelope = s3::eventbridge_event(first->events.at(0));
+  const std::string queued =
+      json({{"Records", json::array({{{"eventSource", "aws:sqs"}, {"body", envelope}}})}}).dump();
+  for (const std::string& body : {envelope, queued}) {
+    const auto found = read_notification(body, kNow, Wrapping::kAny);
+    REQUIRE(found.has_value());
+    REQUIRE(found->events.size() == 1);
+    CHECK(found->events[0].name == first->events[0].name);
+    CHECK(found->events[0].key == first->events[0].key);
+    CHECK(found->events[0].etag == first->events[0].etag);
+    CHECK(found->events[0].extra_name == "glacierEventData");
+    CHECK(json::parse(found->events[0].extra_json) == json::parse(first->events[0].extra_json));
+    CHECK(s3::eventbridge_event(found->events[0]) == envelope);
+  }
+}
+
+TEST_CASE("what is wrapped and no S3 notification is left out, and spoils no other") {
+  const std::string bare = read_file(golden("amazon_put.in.json"));
+  const auto sqs = [](const json& body) { return json({{"eventSource", "aws:sqs"}, {"body", body}}); };
+  const std::string test_event = R"({"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"})";
+  json deep = bare;
+  for (int i = 0; i < 4; ++i) deep = json({{"Type", "Notification"}, {"Message", deep}}).dump();
+  const auto mixed = read_notification(
+      json({{"Records", json::array({sqs("no JSON"), sqs(1), sqs(bare), sqs(test_event), sqs(deep),
+                                     sqs(R"({"Type":"SubscriptionConfirmation"})"), sqs(R"({"source":"aws.s3"})")})}})
+          .dump(),
+      kNow, Wrapping::kAny);
+  REQUIRE(mixed.has_value());
+  CHECK(mixed->test);
+  CHECK(mixed->events.size() == 1);
+  std::string reasons;
+  for (const auto& left_out : mixed->left_out) reasons += std::string(left_out.reason) + "\n";
+  CHECK(reasons ==
+        "what is wrapped is no S3 notification\n"
+        "what is wrapped is no S3 notification\n"
+        "what is wrapped is no S3 notification\n"
+        "it is about a subscription to a topic, which nobody confirms here\n"
+        "the event's detail-type is none that S3 has\n");
+  CHECK_FALSE(read_notification("no JSON", kNow, Wrapping::kAny).has_value());
 }
 
 TEST_CASE("a damaged notification never does harm") {

@@ -74,6 +74,42 @@ TEST_CASE("which keys are wanted, and where they can be") {
   CHECK(EventRules().wants_key("anything"));
 }
 
+TEST_CASE("two sources of a bucket overlap when they share an event, and neither prefixes nor suffixes part them") {
+  struct Row {
+    std::string_view sentence;
+    EventRules one, other;
+    bool overlap;
+  };
+  const std::string created = "s3:ObjectCreated:*";
+  const std::string put = "s3:ObjectCreated:Put";
+  // Source: S3 user guide, notification-how-to-filtering, its valid and invalid examples among them.
+  const auto row = GENERATE_COPY(values<Row>({
+      {"all keys, the same event", {{put}, "", ""}, {{put}, "", ""}, true},
+      {"a family and its member", {{created}, "", ""}, {{put}, "", ""}, true},
+      {"a family twice", {{created}, "", ""}, {{created}, "", ""}, true},
+      {"one shared among others", {{"s3:ObjectRemoved:*", put}, "", ""}, {{"s3:ObjectAcl:Put", put}, "", ""}, true},
+      {"other events", {{put}, "", ""}, {{"s3:ObjectCreated:Copy"}, "", ""}, false},
+      {"other families", {{created}, "", ""}, {{"s3:ObjectRemoved:*"}, "", ""}, false},
+      {"MinIO's own is not of the family", {{created}, "", ""}, {{"s3:ObjectCreated:PutRetention"}, "", ""}, false},
+      {"MinIO's own is of MinIO's family",
+       {{"s3:ObjectAccessed:*"}, "", ""},
+       {{"s3:ObjectAccessed:Get"}, "", ""},
+       true},
+      {"other prefixes", {{created}, "images/", ""}, {{created}, "logs/", ""}, false},
+      {"one prefix begins with the other", {{created}, "images", ""}, {{created}, "images/raw", ""}, true},
+      {"the same prefix", {{created}, "images", ""}, {{created}, "images", ""}, true},
+      {"only one has a prefix", {{created}, "images/", ""}, {{created}, "", ""}, true},
+      {"other suffixes", {{created}, "", ".jpg"}, {{created}, "", ".png"}, false},
+      {"one suffix ends with the other", {{created}, "", "jpg"}, {{created}, "", ".jpg"}, true},
+      {"prefixes meet, suffixes part", {{created}, "images", ".jpg"}, {{created}, "images/a", ".png"}, false},
+      {"suffixes meet, prefixes part", {{created}, "images", ".jpg"}, {{created}, "logs", ".jpg"}, false},
+      {"a prefix here, a suffix there", {{created}, "images", ""}, {{created}, "", ".jpg"}, true},
+  }));
+  INFO(row.sentence);
+  CHECK(row.one.overlaps(row.other) == row.overlap);
+  CHECK(row.other.overlaps(row.one) == row.overlap);
+}
+
 TEST_CASE("what a bucket may be called") {
   // Source: S3 user guide, bucketnamingrules.
   for (const std::string_view name : {"abc", "my.bucket-1", "1.2.3", "0ab"}) {

@@ -1,3 +1,5 @@
+#include <functional>
+
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
@@ -26,14 +28,16 @@ class Notebook final : public Log {
 };
 
 struct Webhook {
-  explicit Webhook(std::vector<std::string> events = {"s3:ObjectCreated:*"}, std::string prefix = "",
-                   std::string authorization = "") {
+  explicit Webhook(
+      std::vector<std::string> events = {"s3:ObjectCreated:*"}, std::string prefix = "", std::string authorization = "",
+      const std::function<void(s3::S3Config&)>& more = [](s3::S3Config&) {}) {
     auto config = std::make_shared<s3::S3Config>();
     config->name = "up";
     config->bucket = "photos";
     config->region = "eu-west-1";
     config->rules = s3::EventRules(std::move(events), std::move(prefix), "");
     config->authorization = std::move(authorization);
+    more(*config);
     source = std::make_unique<s3::S3Source>(
         config, SourceContext{"up", context.get_executor(), context.get_executor(), log, clock}, s3::FolderTuning());
   }
@@ -109,6 +113,30 @@ TEST_CASE("Amazon's test event is answered well and not delivered") {
   Webhook hook;
   CHECK(hook.post(R"({"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"photos"})").status == 200);
   CHECK(hook.sink.payloads.empty());
+}
+
+TEST_CASE("in EventBridge's form, and only what S3 sends there") {
+  Webhook hook({"s3:ObjectCreated:*", "s3:Replication:*"}, "", "",
+               [](s3::S3Config& config) { config.form = s3::EventForm::kEventBridge; });
+  CHECK(hook.post(notification("s3:ObjectCreated:Put", "a%2Bb")).status == 200);
+  CHECK(hook.post(notification("s3:ObjectCreated:Invented", "a")).status == 200);
+  CHECK(hook.post(notification("s3:Replication:OperationNotTracked", "a")).status == 200);
+  REQUIRE(hook.sink.payloads.size() == 1);
+  CHECK(json::parse(hook.sink.payloads[0]).at("detail").at("object").at("key") == "a+b");
+  CHECK(json::parse(hook.sink.payloads[0]).at("region") == "eu-west-1");
+}
+
+TEST_CASE("what is wrapped is unwrapped only when asked") {
+  const std::string wrapped =
+      json({{"Type", "Notification"}, {"Message", notification("ObjectCreated:Put", "a")}}).dump();
+  Webhook plain;
+  CHECK(plain.post(wrapped).status == 400);
+  Webhook hook({"s3:ObjectCreated:*"}, "", "", [](s3::S3Config& config) { config.unwrap = true; });
+  CHECK(hook.post(wrapped).body == R"({"message":"accepted 1 of 1 event"})");
+  CHECK(hook.sink.told() == "Put a");
+  // It would come again and again if it were not answered well.
+  CHECK(hook.post(R"({"Type":"SubscriptionConfirmation","Token":"t"})").status == 200);
+  CHECK(hook.log.events == std::vector<std::string>{"notification.left_out"});
 }
 
 TEST_CASE("who does not know the token is refused") {
