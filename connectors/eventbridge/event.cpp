@@ -1,0 +1,115 @@
+#include "connectors/eventbridge/event.h"
+
+#include "weir/base/json_writer.h"
+#include "weir/service.h"
+
+#include "connectors/eventbridge/json_text.h"
+
+namespace weir::eventbridge {
+namespace {
+
+constexpr std::size_t kTimeBytes = 14;
+constexpr std::size_t kMaxDetailType = 128;
+
+enum class Detail { kLeftOut, kWritten };
+
+std::string write(const Event& event, std::string_view type_key, Detail detail) {
+  std::string text;
+  text.reserve(event.detail.size() + 512);
+  JsonWriter out(text);
+  out.begin_object().member("version", "0").member("id", event.id).member(type_key, event.detail_type);
+  out.member("source", event.source).member("account", event.account).member("time", iso_seconds(event.time));
+  out.member("region", event.region);
+  if (!event.replay_name.empty()) out.member("replay-name", event.replay_name);
+  out.key("resources").begin_array();
+  for (const std::string& resource : event.resources) out.value(resource);
+  out.end_array();
+  if (detail == Detail::kWritten) out.key("detail").raw(event.detail);
+  out.end_object();
+  return text;
+}
+
+std::size_t characters(std::string_view text) {
+  std::size_t count = 0;
+  for (const char c : text) count += (static_cast<unsigned char>(c) & 0xC0U) != 0x80U ? 1 : 0;
+  return count;
+}
+
+}  // namespace
+
+std::string iso_seconds(WallTime time) {
+  constexpr std::size_t kUpToSeconds = 19;
+  return iso_milliseconds(time).substr(0, kUpToSeconds) + "Z";
+}
+
+Event new_event(std::string id, WallTime now) {
+  Event event;
+  event.id = std::move(id);
+  event.account = kLocalAccount;
+  event.region = kLocalRegion;
+  event.time = now;
+  return event;
+}
+
+std::string envelope(const Event& event) {
+  return write(event, "detail-type", Detail::kWritten);
+}
+
+std::string envelope_without_detail(const Event& event) {
+  return write(event, "detailType", Detail::kLeftOut);
+}
+
+std::optional<Event> read_envelope(std::string_view json) {
+  Event event;
+  event.source = text_of(json, "source");
+  event.detail_type = text_of(json, "detail-type");
+  const auto detail = member_of(json, "detail");
+  const auto time = parse_iso(text_of(json, "time"));
+  if (event.source.empty() || event.detail_type.empty() || !detail || !detail->starts_with('{') || !time) {
+    return std::nullopt;
+  }
+  event.id = text_of(json, "id");
+  event.account = text_of(json, "account");
+  event.time = *time;
+  event.region = text_of(json, "region");
+  event.replay_name = text_of(json, "replay-name");
+  event.detail = *detail;
+  const std::string_view resources = member_of(json, "resources").value_or("[]");
+  for (std::size_t i = 0;; ++i) {
+    const auto resource = element_of(resources, i);
+    if (!resource) break;
+    event.resources.push_back(decoded(*resource));
+  }
+  return event;
+}
+
+std::size_t entry_size(const PutEntry& entry) {
+  std::size_t size = entry.source.size() + entry.detail_type.size() + entry.detail.size();
+  if (entry.time) size += kTimeBytes;
+  for (const std::string& resource : entry.resources) size += resource.size();
+  return size;
+}
+
+std::optional<EntryError> check_entry(const PutEntry& entry) {
+  constexpr std::string_view kInvalid = "InvalidArgument";
+  if (entry.source.empty()) {
+    return EntryError{kInvalid, "Parameter Source is not valid. Reason: Source is a required argument."};
+  }
+  if (entry.source.starts_with("aws.")) {
+    return EntryError{"NotAuthorizedForSourceException", "Not authorized for the source."};
+  }
+  if (entry.detail_type.empty()) {
+    return EntryError{kInvalid, "Parameter DetailType is not valid. Reason: DetailType is a required argument."};
+  }
+  if (characters(entry.detail_type) > kMaxDetailType) {
+    return EntryError{kInvalid, "Parameter DetailType is not valid. Reason: DetailType has more than 128 characters."};
+  }
+  if (entry.detail.empty()) {
+    return EntryError{kInvalid, "Parameter Detail is not valid. Reason: Detail is a required argument."};
+  }
+  const std::size_t first = entry.detail.find_first_not_of(" \t\r\n");
+  if (first == std::string::npos || entry.detail[first] != '{') return kMalformedDetail;
+  return std::nullopt;
+}
+
+}  // namespace weir::eventbridge

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace weir::eventbridge {
+
+// Looks into JSON texts that are known to be well-formed, with no tree: what is found keeps its spelling.
+
+/// The value of an object's member, of one that comes twice the last; nothing when it has none, or is no object.
+std::optional<std::string_view> member_of(std::string_view json, std::string_view name);
+/// The element of an array; nothing when it has none, or is no array.
+std::optional<std::string_view> element_of(std::string_view json, std::size_t index);
+
+/// The characters of a JSON string, which stands in its quotes.
+std::string decoded(std::string_view json_string);
+/// The same of a member that is a string; "" of any other.
+std::string text_of(std::string_view json, std::string_view name);
+
+/// The value without white space and without any quotes: {a:1,b:[x]}.
+std::string without_quotes(std::string_view json);
+
+}  // namespace weir::eventbridge

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include <boost/asio/steady_timer.hpp>
+
+#include "weir/base/random.h"
+#include "weir/service.h"
+
+#include "connectors/eventbridge/api.h"
+#include "connectors/eventbridge/delivering.h"
+#include "connectors/eventbridge/model.h"
+
+namespace weir::eventbridge {
+
+/// EventBridge: buses, rules, targets, archives and replays. What it decides is Model's, Api's and Delivering's
+/// business; this asks the disk and the clock.
+class EventsService final : public Service {
+ public:
+  explicit EventsService(ServiceContext context);
+
+  net::awaitable<Result<void>> run(ServiceHost& host) override;
+  net::awaitable<ServiceAnswer> call(ServiceHost& host, ServiceCall call) override;
+  bool ready() const override { return ready_; }
+  bool owns(std::string_view target) const override;
+  net::awaitable<Result<void>> take(ServiceHost& host, std::string target, DestinationRecord message) override;
+
+ private:
+  class Turn;
+
+  net::awaitable<Result<void>> load(ServiceHost& host);
+  net::awaitable<ServiceAnswer> put_events(ServiceHost& host, ServiceCall call);
+  net::awaitable<Result<void>> keep(ServiceHost& host, Delivering& delivering);
+  net::awaitable<Result<void>> remember(ServiceHost& host, std::vector<SourceNote> notes);
+  net::awaitable<Result<void>> tidy(ServiceHost& host);
+  net::awaitable<Result<bool>> replay_some(ServiceHost& host);
+  net::awaitable<Result<bool>> replay_some(ServiceHost& host, Replay replay);
+  net::awaitable<Result<std::optional<WallTime>>> run_schedules(ServiceHost& host);
+  void log_dropped(const Delivering& delivering);
+  Delivering::TargetOf target_of(const ServiceHost& host) const;
+
+  ServiceContext context_;
+  Model model_;
+  Random random_;
+  std::map<std::string, ArchiveSize> sizes_;
+  std::set<std::string> logged_;  ///< rules and targets whose template came to nothing
+  net::steady_timer wake_;
+  net::steady_timer turns_;                        ///< is cancelled when a change of the model was made
+  std::shared_ptr<const schedule::TimeZone> utc_;  ///< in which rules have their schedules
+  bool changing_ = false;
+  bool ready_ = false;
+};
+
+}  // namespace weir::eventbridge
