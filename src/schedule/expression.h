@@ -28,6 +28,7 @@ class Expression {
   static Result<Expression> parse(std::string_view text, Grammar grammar);
 
   const std::string& text() const { return text_; }
+  bool rate() const { return std::holds_alternative<std::chrono::seconds>(when_); }
   /// Happens once, whatever its schedule's start and end.
   bool once() const { return std::holds_alternative<LocalSeconds>(when_); }
 

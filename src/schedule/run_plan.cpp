@@ -14,8 +14,9 @@ using std::chrono::seconds;
 
 RunPlan::RunPlan(Schedule schedule, PlanRules rules, std::optional<PlanMemory> memory, UtcSeconds now)
     : schedule_(std::move(schedule)), rules_(rules) {
-  // A rule's first run is not the anchor itself, Scheduler's is.
-  memory_ = memory.value_or(PlanMemory{now, rules_.rate_runs_at_once ? now - seconds(1) : now});
+  // The second of the first start is still to come, but for a rate that runs a period later.
+  const bool period_later = schedule_.expression.rate() && !rules_.rate_runs_at_once && !schedule_.start_date;
+  memory_ = memory.value_or(PlanMemory{now, period_later ? now : now - seconds(1)});
 }
 
 seconds RunPlan::delay(UtcSeconds scheduled) const {
