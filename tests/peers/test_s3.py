@@ -12,6 +12,7 @@ from lib import parts, processes
 from lib.case import PeerTest
 from lib.minio import Minio
 from lib.weir import Weir, function
+from lib.weir import command as weir_command
 
 EVENTS = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:ObjectTagging:*"]
 TOKEN = "peer-token"
@@ -49,13 +50,18 @@ class S3(PeerTest):
         self.assertEqual(set(self.records()), set(expected))
         return self.records()
 
-    def judged(self):
-        """Has Powertools parse all events; AssertionError with its sentence when it does not know one."""
-        events = [json.loads(path.read_text()) for path in self.events.glob("*.json")]
-        verdict = subprocess.run([parts.command("node"), parts.HERE / "judge" / "s3.cjs"], input=json.dumps(events),
+    def judged(self, form="notification", events=None):
+        """Has Powertools parse all events; AssertionError with its sentence when it does not know one. Returns what it made of
+        them."""
+        if events is None:
+            events = self.got()
+        verdict = subprocess.run([parts.command("node"), parts.HERE / "judge" / "s3.cjs", form], input=json.dumps(events),
                                  capture_output=True, text=True, timeout=30, env={"NODE_PATH": parts.powertools()})
         self.assertEqual((verdict.returncode, verdict.stderr), (0, ""), json.dumps(events, indent=1))
-        self.assertEqual(json.loads(verdict.stdout), events, "Powertools knows every member, so it dropped none")
+        return json.loads(verdict.stdout)
+
+    def got(self):
+        return [json.loads(path.read_text()) for path in self.events.glob("*.json")]
 
 
 class MinioWebhook(S3):
@@ -86,7 +92,7 @@ class MinioWebhook(S3):
         self.assertEqual((put["s3"]["object"]["size"], put["s3"]["object"]["eTag"]),
                          (11, hashlib.md5(b"hello world").hexdigest()))
         self.assertEqual(set(seen["ObjectRemoved:Delete", "copy"]["s3"]["object"]), {"key", "sequencer"})
-        self.judged()
+        self.assertEqual(self.judged(), self.got(), "Powertools knows every member, so it dropped none")
         self.assertEqual(bridge.terminate(), 0)
 
     def test_filters_other_buckets_and_tokens(self):
@@ -124,6 +130,61 @@ class MinioWebhook(S3):
         self.assertEqual(bridge.terminate(), 0)
 
 
+class Wrapped(S3):
+    def post(self, bridge, body):
+        request = urllib.request.Request(f"{bridge.gateway}/s3/uploads", data=json.dumps(body).encode(), method="POST",
+                                         headers={"Authorization": f"Bearer {TOKEN}"})
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return json.loads(answer.read())["message"]
+
+    def test_objects_of_minio_in_the_form_of_eventbridge(self):
+        bridge = self.s3_bridge(auth_token=TOKEN, format="eventbridge").start()
+        minio = self.minio(bridge)
+        minio.make_bucket("uploads", ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"])
+        minio.do("put_object", Bucket="uploads", Key="in/a b+c.txt", Body="hello world")
+        minio.do("put_object_tagging", Bucket="uploads", Key="in/a b+c.txt", Tagging={"TagSet": [{"Key": "a", "Value": "b"}]})
+        minio.do("delete_object", Bucket="uploads", Key="in/a b+c.txt")
+        processes.wait_until(lambda: f"three events came; {self.got()}", lambda: len(self.got()) == 3, 30)
+        events = {event["detail-type"]: event for event in self.got()}
+        self.assertEqual(set(events), {"Object Created", "Object Tags Added", "Object Deleted"})
+        put = events["Object Created"]["detail"]
+        self.assertEqual((put["object"]["key"], put["object"]["size"], put["object"]["etag"], put["reason"]),
+                         ("in/a b+c.txt", 11, hashlib.md5(b"hello world").hexdigest(), "PutObject"))
+        self.assertEqual(events["Object Deleted"]["detail"]["deletion-type"], "Permanently Deleted")
+        self.assertEqual(sorted(self.judged("eventbridge"), key=str), sorted(self.got(), key=str))
+        self.assertEqual(bridge.terminate(), 0)
+
+    def test_what_went_through_sqs_sns_or_eventbridge_is_unwrapped_when_asked(self):
+        bridge = self.s3_bridge(auth_token=TOKEN, unwrap=True).start()
+        sample = json.loads(weir_command("event", "s3").stdout)
+        sample["Records"][0]["s3"]["bucket"]["name"] = "uploads"
+
+        def notification(key):
+            sample["Records"][0]["s3"]["object"]["key"] = key
+            return json.dumps(sample)
+        sqs = json.loads(weir_command("event", "sqs").stdout)
+        sqs["Records"][0]["body"] = notification("by-sqs")
+        ((parsed,),) = [[record["body"] for record in event["Records"]] for event in self.judged("sqs", [sqs])]
+        self.assertEqual(parsed["Records"][0]["s3"]["object"]["key"], "by-sqs", "Powertools finds it in there, too")
+        envelope = {"version": "0", "id": "17793124-05d4-b198-2fde-7ededc63b103", "detail-type": "Object Created",
+                    "source": "aws.s3", "account": "111122223333", "time": "2021-11-12T00:00:00Z", "region": "ca-central-1",
+                    "resources": ["arn:aws:s3:::uploads"],
+                    "detail": {"version": "0", "bucket": {"name": "uploads"},
+                               "object": {"key": "by eventbridge", "size": 5, "etag": "b57f9512698f4b09e608f4f2a65852e5",
+                                          "version-id": "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e", "sequencer": "00617F08299329D189"},
+                               "request-id": "N4N7GDK58NMKJ12R", "requester": "123456789012", "source-ip-address": "1.2.3.4",
+                               "reason": "PutObject"}}
+        self.judged("eventbridge", [envelope])
+        for body in (sqs, {"Type": "Notification", "Message": notification("by-sns")}, envelope):
+            self.assertEqual(self.post(bridge, body), "accepted 1 of 1 event")
+        self.assertEqual(self.post(bridge, {"Type": "Notification", "Message": "something else"}), "accepted 0 of 1 event")
+        seen = self.wait_for([("ObjectCreated:Put", key) for key in ("by-sqs", "by-sns", "by+eventbridge")], bridge)
+        self.assertEqual(seen["ObjectCreated:Put", "by+eventbridge"]["s3"]["object"]["versionId"],
+                         "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e")
+        self.judged()
+        self.assertEqual(bridge.terminate(), 0)
+
+
 class FolderAsBucket(S3):
     def test_files_become_events_that_powertools_knows(self):
         bucket = self.folder / "bucket"
@@ -136,7 +197,7 @@ class FolderAsBucket(S3):
         seen = self.wait_for([("ObjectCreated:Put", "in/there+before"), ("ObjectCreated:Put", "a%2Bb"),
                               ("ObjectRemoved:Delete", "a%2Bb")], bridge)
         self.assertEqual(seen["ObjectCreated:Put", "a%2Bb"]["s3"]["object"]["eTag"], hashlib.md5(b"hello world").hexdigest())
-        self.judged()
+        self.assertEqual(self.judged(), self.got(), "Powertools knows every member, so it dropped none")
         self.assertEqual(bridge.terminate(), 0)
 
     def test_a_bridge_that_is_killed_loses_no_file_and_announces_none_twice(self):
