@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -82,8 +83,9 @@ class World {
     }
     function = functions.begin()->second;
     bridge_ = std::make_unique<bridge::Bridge>(context_.get_executor(), context_.get_executor(), config_, *store_,
-                                               std::move(endpoints), log, clock_);
+                                               std::move(endpoints), log, clock_, services);
   }
+  std::span<const ServiceEntry> services;  ///< before start()
 
   /// Runs until `enough`, then `then` (a stop, if not told otherwise) and on to the end.
   void run_until(std::function<bool()> enough, std::function<void()> then = nullptr) {

@@ -1,5 +1,4 @@
-#include "gateway/gateway.h"
-
+#include <array>
 #include <memory>
 #include <regex>
 #include <string>
@@ -10,6 +9,7 @@
 #include "weir/base/bytes.h"
 
 #include "gateway/fake_functions.h"
+#include "gateway/gateway.h"
 #include "http/sigv4.h"
 #include "support/fake_clock.h"
 #include "support/run_coroutine.h"
@@ -25,11 +25,14 @@ constexpr std::string_view kUuid = "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][
 
 using Keys = std::map<std::string, std::string>;
 
+constexpr std::array<std::string_view, 1> kOpen{"ConfirmSubscription"};
+const std::array kTestServices{ServiceEntry{"sns", "sns", "sns", "", "2010-03-31", {}, kOpen, "Forms.", nullptr}};
+
 /// A gateway without a server.
 class World {
  public:
   explicit World(Keys keys = {}) : keys_(std::move(keys)) {
-    handler_ = gateway::gateway_handler({functions, keys_, {}, "127.0.0.1:4580", null_log(), clock});
+    handler_ = gateway::gateway_handler({functions, keys_, kTestServices, "127.0.0.1:4580", null_log(), clock});
   }
 
   Response send(Request request) { return test::run(io_, handler_(std::move(request))); }
@@ -580,4 +583,42 @@ TEST_CASE("with access keys, calls of AWS's APIs are signed") {
   // Webhooks have tokens of their own; and the page that says what is here holds no secret.
   CHECK(world.send(request("POST", "/s3/uploads", "{}")).status == 200);
   CHECK(world.send(request("GET", "/")).status == 200);
+}
+
+TEST_CASE("a call of a service is the service's to answer") {
+  World world;
+  const Response response =
+      world.send(request("GET", "/?Action=Publish&Version=2010-03-31", "", {{"X-Amzn-Trace-Id", "Root=1-2-3"}}));
+  CHECK(response.status == 201);
+  CHECK(response.body == R"({"answered":true})");
+  CHECK(response.headers.get("Content-Type") == "application/x-amz-json-1.1");
+  CHECK(response.headers.get("x-amzn-ErrorType") == "None");
+  REQUIRE(world.functions.service_calls.size() == 1);
+  const auto& [service, call] = world.functions.service_calls[0];
+  CHECK(service == "sns");
+  CHECK(call.operation == "Publish");
+  CHECK(call.request_id == response.headers.get("x-amzn-RequestId"));
+  CHECK_THAT(call.trace_header, Catch::StartsWith("Root="));
+}
+
+TEST_CASE("a call of a service that weir does not stand in for says so") {
+  World world;
+  const Response response = world.send(request("POST", "/", "{}", {{"X-Amz-Target", "AmazonSQS.SendMessage"}}));
+  CHECK(response.status == 400);
+  CHECK(response.headers.get("x-amzn-ErrorType") == "UnknownOperationException");
+  CHECK(world.functions.service_calls.empty());
+}
+
+TEST_CASE("with keys, services' calls have to be signed, but for those whose link is enough") {
+  World world(Keys{{"AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"}});
+  CHECK(world.send(request("GET", "/?Action=Publish&Version=2010-03-31")).status == 403);
+  CHECK(world.functions.service_calls.empty());
+  CHECK(world.send(request("GET", "/?Action=ConfirmSubscription&Version=2010-03-31")).status == 201);
+}
+
+TEST_CASE("services take no calls from web pages either") {
+  World world;
+  CHECK(world.send(request("GET", "/?Action=Publish&Version=2010-03-31", "", {{"Origin", "http://evil"}})).status ==
+        403);
+  CHECK(world.functions.service_calls.empty());
 }

@@ -1,0 +1,348 @@
+// Services in a running bridge: what they send is kept with what they remember, and comes to its target or to an end
+// that somebody can see. When it is tried again is tested in tests/engine and tests/simulation.
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include <boost/asio/detached.hpp>
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "bridge/world.h"
+#include "http/server.h"
+#include "service/answers.h"
+#include "service/fed_source.h"
+#include "support/print.h"
+
+using namespace weir;
+using namespace std::chrono_literals;
+using weir::test::World;
+
+namespace {
+
+/// A service with one resource, "fake:box", whose messages go where `onward` says. Its API commits what a test gave.
+class FakeService final : public Service {
+ public:
+  explicit FakeService(ServiceContext context) : context_(std::move(context)) { latest = this; }
+
+  net::awaitable<Result<void>> run(ServiceHost& host) override {
+    auto notes = co_await host.notes();
+    if (!notes) co_return std::move(notes.error());
+    remembered = std::move(*notes);
+    host_ = &host;
+    ready_ = true;
+    co_await service::wait_for_ever(context_.executor);
+    co_return Result<void>();
+  }
+  net::awaitable<ServiceAnswer> call(ServiceHost& host, ServiceCall asked) override {
+    auto kept = co_await host.commit(std::move(next));
+    if (!kept) co_return service::json_error(service::not_kept(kept.error(), "InternalException"));
+    co_return service::json_answer("{\"operation\":\"" + asked.operation + "\"}");
+  }
+  bool ready() const override { return ready_; }
+  bool owns(std::string_view target) const override { return target == "fake:box"; }
+  net::awaitable<Result<void>> take(ServiceHost& host, std::string, DestinationRecord message) override {
+    taken.push_back(message.record);
+    ServiceCommit what;
+    if (!onward.empty()) {
+      ServiceDelivery delivery;
+      delivery.target = onward;
+      delivery.payload = message.record;
+      delivery.trace_header = message.trace_header;
+      what.deliveries.push_back(std::move(delivery));
+    }
+    co_return co_await host.commit(std::move(what));
+  }
+
+  static FakeService* latest;
+  ServiceCommit next;
+  std::map<std::string, std::string> remembered;
+  std::vector<std::string> taken;
+  std::string onward;
+  ServiceHost& host() { return *host_; }
+  const std::vector<ServiceSource>& sources() const { return context_.sources; }
+
+ private:
+  ServiceContext context_;
+  ServiceHost* host_ = nullptr;
+  bool ready_ = false;
+};
+
+FakeService* FakeService::latest = nullptr;
+
+std::unique_ptr<Service> make_fake(ServiceContext context) {
+  return std::make_unique<FakeService>(std::move(context));
+}
+
+const std::array kServices{
+    ServiceEntry{"fakes", "fake", test::kFakePush.type, "Fakes", "", {}, {}, "For tests.", &make_fake}};
+
+ServiceDelivery delivery(const std::string& target, const std::string& payload = "{}") {
+  ServiceDelivery made;
+  made.target = target;
+  made.payload = payload;
+  return made;
+}
+
+std::string contents(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// A bridge with the service; what a test wants sent is sent as soon as it runs.
+class ServiceWorld : public World {
+ public:
+  ServiceWorld() { World::services = kServices; }
+
+  FakeService& service() { return *FakeService::latest; }
+  bool began() { return service().ready() && bridge().status().ready; }
+  /// Commits as a call of the API does, once the service has begun.
+  void send(std::vector<ServiceDelivery> deliveries, std::vector<SourceNote> notes = {}) {
+    net::co_spawn(context(), put(std::move(deliveries), std::move(notes)), net::detached);
+  }
+  std::vector<int> statuses;
+
+  bridge::DeliveryStatus deliveries(const std::string& target) {
+    for (bridge::DeliveryStatus& each : bridge().status().deliveries) {
+      if (each.target == target) return each;
+    }
+    return {};
+  }
+  std::vector<store::DeadLetter> letters() { return store().list_dead_letters({}, 100, true).value(); }
+
+ private:
+  net::awaitable<void> put(std::vector<ServiceDelivery> deliveries, std::vector<SourceNote> notes) {
+    while (!began()) co_await net::post(net::use_awaitable);
+    service().next = ServiceCommit();
+    service().next.deliveries = std::move(deliveries);
+    service().next.notes = std::move(notes);
+    ServiceCall call;
+    call.operation = "Send";
+    const ServiceAnswer answer = co_await bridge().call(kServices[0], std::move(call));
+    statuses.push_back(answer.status);
+  }
+};
+
+/// A server whose next answers a test says; without one it says 200.
+class Endpoint {
+ public:
+  explicit Endpoint(net::io_context& context) {
+    auto listening = http::Server::listen(context.get_executor(), "127.0.0.1:0",
+                                          [this](http::Request request) -> net::awaitable<http::Response> {
+                                            requests.push_back(std::move(request));
+                                            int status = 200;
+                                            if (!statuses.empty()) {
+                                              status = statuses.front();
+                                              statuses.erase(statuses.begin());
+                                            }
+                                            co_return http::Response(status, "text/plain", "said");
+                                          },
+                                          {});
+    server_ = std::move(*listening);
+    address_ = server_->address();
+  }
+  std::string url() const { return "http://" + address_ + "/in?token=secret"; }
+  std::string shown() const { return "http:http://" + address_ + "/in"; }
+  net::awaitable<void> close() { return server_->close(); }
+  std::vector<int> statuses;
+  std::vector<http::Request> requests;
+
+ private:
+  std::unique_ptr<http::Server> server_;
+  std::string address_;
+};
+
+}  // namespace
+
+TEST_CASE("what a service sends to functions are asynchronous invocations, counted for their source") {
+  ServiceWorld world;
+  world.announcer("fed");
+  world.start();
+  ServiceDelivery first = delivery("lambda:f", R"({"n":1})");
+  first.source = "fed";
+  world.send({first, delivery("lambda:f:$LATEST", R"({"n":2})")});
+  world.run_until([&] { return world.queue().figures.succeeded == 2; });
+  CHECK(world.statuses == std::vector<int>{200});
+  CHECK(world.source("fed").pushed->accepted == 1);
+  REQUIRE(world.service().sources().size() == 1);
+  CHECK(world.service().sources()[0].function == "f");
+  CHECK(world.letters().empty());
+}
+
+TEST_CASE("what a service remembers is kept with what it sends, and is there in its next life") {
+  ServiceWorld world;
+  world.start();
+  world.send({delivery("lambda:f")}, {{"topic/orders", "{}"}, {"topic/gone", std::nullopt}});
+  world.run_until([&] { return world.queue().figures.succeeded == 1; });
+  world.stop();
+  world.start();
+  world.run_until([&] { return world.service().ready(); });
+  CHECK(world.service().remembered == std::map<std::string, std::string>{{"topic/orders", "{}"}});
+}
+
+TEST_CASE("what a service sends elsewhere comes to its destination") {
+  ServiceWorld world;
+  world.start();
+  world.send({delivery("file:" + world.path("out.jsonl"), R"({"n":1})")});
+  world.run_until([&] { return world.deliveries("file:" + world.path("out.jsonl")).figures.delivered == 1; });
+  CHECK(contents(world.path("out.jsonl")) == "{\"n\":1}\n");
+}
+
+TEST_CASE("a function that is not there takes nothing: the delivery ends at once where its rules say") {
+  ServiceWorld world;
+  world.start();
+  ServiceDelivery gone = delivery("lambda:nobody", R"({"n":1})");
+  SECTION("as a dead letter, which says why") {
+    gone.rules.phases = {{3, 1h, 1h, Backoff::kLinear}};
+    world.send({gone});
+    world.run_until([&] { return world.deliveries("lambda:nobody").figures.refused == 1; });
+    const auto kept = world.letters();
+    REQUIRE(kept.size() == 1);
+    CHECK(kept[0].function == "lambda:nobody");
+    const auto record = nlohmann::json::parse(kept[0].record);
+    CHECK(record["target"] == "lambda:nobody");
+    CHECK(record["condition"] == "Refused");
+    CHECK(record["attempts"] == 1);
+    CHECK(record["errorCode"] == "NO_RESOURCE");
+  }
+  SECTION("at its dead-letter destination, with a body of its own") {
+    gone.dead_letter = "file:" + world.path("dead.jsonl");
+    gone.dead_letter_body = R"({"about":1})";
+    world.send({gone});
+    world.run_until([&] { return world.deliveries("lambda:nobody").figures.refused == 1; });
+    CHECK(contents(world.path("dead.jsonl")) == "{\"about\":1}\n");
+    CHECK(world.letters().empty());
+  }
+  SECTION("as a dead letter after all, when that destination takes nothing") {
+    gone.dead_letter = "file:" + world.path("no-such-folder/dead.jsonl");
+    world.send({gone});
+    world.run_until([&] { return world.deliveries("lambda:nobody").figures.refused == 1; });
+    CHECK(world.deliveries("lambda:nobody").dead_letter_errors == 1);
+    CHECK(world.letters().size() == 1);
+  }
+}
+
+TEST_CASE("a delivery that fails is tried again by its rules, and a dead letter can be sent again") {
+  ServiceWorld world;
+  world.start();
+  const std::string target = "file:" + world.path("folder/out.jsonl");
+  ServiceDelivery failing = delivery(target, R"({"n":1})");
+  failing.rules.phases = {{2, 1ms, 1ms, Backoff::kLinear}};
+  world.send({failing});
+  world.run_until([&] { return world.deliveries(target).figures.exhausted == 1; });
+  const auto record = nlohmann::json::parse(world.letters().at(0).record);
+  CHECK(record["condition"] == "MaximumRetryAttempts");
+  CHECK(record["attempts"] == 3);
+  world.stop();
+
+  std::filesystem::create_directory(world.path("folder"));
+  world.start();
+  std::size_t count = 0;
+  net::co_spawn(
+      world.context(),
+      [](ServiceWorld& here, std::size_t& redriven) -> net::awaitable<void> {
+        while (!here.began()) co_await net::post(net::use_awaitable);
+        redriven = (co_await here.bridge().redrive({})).value();
+      }(world, count),
+      net::detached);
+  world.run_until([&] { return world.deliveries(target).figures.delivered == 1; });
+  CHECK(count == 1);
+  CHECK(contents(world.path("folder/out.jsonl")) == "{\"n\":1}\n");
+  CHECK(world.letters().empty());
+}
+
+TEST_CASE("a delivery that waits outlives weir, with its rules") {
+  ServiceWorld world;
+  world.start();
+  const std::string target = "file:" + world.path("folder/out.jsonl");
+  ServiceDelivery failing = delivery(target, R"({"n":1})");
+  failing.rules.phases = {{1, 200ms, 200ms, Backoff::kLinear}};
+  world.send({failing});
+  world.run_until([&] { return world.deliveries(target).figures.attempts == 1; });
+  world.stop();
+  std::filesystem::create_directory(world.path("folder"));
+  world.start();
+  world.run_until([&] { return world.deliveries(target).figures.delivered == 1; });
+  CHECK(world.deliveries(target).figures.restored == 1);
+  CHECK(contents(world.path("folder/out.jsonl")) == "{\"n\":1}\n");
+}
+
+TEST_CASE("HTTP endpoints: what they say decides") {
+  ServiceWorld world;
+  Endpoint endpoint(world.context());
+  world.start();
+  ServiceDelivery post = delivery("http:" + endpoint.url(), "hello");
+  post.details.headers = {{"x-amz-sns-message-type", "Notification"}, {"Content-Type", "text/plain"}};
+  post.rules.phases = {{2, 1ms, 1ms, Backoff::kLinear}};
+  const auto figures = [&] { return world.deliveries(endpoint.shown()).figures; };
+  const auto close = [&] {
+    world.bridge().request_stop();
+    net::co_spawn(world.context(), endpoint.close(), net::detached);
+  };
+  SECTION("200 after a 500 and a 429") {
+    endpoint.statuses = {500, 429};
+    world.send({post});
+    world.run_until([&] { return figures().delivered == 1; }, close);
+    REQUIRE(endpoint.requests.size() == 3);
+    CHECK(endpoint.requests[2].method == "POST");
+    CHECK(endpoint.requests[2].target == "/in?token=secret");
+    CHECK(endpoint.requests[2].body == "hello");
+    CHECK(endpoint.requests[2].headers.get("x-amz-sns-message-type") == "Notification");
+    CHECK(figures().attempts == 3);
+  }
+  SECTION("404 is for good") {
+    endpoint.statuses = {404};
+    world.send({post});
+    world.run_until([&] { return figures().refused == 1; }, close);
+    CHECK(endpoint.requests.size() == 1);
+    CHECK(nlohmann::json::parse(world.letters().at(0).record)["errorMessage"] == "status 404: said");
+  }
+  SECTION("503 to the end") {
+    endpoint.statuses = {503, 503, 503};
+    world.send({post});
+    world.run_until([&] { return figures().exhausted == 1; }, close);
+    CHECK(endpoint.requests.size() == 3);
+  }
+}
+
+TEST_CASE("a destination that a service of weir's own has stays in the process") {
+  ServiceWorld world;
+  world.config().functions.at("f").async.on_success = "fake:box";
+  world.start();
+  world.send({delivery("lambda:f", "1")});
+  world.run_until([&] { return world.service().taken.size() == 1 && world.queue().figures.succeeded == 1; });
+  CHECK(nlohmann::json::parse(world.service().taken[0])["requestPayload"] == 1);
+}
+
+TEST_CASE("a function and a service that hand on to each other for ever are stopped as Lambda stops a loop") {
+  ServiceWorld world;
+  world.config().functions.at("f").async.on_success = "fake:box";
+  world.start();
+  world.service().onward = "lambda:f";
+  world.send({delivery("lambda:f", "1")});
+  world.run_until([&] { return world.deliveries("lambda:f").figures.refused == 1; });
+  CHECK(world.function->calls.size() <= 17);
+  CHECK(world.function->calls.size() >= 8);
+  CHECK_THAT(nlohmann::json::parse(world.letters().at(0).record)["errorMessage"].get<std::string>(),
+             Catch::Contains("RecursiveInvocation"));
+}
+
+TEST_CASE("targets by their ARNs") {
+  config::Config config;
+  config::FunctionConfig real;
+  real.name = "billing";
+  config::ArnFunction arn;
+  arn.arn = "arn:aws:lambda:eu-west-1:123456789012:function:billing:live";
+  real.target = arn;
+  config.functions["billing"] = real;
+  using bridge::target_of;
+  CHECK(target_of("arn:aws:lambda:us-east-1:000000000000:function:f", config) == "lambda:f");
+  CHECK(target_of("arn:aws:lambda:us-east-1:000000000000:function:f:live", config) == "lambda:f:live");
+  CHECK(target_of(arn.arn, config) == "lambda:billing");
+  CHECK(target_of("arn:aws:lambda:eu-west-1:123456789012:function:other", config).empty());
+  CHECK(target_of("arn:aws:sqs:eu-west-1:1:q", config) == "sqs:arn:aws:sqs:eu-west-1:1:q");
+  CHECK(target_of("arn:aws:events:us-east-1:000000000000:event-bus/b", config) ==
+        "eventbridge:arn:aws:events:us-east-1:000000000000:event-bus/b");
+  CHECK(target_of("arn:aws:states:us-east-1:000000000000:stateMachine:m", config).empty());
+  CHECK(target_of("rubbish", config).empty());
+}
