@@ -148,23 +148,4 @@ std::unique_ptr<PushSource> make_source(std::shared_ptr<const SourceConfig> conf
                                     FolderTuning());
 }
 
-std::string sample_event() {
-  // Source: Lambda developer guide, with-s3, the example event.
-  ObjectEvent event;
-  event.name = "s3:ObjectCreated:Put";
-  event.time = from_epoch_milliseconds(1'567'539'447'192);
-  event.region = "us-east-2";
-  event.principal = "AWS:AIDAINPONIXQXHT3IKHL2";
-  event.source_ip = "205.255.255.255";
-  event.request_id = "D82B88E5F771F645";
-  event.host_id = "vlR7PnpV2Ce81l0PRw6jlUpck7Jo5ZsQjryTjKlc5aLWGVHPZLj5NeC6qMa0emYBDXOo6QBU0Wo=";
-  event.bucket = "lambda-artifacts-deafc19498e3f2df";
-  event.bucket_owner = "A3I5XTEXAMAI3E";
-  event.key = "b21b84d653bb07b05b1e6b33684dc11b";
-  event.size = 1'305'107;
-  event.etag = "b21b84d653bb07b05b1e6b33684dc11b";
-  event.sequencer = "0C0F6F405D6ED209E1";
-  return lambda_event(event, "828aa6fc-f7b5-4305-8584-487c791949c1");
-}
-
 }  // namespace weir::s3

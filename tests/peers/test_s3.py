@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import urllib.error
@@ -183,6 +184,18 @@ class Wrapped(S3):
                          "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e")
         self.judged()
         self.assertEqual(bridge.terminate(), 0)
+
+
+class Samples(S3):
+    def test_powertools_knows_every_sample(self):
+        help_text = weir_command("event", "--help").stdout
+        names = re.findall(r"^ +s3 ([a-z-]+):", help_text, re.MULTILINE)
+        self.assertGreater(len(names), 5, help_text)
+        for name in names:
+            with self.subTest(name=name):
+                event = json.loads(weir_command("event", "s3", name).stdout)
+                form = "eventbridge" if name.startswith("eventbridge-") else "notification"
+                self.assertEqual(self.judged(form, [event]), [event])
 
 
 class FolderAsBucket(S3):
