@@ -262,6 +262,7 @@ std::string destination_of(std::string_view written) {
   const std::string_view service = fields[2];
   if (fields[0] != "arn" || !fields[1].starts_with("aws") || rest.empty()) return std::string(written);
   if (service == "sqs" || service == "sns") return std::string(service) + ":" + std::string(written);
+  if (service == "events" && rest.starts_with("event-bus/")) return "eventbridge:" + std::string(written);
   if (service == "s3" && fields[3].empty() && fields[4].empty()) return "s3:" + std::string(rest);
   constexpr std::string_view kFunction = "function:";
   if (service == "lambda" && rest.starts_with(kFunction)) {

@@ -15,6 +15,9 @@ Result<std::unique_ptr<Destination>> make_sqs(std::string target, DestinationCon
 std::string check_sns(std::string_view target, std::string_view source_type);
 Result<std::unique_ptr<Destination>> make_sns(std::string target, DestinationContext context);
 
+std::string check_eventbridge(std::string_view target, std::string_view source_type);
+Result<std::unique_ptr<Destination>> make_eventbridge(std::string target, DestinationContext context);
+
 std::string check_s3(std::string_view target, std::string_view source_type);
 Result<std::unique_ptr<Destination>> make_s3(std::string target, DestinationContext context);
 

@@ -1,8 +1,37 @@
 #include "connectors/destinations/service.h"
 
 #include <algorithm>
+#include <array>
 
 namespace weir::destination {
+namespace {
+
+/// Of messages that will be refused for ever, whatever the destination's state.
+bool is_refusal_of_message(const aws::ServiceError& error) {
+  constexpr std::array<std::string_view, 12> kCodes{
+      "InvalidMessageContents", "InvalidParameterValue", "InvalidParameter",          "InvalidParameterException",
+      "ParameterValueInvalid",  "MissingParameter",      "MissingParameterException", "ValidationException",
+      "ValidationError",        "EntityTooLarge",        "MalformedDetail",           "InvalidArgument"};
+  return error.status == 413 || std::ranges::find(kCodes, error.code) != kCodes.end();
+}
+
+/// Of credentials that are renewed, or not there for now.
+bool is_refusal_for_now(const aws::ServiceError& error) {
+  return error.is_transient() || error.code == aws::kNoCredentials || error.code == "ExpiredToken" ||
+         error.code == "ExpiredTokenException";
+}
+
+ErrorCode code_of(const aws::ServiceError& error) {
+  if (is_refusal_for_now(error)) return ErrorCode::kDestinationFailed;
+  if (is_refusal_of_message(error)) return ErrorCode::kEventRefused;
+  // What is a refusal or an absence to sources is to destinations, too.
+  const ErrorCode source = error.as_source_error("").code();
+  if (source == ErrorCode::kSourceRefused) return ErrorCode::kDestinationForbidden;
+  if (source == ErrorCode::kSourceNotFound) return ErrorCode::kDestinationGone;
+  return ErrorCode::kDestinationFailed;
+}
+
+}  // namespace
 
 bool is_name(std::string_view name, std::size_t most) {
   return !name.empty() && name.size() <= most && std::all_of(name.begin(), name.end(), [](char c) {
@@ -28,7 +57,16 @@ Error error_of(const aws::ServiceError& error, std::string_view doing) {
   std::string sentence = error.code;
   if (!error.message.empty()) sentence += (sentence.empty() ? "" : ": ") + error.message;
   if (error.status != 0) sentence += " (status " + std::to_string(error.status) + ")";
-  return Error(ErrorCode::kDestinationFailed, std::move(sentence)).during(std::string(doing));
+  return Error(code_of(error), std::move(sentence)).during(std::string(doing));
+}
+
+bool is_binary(const MessageAttribute& attribute) {
+  return attribute.type == "Binary" || attribute.type.starts_with("Binary.");
+}
+
+void write_attribute(std::string_view name, const MessageAttribute& attribute, JsonWriter& out) {
+  out.key(name).begin_object().member("DataType", attribute.type);
+  out.member(is_binary(attribute) ? "BinaryValue" : "StringValue", attribute.value).end_object();
 }
 
 }  // namespace weir::destination

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "weir/base/json_writer.h"
 #include "weir/destination.h"
 
 #include "aws/client.h"
@@ -17,7 +18,12 @@ bool is_name(std::string_view name, std::size_t most);
 Result<std::unique_ptr<aws::Client>> client_for(const std::string& service, const std::string& target,
                                                 const std::string& arn_region, const DestinationContext& context);
 
-/// destination.failed with what the service says, or cancelled.
+/// What the service says, as one of the errors of Destination::deliver().
 Error error_of(const aws::ServiceError& error, std::string_view doing);
+
+/// An attribute of a message in SQS's JSON protocol: {"DataType": ..., "StringValue" or "BinaryValue": ...}.
+void write_attribute(std::string_view name, const MessageAttribute& attribute, JsonWriter& out);
+/// Whether its value is base64 of bytes.
+bool is_binary(const MessageAttribute& attribute);
 
 }  // namespace weir::destination

@@ -11,6 +11,7 @@ namespace {
 constexpr int kMaxPages = 1000;
 constexpr std::string_view kVersion = "2010-03-31";
 constexpr std::size_t kMaxNameLength = 256;
+constexpr std::string_view kFifo = ".fifo";
 
 /// The region and the name in arn:PARTITION:sns:REGION:ACCOUNT:NAME.
 struct TopicArn {
@@ -31,7 +32,7 @@ std::optional<TopicArn> read_arn(std::string_view arn) {
   return TopicArn{parts[3], parts[5]};
 }
 
-/// A topic to which AWS's records are published as messages.
+/// A topic to which AWS's records, or a service's messages, are published.
 class SnsDestination final : public Destination {
  public:
   SnsDestination(std::string target, std::unique_ptr<aws::Client> client)
@@ -44,6 +45,19 @@ class SnsDestination final : public Destination {
     Fields fields;
     fields.emplace_back("TopicArn", arn_);
     fields.emplace_back("Message", std::move(record.record));
+    const MessageDetails& details = record.details;
+    if (!details.subject.empty()) fields.emplace_back("Subject", details.subject);
+    int number = 0;
+    for (const auto& [name, attribute] : details.attributes) {
+      const std::string entry = "MessageAttributes.entry." + std::to_string(++number) + ".";
+      fields.emplace_back(entry + "Name", name);
+      fields.emplace_back(entry + "Value.DataType", attribute.type);
+      fields.emplace_back(entry + (is_binary(attribute) ? "Value.BinaryValue" : "Value.StringValue"), attribute.value);
+    }
+    if (!details.group.empty()) fields.emplace_back("MessageGroupId", details.group);
+    if (!details.deduplication.empty() && arn_.ends_with(kFifo)) {
+      fields.emplace_back("MessageDeduplicationId", details.deduplication);
+    }
     const auto sent = co_await call("Publish", std::move(fields));
     if (sent) co_return Result<void>();
     if (arn_ != target_ && sent.error().code == "NotFound") arn_.clear();
@@ -77,7 +91,7 @@ class SnsDestination final : public Destination {
       }
       next = aws::xml_text(page->body, "NextToken");
     } while (next && !next->empty() && ++pages < kMaxPages);
-    co_return Error(ErrorCode::kDestinationFailed, "there is no such topic").during(doing);
+    co_return Error(ErrorCode::kDestinationGone, "there is no such topic").during(doing);
   }
 
   net::awaitable<aws::ServiceResult<http::Response>> call(std::string action, Fields fields) {
@@ -100,7 +114,7 @@ class SnsDestination final : public Destination {
 std::string check_sns(std::string_view target, std::string_view) {
   const auto arn = read_arn(target);
   const std::string_view name = arn ? arn->name : target;
-  if (name.ends_with(".fifo")) return "a FIFO topic cannot be a destination, only a standard one";
+  if (name.ends_with(kFifo)) return "a FIFO topic cannot be a destination, only a standard one";
   if (!is_name(name, kMaxNameLength))
     return "a topic is given by its name (letters, digits, '-' and '_', at most 256) or its ARN";
   return "";

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::string_view kProtocolVersion = "1.0";
 constexpr std::size_t kMaxNameLength = 80;
+constexpr std::string_view kFifo = ".fifo";
 /// A queue that was made anew has the same URL; one whose URL changed is found again after this answer.
 constexpr std::string_view kNoSuchQueue = "QueueDoesNotExist";
 
@@ -57,7 +58,7 @@ std::string region_of(std::string_view url) {
   return dot != url.npos && url.substr(dot).starts_with(".amazonaws.com") ? std::string(url.substr(0, dot)) : "";
 }
 
-/// A queue that gets AWS's records as the bodies of messages.
+/// A queue that gets AWS's records, or a service's messages, as the bodies of messages. One of a service may be FIFO.
 class SqsDestination final : public Destination {
  public:
   SqsDestination(std::string target, std::unique_ptr<aws::Client> client)
@@ -70,9 +71,21 @@ class SqsDestination final : public Destination {
     std::string body;
     JsonWriter out(body);
     out.begin_object().member("QueueUrl", url_).member("MessageBody", record.record);
+    const MessageDetails& details = record.details;
+    if (!details.attributes.empty()) {
+      out.key("MessageAttributes").begin_object();
+      for (const auto& [name, attribute] : details.attributes) write_attribute(name, attribute, out);
+      out.end_object();
+    }
     if (!record.trace_header.empty()) {
-      out.key("MessageSystemAttributes").begin_object().key("AWSTraceHeader").begin_object();
-      out.member("DataType", "String").member("StringValue", record.trace_header).end_object().end_object();
+      out.key("MessageSystemAttributes").begin_object();
+      write_attribute("AWSTraceHeader", {"String", record.trace_header}, out);
+      out.end_object();
+    }
+    // A queue that is not FIFO has groups too, for fairness, but no deduplication.
+    if (!details.group.empty()) out.member("MessageGroupId", details.group);
+    if (!details.deduplication.empty() && name_of(target_).ends_with(kFifo)) {
+      out.member("MessageDeduplicationId", details.deduplication);
     }
     out.end_object();
     const auto sent = co_await call("AmazonSQS.SendMessage", std::move(body));
@@ -125,7 +138,7 @@ std::string check_sqs(std::string_view target, std::string_view) {
   const std::string_view name = name_of(target);
   // It would be shown with every failure.
   if (is_url(target) && target.find('@') != std::string_view::npos) return "a queue's URL has no user or password";
-  if (name.ends_with(".fifo")) return "a FIFO queue cannot be a destination, only a standard one";
+  if (name.ends_with(kFifo)) return "a FIFO queue cannot be a destination, only a standard one";
   if (!is_name(name, kMaxNameLength))
     return "a queue is given by its name (letters, digits, '-' and '_', at most 80), its URL or its ARN";
   return "";

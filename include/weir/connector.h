@@ -75,7 +75,8 @@ MappingSettings read_mapping_settings(ConfigNode& node, MappingKind kind);
 /// will do.
 std::optional<WallTime> read_starting_timestamp(ConfigNode& node, bool at_timestamp);
 
-/// A destination as AWS's own settings have it, an ARN of a queue, a topic, a bucket or a function, as SCHEME:TARGET;
+/// A destination as AWS's own settings have it, an ARN of a queue, a topic, an event bus, a bucket or a function, as
+/// SCHEME:TARGET;
 /// any other text as it is.
 std::string destination_of(std::string_view written);
 
@@ -196,6 +197,14 @@ class PollSource {
   /// of another stream, or of one that was deleted and made anew, may be called alike. When it changes, the checkpoints
   /// are forgotten and reading begins as in a first run. "": of nothing that could be taken for another.
   virtual std::string stream_identity() const { return ""; }
+  /// What hinders a source that runs all the same, because it waits for it to pass or for somebody to mend it: what
+  /// `weir status` says is its PROBLEM. "": nothing.
+  virtual std::string trouble() const { return ""; }
+  /// Whether there is a shard of this name; nothing while that is not known.
+  virtual std::optional<bool> has_shard(std::string_view shard) const {
+    static_cast<void>(shard);
+    return std::nullopt;
+  }
 };
 
 class QueueSource;

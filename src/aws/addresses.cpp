@@ -21,7 +21,8 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kDomains{
 
 /// What settings call a service: its id with underscores, which is not always the name in its addresses.
 std::string setting_name(const std::string& service) {
-  return service == "streams.dynamodb" ? "dynamodb_streams" : service;
+  if (service == "streams.dynamodb") return "dynamodb_streams";
+  return service == "events" ? "eventbridge" : service;
 }
 
 std::string upper(std::string_view text) {
