@@ -1,0 +1,245 @@
+#include <boost/asio/io_context.hpp>
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "connectors/sns/connector.h"
+#include "connectors/sns/source.h"
+#include "connectors/sns/trusted_url.h"
+#include "s3/fake_sink.h"
+#include "support/fake_clock.h"
+#include "support/run_coroutine.h"
+
+using namespace weir;
+using nlohmann::json;
+using sns::Notification;
+
+namespace {
+
+class NoLog final : public Log {
+ public:
+  void write(LogLevel, std::string_view, std::span<const LogField>) override {}
+};
+
+const sns::SigningKey& own_key() {
+  static const sns::SigningKey key = *sns::SigningKey::make(test::FakeClock().now().wall);
+  return key;
+}
+
+constexpr std::string_view kTopic = "arn:aws:sns:eu-west-1:111122223333:orders";
+
+struct Hook {
+  explicit Hook(bool raw = false, bool confirm = false, std::string pinned = own_key().certificate_pem()) {
+    auto config = std::make_shared<sns::SnsConfig>();
+    config->name = "mail";
+    config->topic_arns = {std::string(kTopic)};
+    config->raw = raw;
+    config->confirm = confirm;
+    config->signing_certificate = std::move(pinned);
+    source = std::make_unique<sns::Webhook>(
+        config, SourceContext{"mail", context.get_executor(), context.get_executor(), log, clock});
+  }
+
+  Notification notification(const std::string& version = "1") const {
+    Notification made;
+    made.id = "m-1";
+    made.topic_arn = kTopic;
+    made.message = "line\n\"two\" \xc3\xa9";
+    made.timestamp = iso_milliseconds(clock.now().wall);
+    made.signature_version = version;
+    made.certificate_url = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-00ff.pem";
+    made.unsubscribe_url =
+        "https://sns.eu-west-1.amazonaws.com/?Action=Unsubscribe&SubscriptionArn=" + std::string(kTopic) + ":0f1e";
+    return made;
+  }
+  static Notification seal(Notification notification) {
+    notification.signature = own_key().sign(sns::string_to_sign(notification), notification.signature_version);
+    return notification;
+  }
+  int post(std::string body, std::vector<std::pair<std::string, std::string>> headers = {}) {
+    WebhookRequest request;
+    request.method = "POST";
+    request.headers = std::move(headers);
+    request.body = std::move(body);
+    const auto response = test::run(context, source->receive(sink, std::move(request)));
+    said = json::parse(response.body).at("message").get<std::string>();
+    return response.status;
+  }
+  int post(const Notification& notification) { return post(sns::http_body(notification)); }
+
+  net::io_context context;
+  test::FakeClock clock;
+  NoLog log;
+  test::FakeSink sink;
+  std::unique_ptr<sns::Webhook> source;
+  std::string said;
+};
+
+}  // namespace
+
+TEST_CASE("a signed notification becomes Lambda's event, by either signature version") {
+  const auto version = GENERATE(as<std::string>(), "1", "2");
+  Hook hook;
+  Notification sent = hook.notification(version);
+  sent.attributes["tier"] = {"String", "gold"};
+  CHECK(hook.post(Hook::seal(sent)) == 200);
+  REQUIRE(hook.sink.payloads.size() == 1);
+  const json record = hook.sink.record(0);
+  CHECK(record.at("EventSource") == "aws:sns");
+  CHECK(record.at("EventSubscriptionArn") == std::string(kTopic) + ":0f1e");
+  const json& got = record.at("Sns");
+  CHECK(got.at("Subject").is_null());
+  CHECK(got.at("Message") == sent.message);
+  CHECK(got.at("SigningCertUrl") == sent.certificate_url);
+  CHECK(got.at("MessageAttributes").at("tier") == json({{"Type", "String"}, {"Value", "gold"}}));
+}
+
+TEST_CASE("the subject is signed where there is one, attributes never are") {
+  Hook hook;
+  Notification sent = hook.notification();
+  sent.subject = "hello";
+  sent = Hook::seal(sent);
+  sent.attributes["later"] = {"String", "added"};
+  CHECK(hook.post(sent) == 200);
+  sent.id = "m-2";
+  sent = Hook::seal(sent);
+  sent.subject = "another";
+  CHECK(hook.post(sent) == 403);
+}
+
+TEST_CASE("what is forged is refused") {
+  Hook hook;
+  Notification sent = Hook::seal(hook.notification());
+  SECTION("another message") {
+    sent.message = "changed";
+  }
+  SECTION("another id") {
+    sent.id = "m-9";
+  }
+  SECTION("signed as another version") {
+    sent.signature_version = "2";
+  }
+  SECTION("no base64") {
+    sent.signature = "?";
+  }
+  SECTION("another topic") {
+    sent.topic_arn += "x";
+    sent = Hook::seal(sent);
+  }
+  CHECK(hook.post(sent) == 403);
+  CHECK(hook.sink.payloads.empty());
+}
+
+TEST_CASE("a message of more than an hour is a replay") {
+  Hook hook;
+  const Notification sent = Hook::seal(hook.notification());
+  hook.clock.advance(std::chrono::hours(1));
+  CHECK(hook.post(sent) == 200);
+  Notification old = hook.notification();
+  old.id = "m-2";
+  old = Hook::seal(old);
+  hook.clock.advance(std::chrono::hours(1) + std::chrono::milliseconds(1));
+  CHECK(hook.post(old) == 403);
+}
+
+TEST_CASE("a message that came already is answered 200 and delivered once") {
+  Hook hook;
+  const Notification sent = Hook::seal(hook.notification());
+  hook.sink.refuse_next(1, ErrorCode::kStoreFull);
+  CHECK(hook.post(sent) == 503);
+  CHECK(hook.post(sent) == 200);
+  CHECK(hook.post(sent) == 200);
+  CHECK(hook.sink.payloads.size() == 1);
+}
+
+TEST_CASE("what is malformed is a 400, what is too large a 413") {
+  Hook hook;
+  CHECK(hook.post(std::string("{")) == 400);
+  CHECK(hook.post(std::string("[]")) == 400);
+  CHECK(hook.post(std::string("{\"Type\":\"Else\"}")) == 400);
+  CHECK(hook.post(std::string("{\"Type\":\"Notification\",\"MessageId\":7}")) == 400);
+  json sent = json::parse(sns::http_body(Hook::seal(hook.notification())));
+  sent["SignatureVersion"] = "3";
+  CHECK(hook.post(sent.dump()) == 400);
+  CHECK(hook.post(std::string((2U << 20U) + 1, ' ')) == 413);
+  CHECK(hook.sink.payloads.empty());
+}
+
+TEST_CASE("raw delivery is taken only when it is allowed") {
+  const std::vector<std::pair<std::string, std::string>> headers{
+      {"x-amz-sns-rawdelivery", "true"}, {"x-amz-sns-message-id", "m-1"}, {"x-amz-sns-topic-arn", std::string(kTopic)}};
+  Hook closed;
+  CHECK(closed.post("bare", headers) == 403);
+  Hook open(true);
+  CHECK(open.post("bare", headers) == 200);
+  CHECK(open.sink.record(0).at("Sns").at("Message") == "bare");
+  auto other = headers;
+  other[2].second = "arn:aws:sns:eu-west-1:111122223333:other";
+  CHECK(open.post("bare", other) == 403);
+}
+
+TEST_CASE("a subscription confirms itself only when it may") {
+  Hook hook;
+  Notification sent = hook.notification();
+  sent.type = "SubscriptionConfirmation";
+  sent.token = "t";
+  sent.subscribe_url = "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&Token=t";
+  CHECK(hook.post(Hook::seal(sent)) == 403);
+  CHECK(hook.said.find("confirm: true") != std::string::npos);
+  Hook willing(false, true);
+  sent.subscribe_url = "https://169.254.169.254/?Action=ConfirmSubscription&Token=t";
+  CHECK(willing.post(Hook::seal(sent)) == 403);
+  CHECK(willing.said == "SubscribeURL is not one of SNS; it was not opened");
+}
+
+TEST_CASE("a certificate is fetched from SNS alone") {
+  using sns::may_fetch_certificate;
+  const std::vector<std::string> none;
+  CHECK(may_fetch_certificate("https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-00.pem", none));
+  CHECK(may_fetch_certificate("https://sns.cn-north-1.amazonaws.com.cn/a.pem", none));
+  for (const std::string_view url :
+       {"http://sns.eu-west-1.amazonaws.com/a.pem", "https://sns.eu-west-1.amazonaws.com/a.der",
+        "https://sns.eu-west-1.amazonaws.com.evil.org/a.pem", "https://evil.org/sns.eu-west-1.amazonaws.com/a.pem",
+        "https://sns.eu-west-1.amazonaws.com@evil.org/a.pem", "https://evil.org#sns.eu-west-1.amazonaws.com/a.pem",
+        "https://sns.eu-west-1.amazonaws.com:444/a.pem", "https://sns.eu-west-1.amazonaws.com/?a.pem",
+        "https://sns.a.b.amazonaws.com/a.pem", "https://sns..amazonaws.com/a.pem", "https://s3.amazonaws.com/b/a.pem",
+        "https://evil\\sns.eu-west-1.amazonaws.com/a.pem", "file:///etc/a.pem", "https://127.0.0.1/a.pem", ""}) {
+    INFO(url);
+    CHECK_FALSE(may_fetch_certificate(url, none));
+  }
+  CHECK(may_fetch_certificate("http://127.0.0.1:4580/a.pem", {"127.0.0.1:4580"}));
+  CHECK_FALSE(may_fetch_certificate("http://127.0.0.1:4581/a.pem", {"127.0.0.1:4580"}));
+}
+
+TEST_CASE("a URL that is not SNS's is refused before anything is fetched") {
+  Hook hook(false, false, "");
+  Notification sent = hook.notification();
+  sent.certificate_url = "https://10.0.0.1/a.pem";
+  CHECK(hook.post(Hook::seal(sent)) == 403);
+  CHECK(hook.said == "SigningCertURL is not one of SNS; it was not fetched");
+}
+
+TEST_CASE("a certificate has to be valid, and SNS's where AWS is meant") {
+  const WallTime now = test::FakeClock().now().wall;
+  using sns::Certificate;
+  using sns::Trust;
+  const std::string& pem = own_key().certificate_pem();
+  CHECK(Certificate::read(pem, Trust::kPinned, now).has_value());
+  CHECK_FALSE(Certificate::read(pem, Trust::kPinned, now - std::chrono::hours(2)).has_value());
+  CHECK_FALSE(Certificate::read(pem, Trust::kPinned, now + std::chrono::hours(24 * 366 * 10)).has_value());
+  CHECK_FALSE(Certificate::read(pem, Trust::kAws, now).has_value());
+  CHECK_FALSE(Certificate::read("-----BEGIN CERTIFICATE-----\nAAAA\n", Trust::kPinned, now).has_value());
+}
+
+TEST_CASE("the ids of messages take bounded memory") {
+  using Kind = sns::SeenMessages::Kind;
+  sns::SeenMessages seen(std::chrono::hours(2), 3);
+  const Instant now;
+  for (const char* id : {"a", "b", "c", "d"}) {
+    CHECK(seen.begin(id, now) == Kind::kNew);
+    seen.done(id, now);
+  }
+  CHECK(seen.size() == 3);
+  CHECK(seen.begin("d", now) == Kind::kDone);
+  CHECK(seen.begin("a", now) == Kind::kNew);
+  CHECK(seen.begin("a", now) == Kind::kUnderWay);
+}
