@@ -5,11 +5,14 @@
 
 #include "connectors/destinations/destinations.h"
 #include "connectors/dynamodb/connector.h"
+#include "connectors/eventbridge/connector.h"
 #include "connectors/file/connector.h"
 #include "connectors/kafka/connector.h"
 #include "connectors/kafka/destination.h"
 #include "connectors/kinesis/connector.h"
 #include "connectors/s3/connector.h"
+#include "connectors/schedule/connector.h"
+#include "connectors/sns/connector.h"
 #include "connectors/sqs/connector.h"
 
 namespace weir {
@@ -20,6 +23,9 @@ constexpr std::array kConnectors{
     ConnectorEntry{"dynamodb", Delivery::kPoll, "The stream of a DynamoDB table.", &dynamodb::read_config,
                    &dynamodb::make_source, &dynamodb::sample_event, nullptr, nullptr, nullptr, nullptr,
                    &dynamodb::check_checkpoint},
+    ConnectorEntry{"eventbridge", Delivery::kPush, "A rule on an event bus of weir's own.", &eventbridge::read_config,
+                   nullptr, &eventbridge::sample_event, nullptr, nullptr, &eventbridge::make_source, nullptr, nullptr,
+                   &eventbridge::samples},
     ConnectorEntry{"file", Delivery::kPoll, "A file that stands in for a stream: JSON lines or a recording.",
                    &file::read_config, &file::make_source, &file::sample_event, nullptr, nullptr, nullptr, nullptr,
                    &file::check_checkpoint},
@@ -30,7 +36,12 @@ constexpr std::array kConnectors{
                    nullptr, &kinesis::check_checkpoint},
     ConnectorEntry{"s3", Delivery::kPush,
                    "A bucket's notifications by webhook, or a folder that stands in for a bucket.", &s3::read_config,
-                   nullptr, &s3::sample_event, nullptr, nullptr, &s3::make_source},
+                   nullptr, &s3::sample_event, nullptr, nullptr, &s3::make_source, nullptr, nullptr, &s3::samples},
+    ConnectorEntry{"schedule", Delivery::kPush, "A schedule: rate(), cron() or at(), in any time zone.",
+                   &scheduled::read_config, nullptr, &scheduled::sample_event, nullptr, nullptr,
+                   &scheduled::make_source, nullptr, nullptr, &scheduled::samples},
+    ConnectorEntry{"sns", Delivery::kPush, "A topic of weir's own, or the webhook of topics elsewhere.",
+                   &sns::read_config, nullptr, &sns::sample_event, nullptr, nullptr, &sns::make_source},
     ConnectorEntry{"sqs", Delivery::kQueue, "An SQS queue, standard or FIFO.", &sqs::read_config, nullptr,
                    &sqs::sample_event, nullptr, nullptr, nullptr, &sqs::make_source},
 };
@@ -38,6 +49,8 @@ static_assert(std::ranges::is_sorted(kConnectors, {}, &ConnectorEntry::type));
 static_assert(std::ranges::adjacent_find(kConnectors, {}, &ConnectorEntry::type) == kConnectors.end());
 
 constexpr std::array kDestinations{
+    DestinationEntry{"eventbridge", "an event bus's NAME or ARN", &destination::check_eventbridge,
+                     &destination::make_eventbridge},
     DestinationEntry{"kafka", "TOPIC, of the source's own cluster", &kafka::check_destination,
                      &kafka::make_destination},
     DestinationEntry{"s3", "BUCKET or BUCKET/PREFIX", &destination::check_s3, &destination::make_s3},
@@ -45,6 +58,21 @@ constexpr std::array kDestinations{
     DestinationEntry{"sqs", "a queue's NAME or URL", &destination::check_sqs, &destination::make_sqs},
 };
 static_assert(std::ranges::is_sorted(kDestinations, {}, &DestinationEntry::scheme));
+
+constexpr std::array kServices{
+    ServiceEntry{"events",
+                 "eventbridge",
+                 "eventbridge",
+                 "AWSEvents",
+                 "",
+                 {},
+                 {},
+                 "EventBridge: event buses, rules, archives and replays.",
+                 &eventbridge::make_service},
+    ServiceEntry{"sns", "sns", "sns", "", "2010-03-31", sns::kPaths, sns::kUnsigned,
+                 "Simple Notification Service: topics, subscriptions, publishing.", &sns::make_service},
+};
+static_assert(std::ranges::is_sorted(kServices, {}, &ServiceEntry::name));
 
 }  // namespace
 
@@ -57,7 +85,7 @@ std::span<const DestinationEntry> destinations() {
 }
 
 std::span<const ServiceEntry> services() {
-  return {};
+  return kServices;
 }
 
 }  // namespace weir
