@@ -49,9 +49,9 @@ struct ShardReader::Shard {
   net::steady_timer timer;    ///< a fetch waits for it
   bool opened_first = false;  ///< as soon as the stream was listed for the first time
   bool started = false;
-  bool was_read = false;                 ///< in this life
-  bool position_refused = false;         ///< and that was said
-  Resume from = Resume::trim_horizon();  ///< where an iterator begins when another one is needed
+  bool was_read = false;                        ///< in this life
+  std::optional<std::string> refused_position;  ///< why it is none of the shard's, as it was said
+  Resume from = Resume::trim_horizon();         ///< where an iterator begins when another one is needed
   WallTime started_at{};
   std::optional<std::string> iterator;
   bool read_to_end = false;  ///< no iterator follows; `page` may hold the last records
@@ -282,6 +282,7 @@ net::awaitable<void> ShardReader::read(Shard& shard, FetchLimits limits) {
     co_return;
   }
   shard.was_read = true;
+  shard.refused_position.reset();
   shard.failing_since.reset();
   shard.gone_at_listing.reset();
   shard.throttled_since.reset();
@@ -337,7 +338,8 @@ void ShardReader::on_failed(Shard& shard, const ReadError& problem, Instant bega
         fail(problem.error);
         return;
       }
-      if (!std::exchange(shard.position_refused, true)) {
+      if (!shard.refused_position) {
+        shard.refused_position = problem.error.message();
         log_.error("shard.checkpoint_refused",
                    {{"source", shard.id.source},
                     {"shard", shard.id.name},
@@ -395,6 +397,25 @@ void ShardReader::release(const ShardId& id, bool ended) {
   shards_.erase(found);
   lineage_.on_released(id.name, ended);
   wake();
+}
+
+/// What waits for somebody to mend it goes before what passes.
+std::string ShardReader::trouble() const {
+  if (told_empty_ && !opened_) return "the stream has no shards yet";
+  std::string throttled;
+  for (const auto& [name, shard] : shards_) {
+    if (shard->refused_position) {
+      return "shard.checkpoint_refused: " + name + ": " + *shard->refused_position + "; weir checkpoint reset " +
+             settings_.source + " " + name;
+    }
+    if (shard->throttling_told && throttled.empty()) throttled = name + " is throttled";
+  }
+  return throttled;
+}
+
+std::optional<bool> ShardReader::has_shard(std::string_view shard) const {
+  if (!opened_) return std::nullopt;
+  return lineage_.lists(shard) || shards_.contains(shard);
 }
 
 }  // namespace weir::streams

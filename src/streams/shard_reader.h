@@ -60,6 +60,8 @@ class ShardReader {
   std::map<std::string, Resume> later_starts() const;
   net::awaitable<RecordBatch> fetch(ShardId shard, FetchLimits limits);
   void release(const ShardId& shard, bool ended);
+  std::string trouble() const;
+  std::optional<bool> has_shard(std::string_view shard) const;
 
  private:
   struct Shard;

@@ -433,6 +433,7 @@ TEST_CASE("throttling is said when it lasts for half a minute") {
   world.until = [&] { return !world.seen.empty(); };
   CHECK(world.run() == "stopped");
   CHECK(world.log.warned == (lasts ? "shard.throttled\n" : ""));
+  CHECK(world.reader->trouble().empty());
 }
 
 TEST_CASE("a checkpoint that is none of its shard keeps that shard waiting, and no other") {
@@ -442,12 +443,18 @@ TEST_CASE("a checkpoint that is none of its shard keeps that shard waiting, and 
   world.stream.wrong_position = "a";
   world.stored.emplace("a", Resume::after(Position(77)));
   world.stored.emplace("b", Resume::after(Position(1)));
+  std::string waiting;
   world.stream.before_read = [&] {
+    if (!world.reader->trouble().empty()) waiting = world.reader->trouble();
     if (++world.stream.shards["b"].last > 20) world.stream.wrong_position = "";
   };
   world.stream.shards["a"].last = 80;
   world.until = [&] { return has(world.seen, "a78"); };
   CHECK(world.run() == "stopped");
+  CHECK(waiting == "shard.checkpoint_refused: a: did not come from this stream; weir checkpoint reset clicks a");
+  CHECK(world.reader->trouble().empty());
+  CHECK(world.reader->has_shard("a") == true);
+  CHECK(world.reader->has_shard("c") == false);
   CHECK(has(world.seen, "b2"));
   CHECK(world.log.warned == "shard.checkpoint_refused\n");
 }
@@ -467,6 +474,9 @@ TEST_CASE("a position that was this shard's and is none any more: the stream is 
 TEST_CASE("a stream without shards is listed again soon, which is said once") {
   World world;
   world.stream.before_list = [&] {
+    // What a stream without shards has is not known.
+    CHECK_FALSE(world.reader->has_shard("a").has_value());
+    CHECK(world.reader->trouble() == (world.stream.listings > 1 ? "the stream has no shards yet" : ""));
     if (world.stream.listings == 4) world.stream.add("a", 2);
   };
   world.until = [&] { return !world.seen.empty(); };
