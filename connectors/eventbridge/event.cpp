@@ -59,20 +59,20 @@ std::string envelope_without_detail(const Event& event) {
   return write(event, "detailType", Detail::kLeftOut);
 }
 
-std::optional<Event> read_envelope(std::string_view json) {
-  Event event;
+std::optional<Event> read_envelope(std::string_view json, Event unsaid) {
+  Event event = std::move(unsaid);
   event.source = text_of(json, "source");
   event.detail_type = text_of(json, "detail-type");
   const auto detail = member_of(json, "detail");
-  const auto time = parse_iso(text_of(json, "time"));
-  if (event.source.empty() || event.detail_type.empty() || !detail || !detail->starts_with('{') || !time) {
-    return std::nullopt;
-  }
-  event.id = text_of(json, "id");
-  event.account = text_of(json, "account");
-  event.time = *time;
-  event.region = text_of(json, "region");
-  event.replay_name = text_of(json, "replay-name");
+  if (event.source.empty() || event.detail_type.empty() || !detail || !detail->starts_with('{')) return std::nullopt;
+  const auto read = [&](std::string& into, std::string_view name) {
+    if (std::string text = text_of(json, name); !text.empty()) into = std::move(text);
+  };
+  read(event.id, "id");
+  read(event.account, "account");
+  read(event.region, "region");
+  read(event.replay_name, "replay-name");
+  event.time = parse_iso(text_of(json, "time")).value_or(event.time);
   event.detail = *detail;
   const std::string_view resources = member_of(json, "resources").value_or("[]");
   for (std::size_t i = 0;; ++i) {

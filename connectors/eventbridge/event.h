@@ -39,8 +39,9 @@ Event new_event(std::string id, WallTime now);
 std::string envelope(const Event& event);
 /// The envelope without its detail and with the key detailType: what <aws.events.event> stands for.
 std::string envelope_without_detail(const Event& event);
-/// Reads what envelope() wrote, or somebody else. Nothing when there is no source, detail-type or detail.
-std::optional<Event> read_envelope(std::string_view json);
+/// Reads what envelope() wrote, or somebody else. Nothing when there is no source, detail-type or detail. The rest is
+/// that of `unsaid` where it is not there.
+std::optional<Event> read_envelope(std::string_view json, Event unsaid);
 
 /// One entry of PutEvents, as it was sent; a member that was not sent is "".
 struct PutEntry {

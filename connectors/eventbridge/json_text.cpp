@@ -9,7 +9,9 @@ namespace {
 
 std::string unescaped(const JsonScanner::Raw& raw) {
   if (!raw.escapes) return std::string(raw.text);
-  return nlohmann::json::parse("\"" + std::string(raw.text) + "\"").get<std::string>();
+  const auto read = nlohmann::json::parse("\"" + std::string(raw.text) + "\"", nullptr, false);
+  // Half of a surrogate pair is no character: it stays as it is written.
+  return read.is_string() ? read.get<std::string>() : std::string(raw.text);
 }
 
 bool says(const JsonScanner::Raw& raw, std::string_view name) {

@@ -5,6 +5,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "weir/base/json_check.h"
 #include "weir/base/json_writer.h"
 
 #include "connectors/eventbridge/config.h"
@@ -25,40 +26,20 @@ constexpr std::string_view kInternal = "InternalException";
 constexpr std::string_view kScheme = "eventbridge:";
 constexpr std::size_t kLoggedMax = 1000;
 
-/// What a service's message says it is, where it is no event already; EventBridge Scheduler's parameters.
-constexpr std::string_view kDetailTypeAttribute = "DetailType";
-constexpr std::string_view kSourceAttribute = "Source";
-
-std::string attribute(const DestinationRecord& message, std::string_view name) {
-  const auto found = message.details.attributes.find(std::string(name));
-  return found == message.details.attributes.end() ? std::string() : found->second.value;
-}
-
-/// The event that a record of an invocation becomes: Lambda puts it itself, with this source.
+/// The event that a record of an invocation becomes, as Lambda itself puts it, or that a service's message is.
 /// Source: reference invoke.md, 3, a recording of AWS.
 std::optional<Event> event_of(const DestinationRecord& message, std::string_view bus, std::string id, WallTime now) {
   const std::string_view record = message.record;
-  if (const auto context = member_of(record, "requestContext"); context && !message.function.empty()) {
-    Event event = new_event(std::move(id), now);
-    event.source = "lambda";
-    event.detail_type = "Lambda Function Invocation Result - ";
-    event.detail_type += text_of(*context, "condition") == "Success" ? "Success" : "Failure";
-    event.resources.push_back(bus_arn(bus));
-    const std::string function = text_of(*context, "functionArn");
-    if (!function.empty()) event.resources.push_back(function);
-    event.detail = record;
-    return event;
-  }
-  const std::string source = attribute(message, kSourceAttribute);
-  const std::string detail_type = attribute(message, kDetailTypeAttribute);
-  if (source.empty() || detail_type.empty()) {
-    auto event = read_envelope(record);
-    if (event && event->id.empty()) event->id = std::move(id);
-    return event;
-  }
   Event event = new_event(std::move(id), now);
-  event.source = source;
-  event.detail_type = detail_type;
+  if (message.function.empty()) return read_envelope(record, std::move(event));
+  const std::string_view context = member_of(record, "requestContext").value_or("{}");
+  event.source = "lambda";
+  event.detail_type = "Lambda Function Invocation Result - ";
+  event.detail_type += text_of(context, "condition") == "Success" ? "Success" : "Failure";
+  event.resources.push_back(bus_arn(bus));
+  if (std::string function = text_of(context, "functionArn"); !function.empty()) {
+    event.resources.push_back(std::move(function));
+  }
   event.detail = record;
   return event;
 }
@@ -149,6 +130,7 @@ net::awaitable<Result<void>> EventsService::run(ServiceHost& host) {
   Instant tidy_at = context_.clock.now().instant;
   for (;;) {
     Duration pause = kTidyEvery;
+    changed_ = false;
     if (context_.clock.now().instant >= tidy_at) {
       if (auto tidied = co_await tidy(host); !tidied) co_return tidied;
       tidy_at = context_.clock.now().instant + kTidyEvery;
@@ -165,6 +147,7 @@ net::awaitable<Result<void>> EventsService::run(ServiceHost& host) {
       const Duration until = **next - context_.clock.now().wall;
       pause = std::clamp<Duration>(until, Duration::zero(), kLookAgain);
     }
+    if (changed_ && next && more) continue;
     wake_.expires_after(pause);
     boost::system::error_code woken;
     co_await wake_.async_wait(net::redirect_error(net::use_awaitable, woken));
@@ -274,7 +257,7 @@ net::awaitable<Result<bool>> EventsService::replay_some(ServiceHost& host, Repla
     for (const KeptEvent& kept : *events) {
       replay.last = kept.at;
       replay.last_id = kept.id;
-      auto event = read_envelope(kept.event);
+      auto event = read_envelope(kept.event, new_event("", kept.at));
       if (!event) continue;  // no one but put() writes there
       event->id = random_.uuid();
       event->replay_name = replay.name;
@@ -336,6 +319,7 @@ net::awaitable<ServiceAnswer> EventsService::call(ServiceHost& host, ServiceCall
   if (!reply->notes.empty()) {
     auto kept = co_await remember(host, std::move(reply->notes));
     if (!kept) co_return service::json_error(service::not_kept(kept.error(), kInternal));
+    changed_ = true;
     wake_.cancel();
   }
   if (!reply->forget.empty()) {
@@ -390,8 +374,9 @@ net::awaitable<Result<void>> EventsService::take(ServiceHost& host, std::string 
   const std::string bus = bus_name(std::string_view(target).substr(kScheme.size()));
   if (model_.bus(bus) == nullptr) co_return Error(ErrorCode::kDestinationGone, "there is no event bus " + bus);
   const WallTime now = context_.clock.now().wall;
-  auto event = event_of(message, bus, random_.uuid(), now);
   const Error refused(ErrorCode::kEventRefused, "the message to the event bus " + bus + " is no event");
+  if (!is_json(message.record)) co_return refused;
+  auto event = event_of(message, bus, random_.uuid(), now);
   if (!event) co_return refused;
   event->trace_header = message.trace_header;
   Delivering delivering(model_, target_of(host), now);

@@ -50,6 +50,7 @@ class EventsService final : public Service {
   net::steady_timer turns_;                        ///< is cancelled when a change of the model was made
   std::shared_ptr<const schedule::TimeZone> utc_;  ///< in which rules have their schedules
   bool changing_ = false;
+  bool changed_ = false;  ///< since run() last looked
   bool ready_ = false;
 };
 
