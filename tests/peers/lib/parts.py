@@ -71,9 +71,19 @@ def powertools():
     return _part(f"powertools-{versions()['POWERTOOLS']}-zod-{versions()['ZOD']}", "node_modules")
 
 
+def client_eventbridge():
+    """The folder from which Node resolves @aws-sdk/client-eventbridge."""
+    return _part(f"client-eventbridge-{versions()['CLIENT_EVENTBRIDGE']}", "node_modules")
+
+
 def client_lambda():
     """The folder from which Node resolves @aws-sdk/client-lambda, AWS's own caller of functions."""
     return _part(f"client-lambda-{versions()['CLIENT_LAMBDA']}", "node_modules")
+
+
+def client_sns():
+    """The folder from which Node resolves @aws-sdk/client-sns."""
+    return _part(f"client-sns-{versions()['CLIENT_SNS']}", "node_modules")
 
 
 def _boto():

@@ -1,0 +1,132 @@
+#include <fstream>
+#include <iterator>
+
+#include <catch2/catch.hpp>
+
+#include "connectors/eventbridge/api.h"
+#include "connectors/eventbridge/connector.h"
+#include "connectors/eventbridge/event.h"
+
+using namespace weir;
+using eventbridge::PutEntry;
+
+namespace {
+
+PutEntry an_entry() {
+  PutEntry entry;
+  entry.source = "shop.web";
+  entry.detail_type = "OrderPlaced";
+  entry.detail = "{}";
+  return entry;
+}
+
+std::string complaint(const PutEntry& entry) {
+  const auto error = eventbridge::check_entry(entry);
+  return error ? std::string(error->code) + ": " + std::string(error->message) : "";
+}
+
+std::string refused(const std::string& body) {
+  const auto request = eventbridge::read_put_events(body);
+  return request.error ? request.error->code + ": " + request.error->message : "";
+}
+
+std::string body_of(int entries, const std::string& detail = "{}") {
+  std::string body = R"({"Entries":[)";
+  for (int i = 0; i < entries; ++i) {
+    body += std::string(i > 0 ? "," : "") + R"({"Source":"s","DetailType":"t","Detail":")" + detail + "\"}";
+  }
+  return body + "]}";
+}
+
+}  // namespace
+
+TEST_CASE("an event's envelope, in AWS's order") {
+  // Source: reference push-sources.md 4.2.
+  const std::string expected =
+      R"({"version":"0","id":"3f9d2c11-7a61-4b8e-9f00-0a1b2c3d4e5f","detail-type":"OrderPlaced","source":"shop.web",)"
+      R"("account":"000000000000","time":"2026-03-04T05:06:07Z","region":"us-east-1","resources":[],)"
+      R"("detail":{"orderId":"o-1","total":12.5}})";
+  CHECK(eventbridge::sample_event() == expected);
+  std::ifstream file(WEIR_EVENTBRIDGE_SAMPLE);
+  const std::string sample((std::istreambuf_iterator<char>(file)), {});
+  CHECK(sample == expected + "\n");
+  const auto read = eventbridge::read_envelope(expected, eventbridge::Event());
+  REQUIRE(read);
+  CHECK(eventbridge::envelope(*read) == expected);
+}
+
+TEST_CASE("a replayed event says which replay it is of, behind its region") {
+  eventbridge::Event event = eventbridge::new_event("i", from_epoch_milliseconds(0));
+  event.source = "s";
+  event.detail_type = "t";
+  event.replay_name = "again";
+  event.detail = "{}";
+  event.resources = {"a", "b"};
+  CHECK(
+      eventbridge::envelope(event) ==
+      R"({"version":"0","id":"i","detail-type":"t","source":"s","account":"000000000000",)"
+      R"("time":"1970-01-01T00:00:00Z","region":"us-east-1","replay-name":"again","resources":["a","b"],"detail":{}})");
+}
+
+TEST_CASE("what AWS says of an entry") {
+  CHECK(complaint(an_entry()).empty());
+  PutEntry entry = an_entry();
+  entry.source.clear();
+  CHECK(complaint(entry) == "InvalidArgument: Parameter Source is not valid. Reason: Source is a required argument.");
+  entry = an_entry();
+  entry.detail_type.clear();
+  CHECK(complaint(entry) ==
+        "InvalidArgument: Parameter DetailType is not valid. Reason: DetailType is a required argument.");
+  entry.detail_type = std::string(128, 'x');
+  CHECK(complaint(entry).empty());
+  entry.detail_type += "x";
+  CHECK(complaint(entry) ==
+        "InvalidArgument: Parameter DetailType is not valid. Reason: DetailType has more than 128 characters.");
+  entry = an_entry();
+  entry.detail.clear();
+  CHECK(complaint(entry) == "InvalidArgument: Parameter Detail is not valid. Reason: Detail is a required argument.");
+  for (const char* wrong : {"[]", "\"x\"", "1", " "}) {
+    entry.detail = wrong;
+    CHECK(complaint(entry) == "MalformedDetail: Detail is malformed.");
+  }
+  entry = an_entry();
+  entry.source = "aws.s3";
+  CHECK(complaint(entry) == "NotAuthorizedForSourceException: Not authorized for the source.");
+}
+
+TEST_CASE("what a whole PutEvents is refused for") {
+  CHECK(refused(body_of(1)).empty());
+  CHECK(refused(body_of(10)).empty());
+  CHECK(refused(body_of(11)) ==
+        "ValidationException: 1 validation error detected: Value '[PutEventsRequestEntry]' at 'entries' failed to "
+        "satisfy constraint: Member must have length less than or equal to 10");
+  CHECK(refused("{}").starts_with("ValidationException: 1 validation error detected: Value null at 'entries'"));
+  CHECK(refused(R"({"Entries":[]})").starts_with("ValidationException"));
+  CHECK(refused("[]").starts_with("SerializationException"));
+  CHECK(refused("{").starts_with("SerializationException"));
+  CHECK(refused(R"({"Entries":[{"Source":1}]})").starts_with("SerializationException"));
+}
+
+TEST_CASE("the size of entries is counted as AWS does") {
+  PutEntry entry = an_entry();
+  entry.resources = {"12345"};
+  CHECK(eventbridge::entry_size(entry) == 8 + 11 + 2 + 5);
+  entry.time = from_epoch_milliseconds(0);
+  CHECK(eventbridge::entry_size(entry) == 8 + 11 + 2 + 5 + 14);
+  const std::size_t most = eventbridge::kMaxEntriesBytes - 2;  // source and detail type have a byte each
+  CHECK(refused(body_of(1, std::string(most, 'x'))).empty());
+  CHECK(refused(body_of(1, std::string(most + 1, 'x'))) ==
+        "ValidationException: Total size of the entries in the request is over the limit.");
+}
+
+TEST_CASE("times of entries are seconds, or a text") {
+  const auto request = eventbridge::read_put_events(
+      R"({"Entries":[{"Time":1772600767.5},{"Time":"2026-03-04T05:06:07Z"},{"Time":1772600767}]})");
+  REQUIRE(!request.error);
+  CHECK(epoch_milliseconds(*request.entries.at(0).time) == 1'772'600'767'500);
+  CHECK(epoch_milliseconds(*request.entries.at(1).time) == 1'772'600'767'000);
+  CHECK(epoch_milliseconds(*request.entries.at(2).time) == 1'772'600'767'000);
+  for (const char* wrong : {"-1", "1e300", "true", "\"soon\""}) {
+    CHECK(refused(R"({"Entries":[{"Time":)" + std::string(wrong) + "}]}").starts_with("SerializationException"));
+  }
+}

@@ -1,0 +1,222 @@
+"""EventBridge at the gateway with AWS's own clients: boto3, @aws-sdk/client-eventbridge and the aws command."""
+
+import json
+import os
+import subprocess
+import time
+import unittest.mock
+
+from lib import parts, processes
+from lib.case import PeerTest
+from lib.sqs import CREDENTIALS, Moto
+from lib.weir import Weir, function
+
+# Calls of EventBridge on stdin, [operation, arguments] each; on stdout what they came to.
+BOTO = r"""
+import boto3, botocore, json, sys
+client = boto3.client("events", endpoint_url=sys.argv[1], region_name="us-east-1")
+out = []
+for operation, arguments in json.load(sys.stdin):
+    try:
+        answer = client._make_api_call(operation, arguments)
+        answer.pop("ResponseMetadata")
+        out.append(answer)
+    except botocore.exceptions.ClientError as error:
+        out.append({"refused": error.response["Error"]["Code"], "message": error.response["Error"]["Message"]})
+json.dump(out, sys.stdout, default=lambda time: time.timestamp())
+"""
+
+NODE = r"""
+const sdk = require("@aws-sdk/client-eventbridge");
+(async () => {
+  const client = new sdk.EventBridgeClient({ endpoint: process.argv[2], region: "us-east-1", maxAttempts: 1 });
+  const out = [];
+  for (const [operation, call] of JSON.parse(require("fs").readFileSync(0))) {
+    for (const name of ["EventStartTime", "EventEndTime"]) if (name in call) call[name] = new Date(call[name] * 1000);
+    try {
+      const { $metadata, ...answer } = await client.send(new sdk[operation + "Command"](call));
+      out.push(answer);
+    } catch (error) {
+      out.push({ refused: error.name, message: error.message });
+    }
+  }
+  process.stdout.write(JSON.stringify(out));
+})();
+"""
+
+BUS = "arn:aws:events:us-east-1:000000000000:event-bus/"
+SINK = "arn:aws:lambda:us-east-1:000000000000:function:sink"
+
+
+class EventBridge(PeerTest):
+    def setUp(self):
+        super().setUp()
+        patch = unittest.mock.patch.dict(os.environ, {
+            **CREDENTIALS, "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1",
+            "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull})
+        patch.start()
+        self.addCleanup(patch.stop)
+        self.events = self.folder / "events"
+        self.events.mkdir()
+
+    def bridge(self, sources=None, **settings):
+        sink = function("events", self.mark, WEIR_PEER_EVENTS=self.events)
+        bridge = Weir(self.folder / "bridge", {"sink": sink}, sources or {}, **settings)
+        self._bridges.append(bridge)
+        return bridge.start()
+
+    def ask(self, bridge, client, *calls):
+        """What calls of EventBridge come to, by "boto3" or "node"."""
+        if client == "boto3":
+            command = [parts.python_with_boto(), "-c", BOTO]
+        else:
+            script = self.folder / "client.js"
+            script.write_text(NODE)
+            command = [parts.command("node"), script]
+        done = subprocess.run([*command, bridge.gateway], input=json.dumps(calls), capture_output=True, text=True, timeout=60,
+                              env={**os.environ, "NODE_PATH": parts.client_eventbridge()})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def seen(self, count, bridge, seconds=30):
+        """The events that the function got, once there are so many."""
+        def read():
+            return [json.loads(path.read_text()) for path in self.events.glob("*.json")]
+        processes.wait_until(lambda: f"{count} events were seen; seen were {read()}; {processes.tail(bridge.log)}",
+                             lambda: len(read()) >= count, seconds, every=0.1)
+        found = read()
+        self.assertEqual(len(found), count, found)
+        return found
+
+    def judged(self, events):
+        verdict = subprocess.run([parts.command("node"), parts.HERE / "judge" / "eventbridge.cjs"], input=json.dumps(events),
+                                 capture_output=True, text=True, timeout=30, env={"NODE_PATH": parts.powertools()})
+        self.assertEqual((verdict.returncode, verdict.stderr), (0, ""), json.dumps(events, indent=1))
+        self.assertEqual(json.loads(verdict.stdout), events, "Powertools knows every member, so it dropped none")
+
+
+def entry(detail, **more):
+    return {"Source": "shop", "DetailType": "Order", "Detail": json.dumps(detail), **more}
+
+
+class Calls(EventBridge):
+    def every_call(self, client):
+        bridge = self.bridge()
+        archive = "arn:aws:events:us-east-1:000000000000:archive/kept"
+        event = {"id": "1", "account": "1", "source": "shop", "time": "2026-03-04T05:06:07Z", "region": "r", "detail-type": "t"}
+        answers = self.ask(
+            bridge, client,
+            ["CreateEventBus", {"Name": "orders", "Tags": [{"Key": "team", "Value": "a"}]}],
+            ["DescribeEventBus", {"Name": "orders"}],
+            ["ListEventBuses", {}],
+            ["PutRule", {"Name": "all", "EventBusName": "orders", "EventPattern": '{"source": ["shop"]}'}],
+            ["DescribeRule", {"Name": "all", "EventBusName": "orders"}],
+            ["ListRules", {"EventBusName": "orders"}],
+            ["PutTargets", {"Rule": "all", "EventBusName": "orders", "Targets": [{"Id": "t", "Arn": SINK}]}],
+            ["ListTargetsByRule", {"Rule": "all", "EventBusName": "orders"}],
+            ["ListRuleNamesByTarget", {"TargetArn": SINK, "EventBusName": "orders"}],
+            ["TestEventPattern", {"EventPattern": '{"source": ["shop"]}', "Event": json.dumps(event)}],
+            ["CreateArchive", {"ArchiveName": "kept", "EventSourceArn": BUS + "orders", "RetentionDays": 3}],
+            ["PutEvents", {"Entries": [entry({"n": 1}, EventBusName="orders"), entry([1])]}],
+            ["DescribeArchive", {"ArchiveName": "kept"}],
+            ["UpdateArchive", {"ArchiveName": "kept", "RetentionDays": 4}],
+            ["ListArchives", {"NamePrefix": "ke"}],
+            ["StartReplay", {"ReplayName": "again", "EventSourceArn": archive, "EventStartTime": int(time.time()) - 600,
+                             "EventEndTime": int(time.time()) + 600, "Destination": {"Arn": BUS + "orders"}}],
+            ["ListReplays", {"NamePrefix": "again"}],
+            ["TagResource", {"ResourceARN": BUS + "orders", "Tags": [{"Key": "stage", "Value": "b"}]}],
+            ["UntagResource", {"ResourceARN": BUS + "orders", "TagKeys": ["team"]}],
+            ["ListTagsForResource", {"ResourceARN": BUS + "orders"}],
+            ["DisableRule", {"Name": "all", "EventBusName": "orders"}],
+            ["EnableRule", {"Name": "all", "EventBusName": "orders"}])
+        self.assertEqual([each for each in answers if "refused" in each], [])
+        (made, bus, buses, rule, described, rules, put, targets, names, tested, archived, events, kept, updated, archives, started,
+         replays, _, _, tags, _, _) = answers
+        self.assertEqual(made["EventBusArn"], BUS + "orders")
+        self.assertEqual((bus["Arn"], len(buses["EventBuses"])), (BUS + "orders", 2))
+        self.assertEqual((described["Arn"], described["State"]), (rule["RuleArn"], "ENABLED"))
+        self.assertEqual([each["Name"] for each in rules["Rules"]], ["all"])
+        self.assertEqual((put["FailedEntryCount"], targets["Targets"]), (0, [{"Id": "t", "Arn": SINK}]))
+        self.assertEqual((names["RuleNames"], tested["Result"]), (["all"], True))
+        self.assertEqual((archived["State"], updated["State"], kept["EventCount"]), ("ENABLED", "ENABLED", 1))
+        self.assertEqual((events["FailedEntryCount"], events["Entries"][1]["ErrorCode"]), (1, "MalformedDetail"))
+        self.assertEqual((archives["Archives"][0]["RetentionDays"], started["State"]), (4, "STARTING"))
+        self.assertEqual((replays["Replays"][0]["ReplayName"], tags["Tags"]), ("again", [{"Key": "stage", "Value": "b"}]))
+        first, second = sorted(self.seen(2, bridge), key=lambda event: "replay-name" in event)
+        self.assertEqual((first["id"], first["detail"]), (events["Entries"][0]["EventId"], {"n": 1}))
+        self.assertEqual((second["replay-name"], second["detail"]), ("again", {"n": 1}))
+        self.judged([first, second])
+        self.assertEqual(bridge.terminate(), 0)
+        bridge.start()
+        after = self.ask(
+            bridge, client,
+            ["DescribeReplay", {"ReplayName": "again"}],
+            ["CancelReplay", {"ReplayName": "again"}],
+            ["DeleteRule", {"Name": "all", "EventBusName": "orders"}],
+            ["RemoveTargets", {"Rule": "all", "EventBusName": "orders", "Ids": ["t"]}],
+            ["DeleteRule", {"Name": "all", "EventBusName": "orders"}],
+            ["DeleteArchive", {"ArchiveName": "kept"}],
+            ["DeleteEventBus", {"Name": "orders"}],
+            ["DescribeEventBus", {"Name": "orders"}],
+            ["PutRule", {"Name": "bad", "EventPattern": '{"source": "shop"}'}],
+            ["PutEvents", {"Entries": [entry({})] * 11}])
+        self.assertEqual(after[0]["State"], "COMPLETED")
+        self.assertEqual([each.get("refused") for each in after],
+                         [None, "IllegalStatusException", "ValidationException", None, None, None, None, "ResourceNotFoundException",
+                          "InvalidEventPatternException", "ValidationException"])
+        self.assertEqual(after[2]["message"], "Rule can't be deleted since it has targets.")
+
+    def test_boto3(self):
+        self.every_call("boto3")
+
+    def test_node(self):
+        self.every_call("node")
+
+    def test_the_aws_command(self):
+        source = {"type": "eventbridge", "event_pattern": {"source": ["shop"]}, "function": "sink",
+                  "input_transformer": {"input_paths_map": {"n": "$.detail.n"}, "input_template": '{"n": <n>, "rule": <aws.events.rule-name>}'}}
+        bridge = self.bridge({"orders": source})
+
+        def aws(*arguments):
+            done = subprocess.run([parts.command("aws"), "events", *arguments, "--endpoint-url", bridge.gateway, "--output", "json"],
+                                  capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return json.loads(done.stdout or "{}")
+        put = aws("put-events", "--entries", json.dumps([entry({"n": 7})]))
+        self.assertEqual(put["FailedEntryCount"], 0)
+        self.assertEqual(self.seen(1, bridge), [{"n": 7, "rule": "orders"}])
+        self.assertEqual([(rule["Name"], rule["ManagedBy"]) for rule in aws("list-rules")["Rules"]], [("orders", "weir")])
+
+
+class Queues(EventBridge):
+    def test_a_queue_is_a_target_and_its_dead_letter_queue_tells_why(self):
+        moto = Moto(self.folder / "moto")
+        self.addCleanup(moto.stop)
+        moto.start()
+        queue, dead = moto.make_queue("orders"), moto.make_queue("dead")
+        bridge = self.bridge(aws={"region": "us-east-1", "endpoint_url": moto.url})
+        gone = moto.arn(queue).replace("orders", "gone")
+        answers = self.ask(
+            bridge, "boto3",
+            ["PutRule", {"Name": "all", "EventPattern": '{"source": ["shop"]}'}],
+            ["PutTargets", {"Rule": "all", "Targets": [
+                {"Id": "there", "Arn": moto.arn(queue), "InputPath": "$.detail"},
+                {"Id": "gone", "Arn": gone, "DeadLetterConfig": {"Arn": moto.arn(dead)}}]}],
+            ["PutEvents", {"Entries": [entry({"n": 1})]}])
+        self.assertEqual([each for each in answers if "refused" in each], [])
+
+        def message(url):
+            found = []
+
+            def there():
+                found.extend(moto.call("ReceiveMessage", QueueUrl=url, MessageAttributeNames=["All"]).get("Messages", []))
+                return found
+            processes.wait_until(lambda: f"a message is in {url}; {self.explain([bridge])}", there, 30)
+            return found[0]
+        self.assertEqual(json.loads(message(queue)["Body"]), {"n": 1})
+        letter = message(dead)
+        self.assertEqual(json.loads(letter["Body"])["detail"], {"n": 1})
+        told = {name: each["StringValue"] for name, each in letter["MessageAttributes"].items()}
+        self.assertEqual((told["RULE_ARN"], told["TARGET_ARN"], told["ERROR_CODE"], told["RETRY_ATTEMPTS"]),
+                         ("arn:aws:events:us-east-1:000000000000:rule/all", gone, "NO_RESOURCE", "0"))
+        self.assertNotIn("EXHAUSTED_RETRY_CONDITION", told)
