@@ -110,6 +110,7 @@ Answered<void> check_message(Message& message) {
     if (subject.empty() || subject.size() >= kSubjectMax || control || !is_utf8(subject))
       return invalid_parameter("Subject");
   }
+  message.by_protocol.clear();
   if (message.structure.empty()) return {};
   if (message.structure != "json") return invalid_parameter("MessageStructure Reason: it can only be json");
   const auto read = is_json(message.text) ? nlohmann::json::parse(message.text) : nlohmann::json();
