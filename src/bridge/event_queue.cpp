@@ -9,6 +9,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
+#include <nlohmann/json.hpp>
 
 #include "bridge/delivery_document.h"
 #include "bridge/event_record.h"
@@ -26,11 +27,60 @@ constexpr int kWholeMax = 32;
 constexpr std::size_t kRedrivenAtOnce = 1000;
 /// How often an event that is over may be unreadable before it is a dead letter without its payload.
 constexpr int kUnreadableMax = 3;
+/// The waits before a destination that failed is tried again, while weir does not stop.
+constexpr std::array<Duration, 3> kDestinationWaits{std::chrono::milliseconds(200), std::chrono::seconds(1),
+                                                    std::chrono::seconds(4)};
+/// Endings that may wait so; what fails beyond that is a dead letter at once. Each has an answer in memory.
+constexpr int kRetryingMax = 64;
+/// Source: invocation-async-retain-records.
+constexpr std::size_t kErrorMessageMax = 1024;
 
 /// Whether a destination has refused a record, and not just the store behind it.
 bool is_refusal(ErrorCode code) {
   return code == ErrorCode::kEventRefused || code == ErrorCode::kDestinationFailed ||
          code == ErrorCode::kDestinationGone || code == ErrorCode::kDestinationForbidden;
+}
+
+/// Whether a delivery that failed may succeed soon. A file is weir's own disk, and a function weir's own queue.
+bool may_pass(const std::string& destination, ErrorCode code) {
+  return code == ErrorCode::kDestinationFailed && !destination.starts_with("file:") &&
+         !destination.starts_with("lambda:");
+}
+
+std::string first_bytes(std::string text, std::size_t most) {
+  if (text.size() <= most) return text;
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0U) == 0x80U) --most;
+  text.resize(most);
+  return text;
+}
+
+/// Sources: reference invoke.md, 3.3 and 3.5, with the missing space of AWS's own sentence.
+std::string error_message(const engine::EndEvent& order, std::string_view function_arn, const Outcome* outcome) {
+  if (!order.status_code) return "Function not invoked. Function isconfigured with zero reserved concurrent executions";
+  if (*order.status_code == 429) return "Rate Exceeded.";
+  if (*order.status_code == 404) return "Function not found: " + std::string(function_arn);
+  const auto* failed = outcome != nullptr ? std::get_if<FunctionFailed>(&outcome->what) : nullptr;
+  if (failed == nullptr) return "";
+  const auto document = nlohmann::json::parse(failed->payload, nullptr, false);
+  const auto found = document.is_object() ? document.find("errorMessage") : document.end();
+  return document.is_object() && found != document.end() && found->is_string()
+             ? first_bytes(found->get<std::string>(), kErrorMessageMax)
+             : "";
+}
+
+/// The event itself, as it was sent.
+DestinationRecord for_dead_letter_queue(const engine::EndEvent& order, const store::StoredEvent& event,
+                                        std::string message, WallTime now) {
+  DestinationRecord letter;
+  letter.record = event.payload;
+  letter.at = now;
+  letter.trace_header = event.trace_header;
+  auto& attributes = letter.details.attributes;
+  attributes["RequestID"] = {"String", event.request_id};
+  if (order.status_code) attributes["ErrorCode"] = {"Number", std::to_string(*order.status_code)};
+  // An attribute of a message has a value.
+  if (!message.empty()) attributes["ErrorMessage"] = {"String", std::move(message)};
+  return letter;
 }
 
 std::size_t memory_bytes(const store::StoredEvent& event) {
@@ -137,6 +187,7 @@ net::awaitable<void> EventQueue::run() {
 
 void EventQueue::request_stop() {
   stopping_ = true;
+  for (net::steady_timer* pause : pauses_) pause->cancel();
   if (!parked_) tell([&](Moment now) { engine_.request_stop(now); });
   drained_signal_.cancel();
 }
@@ -397,19 +448,40 @@ net::awaitable<void> EventQueue::end(engine::EndEvent order) {
   note_store(kept);
   if (kept) {
     answers_.erase(order.event.id);
-    delivered_.erase(order.event.id);
+    told_.erase(order.event.id);
   }
   tell([&](Moment now) { engine_.on_ended(now, order.event, kept.has_value()); });
 }
 
-/// Tells the destination, then lets the store forget; what no destination took is a dead letter.
+/// Tells the destinations, then lets the store forget; what one of them did not take is a dead letter. One that fails
+/// for now is tried again, which holds up no other ending.
 net::awaitable<Result<void>> EventQueue::conclude(engine::EndEvent order) {
   const config::AsyncConfig& config = functions_[order.function]->config;
-  const bool success = order.condition == engine::AsyncCondition::kSuccess;
-  const std::string& destination = success ? config.on_success : config.on_failure;
-  if ((success && destination.empty()) || delivered_.contains(order.event.id)) {
+  if (order.condition == engine::AsyncCondition::kSuccess && config.on_success.empty()) {
     co_return co_await deps_.events.settle(order.event.id);
   }
+  for (std::size_t tries = 0;; ++tries) {
+    const bool last = tries == kDestinationWaits.size() || stopping_ || retrying_ >= kRetryingMax;
+    const auto concluded = co_await conclude_in_turn(order, last);
+    if (!concluded) co_return concluded.error();
+    if (*concluded == Concluded::kOver) co_return Result<void>();
+    ++retrying_;
+    co_await pause(kDestinationWaits.at(tries));
+    --retrying_;
+  }
+}
+
+/// Shorter when weir stops.
+net::awaitable<void> EventQueue::pause(Duration wait) {
+  const auto until = timer_time(deps_.clock.now().instant + wait);
+  net::steady_timer timer(deps_.executor, until);
+  pauses_.insert(&timer);
+  boost::system::error_code woken;
+  if (!stopping_) co_await timer.async_wait(net::redirect_error(net::use_awaitable, woken));
+  pauses_.erase(&timer);
+}
+
+net::awaitable<Result<EventQueue::Concluded>> EventQueue::conclude_in_turn(engine::EndEvent order, bool last) {
   while (whole_ >= kWholeMax) {
     net::steady_timer turn(deps_.executor, net::steady_timer::time_point::max());
     whole_waiting_.push_back(&turn);
@@ -427,57 +499,89 @@ net::awaitable<Result<void>> EventQueue::conclude(engine::EndEvent order) {
   };
   ++whole_;
   const Turn turn{*this};
-  co_return co_await conclude_whole(order, destination);
+  co_return co_await conclude_whole(order, last);
 }
 
-net::awaitable<Result<void>> EventQueue::conclude_whole(engine::EndEvent order, const std::string& destination) {
+net::awaitable<Result<EventQueue::Concluded>> EventQueue::conclude_whole(engine::EndEvent order, bool last) {
   Function& target = *functions_[order.function];
   const std::uint64_t id = order.event.id;
   const bool success = order.condition == engine::AsyncCondition::kSuccess;
+  const std::string& destination = success ? target.config.on_success : target.config.on_failure;
+  const std::string dead_letter = success ? "" : target.config.dead_letter;
   auto stored = co_await event(id);
   if (!stored) {
     // Forgotten already, by an ending whose answer was lost: there is nothing left to tell.
-    if (stored.error().code() == ErrorCode::kStoreNotFound) co_return Result<void>();
+    if (stored.error().code() == ErrorCode::kStoreNotFound) co_return Concluded::kOver;
     if (++unreadable_[id] < kUnreadableMax) co_return std::move(stored.error());
-    co_return co_await bury_unreadable(order, stored.error());
+    const auto buried = co_await bury_unreadable(order, stored.error());
+    if (!buried) co_return buried.error();
+    co_return Concluded::kOver;
   }
   unreadable_.erase(id);
-  const auto answer = answers_.find(id);
+  const auto found = answers_.find(id);
+  const Outcome* answer = found == answers_.end() ? nullptr : &found->second;
   const WallTime now = deps_.clock.now().wall;
-  std::string record = event_record(order, *stored, deps_.invoker.qualified_arn(target.name, stored->qualifier),
-                                    answer == answers_.end() ? nullptr : &answer->second, now);
-  if (!success) note_end(target, *stored, order);
-  if (!destination.empty()) {
+  const std::string arn = deps_.invoker.qualified_arn(target.name, stored->qualifier);
+  std::string record = event_record(order, *stored, arn, answer, now);
+  const auto [entry, first] = told_.try_emplace(id);
+  Told& told = entry->second;
+  if (!success && first) note_end(target, *stored, order);
+  if (!dead_letter.empty() && told.dead_letter == Share::kOpen) {
+    DestinationRecord letter = for_dead_letter_queue(order, *stored, error_message(order, arn, answer), now);
+    const auto given = co_await give(order, stored->request_id, dead_letter, std::move(letter), last);
+    if (!given) co_return given.error();
+    told.dead_letter = *given;
+    if (*given == Share::kRefused) ++target.dead_letter_errors;
+  }
+  if (!destination.empty() && told.record == Share::kOpen) {
     DestinationRecord about;
     about.record = record;
     about.payload = stored->payload;
     about.function = target.name;
     about.at = now;
     about.trace_header = stored->trace_header;
-    const Result<void> delivered = co_await destinations_.deliver(destination, std::move(about), nullptr);
-    if (delivered) {
-      delivered_.insert(id);
-      co_return co_await deps_.events.settle(id);
-    }
-    const Error error = delivered.error();
-    // The queue in front of the destination's function cannot take it now: the ending is asked for again.
-    if (!is_refusal(error.code())) co_return error;
-    ++target.destination_failures;
-    deps_.log.error("destination.refused", {{"request_id", stored->request_id},
-                                            {"function", target.name},
-                                            {"code", text(error.code())},
-                                            {"message", error.describe()}});
-    // As in Lambda, a record of a success that cannot be delivered is lost, and counted.
-    if (success) co_return co_await deps_.events.settle(id);
+    const auto given = co_await give(order, stored->request_id, destination, std::move(about), last);
+    if (!given) co_return given.error();
+    told.record = *given;
+    if (*given == Share::kRefused) ++target.destination_failures;
   }
-  store::DeadLetter letter;
-  letter.source = std::move(stored->source);
-  letter.function = target.name;
-  letter.qualifier = std::move(stored->qualifier);
-  letter.record = std::move(record);
-  letter.payload = std::move(stored->payload);
-  letter.at = now;
-  co_return co_await deps_.events.bury(id, std::move(letter));
+  const auto is = [&](Share share) {
+    return (!destination.empty() && told.record == share) || (!dead_letter.empty() && told.dead_letter == share);
+  };
+  if (is(Share::kOpen)) co_return Concluded::kAgain;
+  Result<void> kept;
+  // As in Lambda, a record of a success that cannot be delivered is lost, and counted.
+  if (success || (is(Share::kTaken) && !is(Share::kRefused))) {
+    kept = co_await deps_.events.settle(id);
+  } else {
+    store::DeadLetter letter;
+    letter.source = std::move(stored->source);
+    letter.function = target.name;
+    letter.qualifier = std::move(stored->qualifier);
+    letter.record = std::move(record);
+    letter.payload = std::move(stored->payload);
+    letter.at = now;
+    kept = co_await deps_.events.bury(id, std::move(letter));
+  }
+  if (!kept) co_return kept.error();
+  co_return Concluded::kOver;
+}
+
+/// kOpen: it failed for now. An error: the ending is to be asked for again, as the store behind the destination, a
+/// function's or a service's, cannot take anything now.
+net::awaitable<Result<EventQueue::Share>> EventQueue::give(engine::EndEvent order, std::string request_id,
+                                                           std::string destination, DestinationRecord record,
+                                                           bool last) {
+  const Result<void> delivered = co_await destinations_.deliver(destination, std::move(record), nullptr);
+  if (delivered) co_return Share::kTaken;
+  const Error error = delivered.error();
+  if (!is_refusal(error.code())) co_return error;
+  if (!last && may_pass(destination, error.code())) co_return Share::kOpen;
+  deps_.log.error("destination.refused", {{"request_id", request_id},
+                                          {"function", functions_[order.function]->name},
+                                          {"code", text(error.code())},
+                                          {"message", error.describe()}});
+  co_return Share::kRefused;
 }
 
 /// An event whose row is damaged must not hold up all others for ever. What is known of it is kept.
@@ -542,7 +646,9 @@ void EventQueue::note(Function& function, const std::string& request_id, const e
 void EventQueue::note_end(Function& function, const store::StoredEvent& event, const engine::EndEvent& order) {
   const LogLevel level = function.dropping == order.condition ? LogLevel::kDebug : LogLevel::kWarn;
   function.dropping = order.condition;
-  const std::string& destination = function.config.on_failure;
+  std::string destination = function.config.on_failure;
+  if (!function.config.dead_letter.empty())
+    destination += (destination.empty() ? "" : ", ") + function.config.dead_letter;
   const std::array<LogField, 7> fields{LogField("request_id", event.request_id),
                                        LogField("function", function.name),
                                        LogField("source", event.source),
@@ -572,6 +678,7 @@ std::vector<AsyncStatus> EventQueue::status() const {
     status.function = each->name;
     status.figures = engine_.figures(each->id);
     status.destination_failures = each->destination_failures;
+    status.dead_letter_errors = each->dead_letter_errors;
     if (const auto oldest = engine_.oldest(each->id)) status.oldest_age = std::max(Duration(0), now.wall - *oldest);
     if (const auto next = engine_.next_attempt(each->id)) {
       status.next_attempt = std::max(Duration(0), *next - now.instant);

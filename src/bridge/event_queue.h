@@ -6,9 +6,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -52,6 +52,7 @@ struct AsyncStatus {
   std::string function;
   engine::AsyncFigures figures;
   std::uint64_t destination_failures = 0;  ///< DestinationDeliveryFailures
+  std::uint64_t dead_letter_errors = 0;    ///< DeadLetterErrors
   std::optional<Duration> oldest_age;      ///< of the oldest event that is not over
   std::optional<Duration> next_attempt;    ///< until the next attempt; 0 when one is due
 };
@@ -104,6 +105,7 @@ class EventQueue {
     std::string name;
     config::AsyncConfig config;
     std::uint64_t destination_failures = 0;
+    std::uint64_t dead_letter_errors = 0;
     std::string trouble;  ///< the kind of the last outcome, unless it was a success; logged when it changes
     std::uint64_t trouble_count = 0;
     std::optional<engine::AsyncCondition> dropping;  ///< why the last event was given up on, until a success
@@ -152,7 +154,18 @@ class EventQueue {
   net::awaitable<void> remember(engine::RememberRetry order);
   net::awaitable<void> end(engine::EndEvent order);
   net::awaitable<Result<void>> conclude(engine::EndEvent order);
-  net::awaitable<Result<void>> conclude_whole(engine::EndEvent order, const std::string& destination);
+  /// What has become of one thing that is told of an ended event: its record, or the event for its dead-letter queue.
+  enum class Share { kOpen, kTaken, kRefused };
+  struct Told {
+    Share record = Share::kOpen;
+    Share dead_letter = Share::kOpen;
+  };
+  enum class Concluded { kOver, kAgain };
+  net::awaitable<Result<Concluded>> conclude_in_turn(engine::EndEvent order, bool last);
+  net::awaitable<Result<Concluded>> conclude_whole(engine::EndEvent order, bool last);
+  net::awaitable<Result<Share>> give(engine::EndEvent order, std::string request_id, std::string destination,
+                                     DestinationRecord record, bool last);
+  net::awaitable<void> pause(Duration wait);
   net::awaitable<Result<void>> bury_unreadable(engine::EndEvent order, const Error& error);
   void keep_at_hand(store::StoredEvent event);
   net::awaitable<Result<store::StoredEvent>> event(std::uint64_t id);
@@ -173,10 +186,12 @@ class EventQueue {
   std::map<std::uint64_t, store::StoredEvent> at_hand_;
   std::size_t bytes_at_hand_ = 0;
   std::unordered_map<std::uint64_t, Outcome> answers_;  ///< of the last attempt, for the record; until the event ends
-  std::unordered_set<std::uint64_t> delivered_;         ///< the destination has the record, the store not yet the end
+  std::unordered_map<std::uint64_t, Told> told_;        ///< of events whose end is not yet in the store
   std::unordered_map<std::uint64_t, int> unreadable_;   ///< how often an event that is over could not be read
   int whole_ = 0;                                       ///< endings that have their event in memory
   std::deque<net::steady_timer*> whole_waiting_;        ///< those that wait for kWholeMax to let them; on their frames
+  int retrying_ = 0;                                    ///< endings that wait for their destination's next try
+  std::set<net::steady_timer*> pauses_;                 ///< theirs, on their frames
   net::steady_timer ticker_;
   std::optional<Instant> tick_at_;  ///< what the ticker waits for
   net::steady_timer drained_signal_;

@@ -106,6 +106,36 @@ void print_source(const nlohmann::json& source) {
   if (source.contains("shards")) print_shards(source.at("shards"));
 }
 
+void print_services(const nlohmann::json& services) {
+  for (const auto& service : services) {
+    std::uint64_t events = 0;
+    for (const auto& each : service.at("accepted")) events += each.at("events").get<std::uint64_t>();
+    std::printf("\nservice %s: %s, %s calls, %lu events\n", service.at("service").get<std::string>().c_str(),
+                service.at("ready").get<bool>() ? "ready" : "not ready", number(service, "calls").c_str(), events);
+    const auto error = service.at("error").get<std::string>();
+    if (!error.empty()) std::printf("  PROBLEM: %s\n", error.c_str());
+  }
+}
+
+/// What services sent to anything but functions.
+void print_deliveries(const nlohmann::json& deliveries) {
+  const bool parked = deliveries.at("state").get<std::string>() == "parked";
+  const auto& targets = deliveries.at("targets");
+  if (targets.empty() && !parked) return;
+  std::printf("\ndeliveries%s\n", parked ? ": PARKED, see the log" : "");
+  if (targets.empty()) return;
+  Table table({"TARGET", "WAITING", "IN FLIGHT", "OLDEST", "NEXT ATTEMPT", "DELIVERED", "RETRIES", "FAILED"}, 1);
+  for (const auto& target : targets) {
+    const std::uint64_t failed = target.at("refused").get<std::uint64_t>() +
+                                 target.at("exhausted").get<std::uint64_t>() +
+                                 target.at("expired").get<std::uint64_t>();
+    table.add({target.at("target").get<std::string>(), number(target, "waiting"), number(target, "in_flight"),
+               seconds(target.at("oldest_delivery_age_seconds")), seconds(target.at("next_attempt_seconds")),
+               number(target, "delivered"), number(target, "retries"), std::to_string(failed)});
+  }
+  table.print(2);
+}
+
 void print(const nlohmann::json& status) {
   const auto& concurrency = status.at("concurrency");
   std::printf("started %s, %s; concurrency %d of %d in use\n", status.at("started").get<std::string>().c_str(),
@@ -123,6 +153,8 @@ void print(const nlohmann::json& status) {
   }
   print_queue(status.at("queue"));
   for (const auto& source : status.at("sources")) print_source(source);
+  print_services(status.at("services"));
+  print_deliveries(status.at("deliveries"));
 }
 
 }  // namespace

@@ -50,6 +50,7 @@ struct AsyncConfig {
   Duration maximum_event_age = std::chrono::seconds(21600);  ///< 60 s to 21600 s
   std::string on_failure;  ///< a destination: "file:PATH" (absolute), "lambda:FUNCTION"; "": none
   std::string on_success;
+  std::string dead_letter;  ///< "sqs:QUEUE" or "sns:TOPIC": gets the event itself; "": none
 };
 
 struct FunctionConfig {

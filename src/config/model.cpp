@@ -302,15 +302,24 @@ AsyncConfig read_async(const std::string& name, ModelNode& node, const Draft& dr
   async.on_failure = read_destination(
       "on_failure",
       "Asynchronous invocations: where AWS's record of an event that was given up on goes: file:PATH (a line of JSON "
-      "each), lambda:FUNCTION, sqs:QUEUE (name or URL), sns:TOPIC (name), s3:BUCKET/PREFIX, or an ARN as AWS's own "
-      "setting has it. Without it, and when it cannot be delivered, the event is kept as a dead letter (`weir "
-      "deadletter`).",
+      "each), lambda:FUNCTION, sqs:QUEUE (name or URL), sns:TOPIC (name), eventbridge:BUS, s3:BUCKET/PREFIX, or an "
+      "ARN as AWS's own setting has it. Without it, and when it cannot be delivered, the event is kept as a dead "
+      "letter (`weir deadletter`).",
       name, node, draft);
   async.on_success = read_destination("on_success",
                                       "Asynchronous invocations: where AWS's record of an event that was handled goes, "
                                       "as in `on_failure`; a bucket takes failures only.",
                                       name, node, draft);
   if (async.on_success.starts_with("s3:")) node.mistake("on_success", "a bucket takes records of failures only");
+  async.dead_letter = read_destination(
+      "dead_letter",
+      "Asynchronous invocations: the dead-letter queue, sqs:QUEUE (name or URL), sns:TOPIC (name) or an ARN. It gets "
+      "the event itself with the attributes RequestID, ErrorCode and ErrorMessage, beside what `on_failure` gets. What "
+      "it does not take is kept as a dead letter.",
+      name, node, draft);
+  if (!async.dead_letter.empty() && !async.dead_letter.starts_with("sqs:") && !async.dead_letter.starts_with("sns:")) {
+    node.mistake("dead_letter", "is a queue or a topic: sqs:QUEUE, sns:TOPIC or an ARN of one");
+  }
   return async;
 }
 

@@ -37,12 +37,14 @@ DeadLetterRow dead_letter_row(const store::DeadLetter& letter) {
   row.source = letter.source;
   row.shard = letter.shard;
   row.bytes = letter.payload.size();
-  // The record holds the payloads too, which are as large as events get: only its context is kept.
+  // The record holds the payloads too, which are as large as events get: only its context is kept. A delivery's has
+  // none, its condition stands by itself.
   const auto context_only = [](int depth, json::parse_event_t event, json& parsed) {
-    return depth != 1 || event != json::parse_event_t::key || parsed == "requestContext";
+    return depth != 1 || event != json::parse_event_t::key || parsed == "requestContext" || parsed == "condition";
   };
   const json record = json::parse(letter.record, context_only, false);
-  const json context = record.is_object() ? record.value("requestContext", json::object()) : json::object();
+  json context = json::object();
+  if (record.is_object()) context = record.contains("requestContext") ? record["requestContext"] : record;
   const auto text = [&](const char* name) {
     const auto found = context.find(name);
     return found != context.end() && found->is_string() ? found->get<std::string>() : std::string();

@@ -1,6 +1,8 @@
 #include "gateway/status_json.h"
 
 #include <array>
+#include <map>
+#include <utility>
 
 #include "weir/base/json_writer.h"
 
@@ -54,6 +56,12 @@ void write_queue(JsonWriter& out, const bridge::QueueStatus& queue) {
 /// As LastProcessingResult says it: what hinders the source goes before what came of the last invocation.
 std::string processing_result(const bridge::SourceStatus& source) {
   if (!source.error.empty()) return "PROBLEM: " + source.error;
+  // Nothing got as far as the function yet, which is no quiet source.
+  const engine::ShardCounters& counters = source.counters;
+  if (source.last_result.result == engine::ProcessingResult::kNone &&
+      counters.throttles + counters.service_errors > 0) {
+    return std::string(engine::text(engine::ProcessingResult::kFailed));
+  }
   return std::string(engine::text(source.last_result.result));
 }
 
@@ -87,7 +95,8 @@ void write_async(JsonWriter& out, const bridge::AsyncStatus& status) {
   out.member("received", figures.received).member("restored", figures.restored);
   out.member("succeeded", figures.succeeded).member("dropped", figures.dropped).member("retries", figures.retries);
   out.member("throttles", figures.throttles).member("system_errors", figures.system_errors);
-  out.member("destination_failures", status.destination_failures).member("store_failures", figures.store_failures);
+  out.member("destination_failures", status.destination_failures);
+  out.member("dead_letter_errors", status.dead_letter_errors).member("store_failures", figures.store_failures);
   out.end_object();
 }
 
@@ -104,6 +113,29 @@ void write_queue_sums(JsonWriter& out, const std::vector<bridge::AsyncStatus>& q
   out.member("events", events);
   write_age(out, "oldest_event_age_seconds", oldest);
   write_age(out, "next_attempt_seconds", next);
+}
+
+void write_service(JsonWriter& out, const bridge::ServiceStatus& service) {
+  out.begin_object().member("service", service.name).member("ready", service.ready).member("error", service.error);
+  out.member("calls", service.calls).key("accepted").begin_array();
+  for (const auto& [source, number] : service.accepted) {
+    out.begin_object().member("source", source).member("events", number).end_object();
+  }
+  out.end_array().end_object();
+}
+
+void write_delivery(JsonWriter& out, const bridge::DeliveryStatus& status) {
+  const engine::DeliveryFigures& figures = status.figures;
+  out.begin_object().member("target", status.target);
+  out.member("waiting", figures.waiting).member("in_flight", figures.in_flight).member("ending", figures.ending);
+  write_age(out, "oldest_delivery_age_seconds", status.oldest_age);
+  write_age(out, "next_attempt_seconds", status.next_attempt);
+  out.member("received", figures.received).member("restored", figures.restored);
+  out.member("delivered", figures.delivered).member("refused", figures.refused);
+  out.member("exhausted", figures.exhausted).member("expired", figures.expired);
+  out.member("attempts", figures.attempts).member("retries", figures.retries);
+  out.member("dead_letter_errors", status.dead_letter_errors).member("store_failures", figures.store_failures);
+  out.end_object();
 }
 
 double count(std::uint64_t number) {
@@ -145,6 +177,8 @@ void add_async(observe::MetricsPage& page, const bridge::AsyncStatus& each) {
              labels, as_seconds(each.oldest_age.value_or(Duration(0))));
   page.counter("lambda_destination_delivery_failures_total", "Records that a destination did not take.", labels,
                count(each.destination_failures));
+  page.counter("lambda_dead_letter_errors_total", "Events that the function's dead-letter queue did not take.", labels,
+               count(each.dead_letter_errors));
 }
 
 /// What happened to records: of a mapping under CloudWatch's name, of each of its shards under weir's own. Two
@@ -244,8 +278,9 @@ void add_source(observe::MetricsPage& page, const bridge::SourceStatus& source) 
   const observe::Labels labels{{"source", source.name}, {"function", source.function}};
   page.counter("weir_source_restarts_total", "How often the source was made anew after a failure.", labels,
                source.restarts);
-  page.gauge("weir_source_up", "1 while the source runs or has ended by itself.", labels,
-             source.state == bridge::SourceState::kRunning || source.state == bridge::SourceState::kFinished ? 1 : 0);
+  const bool runs = source.state == bridge::SourceState::kRunning && source.error.empty();
+  page.gauge("weir_source_up", "1 while the source runs unhindered or has ended by itself.", labels,
+             runs || source.state == bridge::SourceState::kFinished ? 1 : 0);
   if (source.pushed) {
     add_pushed(page, labels, *source.pushed);
   } else if (source.queue) {
@@ -253,6 +288,60 @@ void add_source(observe::MetricsPage& page, const bridge::SourceStatus& source) 
   } else {
     add_mapping(page, labels, source);
   }
+}
+
+void add_service(observe::MetricsPage& page, const bridge::ServiceStatus& service) {
+  const observe::Labels labels{{"service", service.name}};
+  page.gauge("weir_service_up", "1 while the service answers calls of its API.", labels, service.ready ? 1 : 0);
+  page.counter("weir_service_calls_total", "Calls of the service's API.", labels, count(service.calls));
+  for (const auto& [source, number] : service.accepted) {
+    const observe::Labels of_source{{"service", service.name}, {"source", source}};
+    page.counter("weir_service_events_total", "Events that the service sent to functions and other targets.", of_source,
+                 count(number));
+  }
+}
+
+/// Targets that look alike without what may be secret in them are one: a series must not be there twice.
+std::map<std::string, bridge::DeliveryStatus> by_target(const std::vector<bridge::DeliveryStatus>& deliveries) {
+  using Figures = engine::DeliveryFigures;
+  std::map<std::string, bridge::DeliveryStatus> all;
+  for (const bridge::DeliveryStatus& each : deliveries) {
+    const auto [found, first] = all.try_emplace(each.target, each);
+    if (first) continue;
+    bridge::DeliveryStatus& sum = found->second;
+    for (const auto figure :
+         {&Figures::received, &Figures::delivered, &Figures::refused, &Figures::exhausted, &Figures::expired,
+          &Figures::attempts, &Figures::retries, &Figures::waiting, &Figures::in_flight, &Figures::ending}) {
+      sum.figures.*figure += each.figures.*figure;
+    }
+    sum.dead_letter_errors += each.dead_letter_errors;
+    if (each.oldest_age) sum.oldest_age = std::max(sum.oldest_age.value_or(Duration(0)), *each.oldest_age);
+  }
+  return all;
+}
+
+void add_delivery(observe::MetricsPage& page, const bridge::DeliveryStatus& each) {
+  const observe::Labels labels{{"target", each.target}};
+  const engine::DeliveryFigures& figures = each.figures;
+  page.counter("weir_deliveries_received_total", "Messages that services sent to targets other than functions.", labels,
+               count(figures.received));
+  page.counter("weir_deliveries_delivered_total", "Messages that their target took.", labels, count(figures.delivered));
+  for (const auto& [reason, number] : {std::pair("refused", figures.refused), std::pair("exhausted", figures.exhausted),
+                                       std::pair("expired", figures.expired)}) {
+    page.counter("weir_deliveries_failed_total",
+                 "Messages given up on: refused for good, out of retries (exhausted) or too old (expired).",
+                 {{"target", each.target}, {"reason", reason}}, count(number));
+  }
+  page.counter("weir_delivery_attempts_total", "Attempts to deliver a message.", labels, count(figures.attempts));
+  page.counter("weir_delivery_retries_total", "Of the attempts, those after one that failed.", labels,
+               count(figures.retries));
+  page.counter("weir_delivery_dead_letter_errors_total",
+               "Messages that were given up on and that their dead-letter queue did not take.", labels,
+               count(each.dead_letter_errors));
+  page.gauge("weir_deliveries_waiting", "Messages that are not over: waiting, in flight or about to end.", labels,
+             count(figures.waiting + figures.in_flight + figures.ending));
+  page.gauge("weir_deliveries_oldest_age_seconds", "Age of the oldest message that is not over; 0 when there is none.",
+             labels, as_seconds(each.oldest_age.value_or(Duration(0))));
 }
 
 }  // namespace
@@ -305,7 +394,12 @@ std::string status_json(const bridge::BridgeStatus& status) {
     for (const bridge::ShardStatus& shard : source.shards) write_shard(out, shard);
     out.end_array().end_object();
   }
-  out.end_array().end_object();
+  out.end_array().key("services").begin_array();
+  for (const bridge::ServiceStatus& service : status.services) write_service(out, service);
+  out.end_array().key("deliveries").begin_object();
+  out.member("state", status.deliveries_parked ? "parked" : "running").key("targets").begin_array();
+  for (const bridge::DeliveryStatus& each : status.deliveries) write_delivery(out, each);
+  out.end_array().end_object().end_object();
   return text;
 }
 
@@ -339,6 +433,11 @@ std::string metrics_text(const bridge::BridgeStatus& status) {
              status.queue_parked ? 1 : 0);
   for (const bridge::AsyncStatus& each : status.queue) add_async(page, each);
   for (const bridge::SourceStatus& source : status.sources) add_source(page, source);
+  for (const bridge::ServiceStatus& service : status.services) add_service(page, service);
+  page.gauge("weir_deliveries_parked",
+             "1 when weir broke a belief about its deliveries: none is attempted any more, what is kept stays kept.",
+             {}, status.deliveries_parked ? 1 : 0);
+  for (const auto& [target, each] : by_target(status.deliveries)) add_delivery(page, each);
   return page.text();
 }
 

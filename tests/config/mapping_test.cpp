@@ -245,6 +245,8 @@ TEST_CASE("a function's destinations are those of its program, too; a bucket tak
   CHECK(mistakes("on_failure: 'bell:broken'") == "functions.f.on_failure: this bell is broken");
   CHECK(mistakes("on_failure: 's3:lost'") == "");
   CHECK(mistakes("on_success: 's3:lost'") == "functions.f.on_success: a bucket takes records of failures only");
+  CHECK(mistakes("dead_letter: 's3:lost'") ==
+        "functions.f.dead_letter: is a queue or a topic: sqs:QUEUE, sns:TOPIC or an ARN of one");
 }
 
 TEST_CASE("the path of a destination is relative to the file; other destinations stay as they are") {

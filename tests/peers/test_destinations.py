@@ -1,4 +1,4 @@
-"""AWS's records at real destinations: moto's SQS, SNS and S3, MinIO, and a topic of the source's own broker."""
+"""AWS's records at real destinations: moto's SQS, SNS, S3 and EventBridge, MinIO, and a topic of the source's own broker."""
 
 import json
 import os
@@ -111,6 +111,50 @@ class Destinations(PeerTest):
         self.assertEqual((record["requestContext"]["condition"], record["requestPayload"]),
                          ("RetriesExhausted", {"do": "throw"}))
         self.assertIn("Root=1-5759e988", message["Attributes"]["AWSTraceHeader"])
+        self.assertEqual(bridge.terminate(), 0, self.explain([bridge]))
+
+    def events(self, moto, operation, **arguments):
+        """An operation of EventBridge."""
+        request = urllib.request.Request(moto.url + "/", data=json.dumps(arguments).encode(), headers={
+            "Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"AWSEvents.{operation}",
+            "Authorization": AUTHORIZATION.replace("/sqs/", "/events/")})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read() or b"{}")
+
+    def test_bus_and_dead_letter_queue(self):
+        self.as_caller(CREDENTIALS)
+        moto = Moto(self.folder / "moto")
+        self.addCleanup(moto.stop)
+        moto.start()
+        letters, put = (moto.make_queue(name) for name in ("letters", "put"))
+        bus = self.events(moto, "CreateEventBus", Name="ended")["EventBusArn"]
+        self.events(moto, "PutRule", Name="lambda", EventBusName="ended", EventPattern=json.dumps({"source": ["lambda"]}))
+        self.events(moto, "PutTargets", Rule="lambda", EventBusName="ended", Targets=[{"Id": "1", "Arn": moto.arn(put)}])
+        bridge = self.failing_bridge(moto.url, {}, on_failure=bus, dead_letter="sqs:letters", maximum_retry_attempts=0)
+
+        invocation = urllib.request.Request(bridge.gateway + "/2015-03-31/functions/sink/invocations",
+                                            data=b'{"do" : "throw"}', headers={"X-Amz-Invocation-Type": "Event"})
+        with urllib.request.urlopen(invocation, timeout=30) as answer:
+            request_id = answer.headers["x-amzn-RequestId"]
+        event = json.loads(self.received(moto, put, bridge)["Body"])
+        self.assertEqual((event["source"], event["detail-type"]),
+                         ("lambda", "Lambda Function Invocation Result - Failure"))
+        record = event["detail"]
+        self.assertEqual(event["resources"], [bus, record["requestContext"]["functionArn"]])
+        self.assertEqual((record["requestContext"]["requestId"], record["requestContext"]["condition"],
+                          record["requestPayload"]), (request_id, "RetriesExhausted", {"do": "throw"}))
+
+        found = []
+
+        def there():
+            found.extend(moto.call("ReceiveMessage", QueueUrl=letters, MessageAttributeNames=["All"]).get("Messages", []))
+            return found
+        processes.wait_until(lambda: f"the event is in the dead-letter queue; {self.explain([bridge])}", there, 20)
+        self.assertEqual(found[0]["Body"], '{"do" : "throw"}')
+        attributes = {name: (each["DataType"], each["StringValue"])
+                      for name, each in found[0]["MessageAttributes"].items()}
+        self.assertEqual(attributes.pop("ErrorMessage")[0], "String")
+        self.assertEqual(attributes, {"RequestID": ("String", request_id), "ErrorCode": ("Number", "200")})
         self.assertEqual(bridge.terminate(), 0, self.explain([bridge]))
 
     def test_bucket_of_minio(self):

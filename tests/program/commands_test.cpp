@@ -1,6 +1,8 @@
 // The commands that begin and end: what they print, where, and with which exit status.
 #include <algorithm>
 #include <filesystem>
+#include <set>
+#include <sstream>
 
 #include <catch2/catch.hpp>
 
@@ -181,7 +183,9 @@ TEST_CASE("a sample event can be changed where it has something") {
   };
   const auto row = GENERATE(values<Row>({
       {{"event"}, "SOURCE is required"},
-      {{"event", "pigeon"}, "no source type pigeon; there is dynamodb, file, kafka"},
+      {{"event", "pigeon"}, "no source type pigeon; there is dynamodb, eventbridge, file, kafka"},
+      {{"event", "file", "pigeon"}, "file has no event pigeon; there is only the one without a name"},
+      {{"event", "s3", "pigeon"}, "s3 has no event pigeon; there is "},
       {{"event", "file", "--set", "Records"}, "--set takes PATH=VALUE, not Records"},
       {{"event", "file", "--set", "Records.1.kinesis=x"}, "the event has no Records.1.kinesis"},
       {{"event", "file", "--set", "=x"}, "the event has no "},
@@ -191,6 +195,29 @@ TEST_CASE("a sample event can be changed where it has something") {
   CHECK(refused.ending == kBadCall);
   CHECK(refused.out.empty());
   CHECK_THAT(refused.err, Contains(row.reason));
+}
+
+TEST_CASE("every event that has a name is printed by it, and no name is there twice") {
+  std::istringstream help(run_weir({"event", "--help"}).out);
+  std::set<std::pair<std::string, std::string>> seen;
+  bool listed = false;
+  for (std::string line; std::getline(help, line);) {
+    if (line == "Events by name:") {
+      listed = true;
+    } else if (listed && line.starts_with("  ")) {
+      const std::size_t space = line.find(' ', 2);
+      const std::size_t colon = line.find(": ", space);
+      REQUIRE(colon != std::string::npos);
+      const std::string source = line.substr(2, space - 2);
+      const std::string name = line.substr(space + 1, colon - space - 1);
+      CAPTURE(source, name);
+      CHECK(seen.emplace(source, name).second);
+      const Finished printed = run_weir({"event", source, name});
+      CHECK(printed.ending == kDone);
+      CHECK_FALSE(json::parse(printed.out, nullptr, false).is_discarded());
+    }
+  }
+  CHECK(seen.size() > 1);
 }
 
 TEST_CASE("match gives an id back as it was written, of a malformed line, too") {
