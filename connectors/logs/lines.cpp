@@ -1,0 +1,126 @@
+#include "connectors/logs/lines.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace weir::logs {
+
+LineCutter::LineCutter(const pattern::LogPattern& filter, const std::optional<pattern::LogPattern>& start,
+                       std::size_t message_bytes, std::uint64_t position)
+    : filter_(filter), start_(start), message_bytes_(message_bytes), read_to_(position) {}
+
+void LineCutter::feed(std::string_view bytes, const Take& take) {
+  while (!bytes.empty()) {
+    if (line_.empty() && !start_ && !filter_.needle().empty()) {
+      // Whole lines, among which only those with the needle have to be looked at.
+      const void* last = ::memrchr(bytes.data(), '\n', bytes.size());
+      if (last != nullptr) {
+        const auto lines = static_cast<std::size_t>(static_cast<const char*>(last) - bytes.data()) + 1;
+        feed_searching(bytes.substr(0, lines), take);
+        bytes.remove_prefix(lines);
+        continue;
+      }
+    }
+    const std::size_t end = bytes.find('\n');
+    if (end != std::string_view::npos) {
+      const std::uint64_t begin = read_to_ - line_.size();
+      read_to_ += end + 1;
+      if (line_.empty()) {
+        line(bytes.substr(0, end), begin, read_to_, take);
+      } else {
+        std::string whole = std::move(line_);
+        line_.clear();
+        whole.append(bytes.substr(0, end));
+        line(whole, begin, read_to_, take);
+      }
+      bytes.remove_prefix(end + 1);
+      continue;
+    }
+    line_.append(bytes);
+    read_to_ += bytes.size();
+    bytes = {};
+    // A line without end is not waited for: what fills a message is one, as the first part of a long line.
+    while (line_.size() > message_bytes_) {
+      const std::size_t size = fitting(line_);
+      const std::string part = line_.substr(0, size);
+      line_.erase(0, size);
+      const std::uint64_t goes_on = read_to_ - line_.size();
+      line(part, goes_on - size, goes_on, take);
+    }
+  }
+}
+
+void LineCutter::feed_searching(std::string_view bytes, const Take& take) {
+  const std::string_view needle = filter_.needle();
+  const std::uint64_t begin = read_to_;
+  std::size_t at = 0;
+  while (at < bytes.size()) {
+    const void* found = ::memmem(bytes.data() + at, bytes.size() - at, needle.data(), needle.size());
+    if (found == nullptr) break;
+    const auto hit = static_cast<std::size_t>(static_cast<const char*>(found) - bytes.data());
+    const void* before = ::memrchr(bytes.data() + at, '\n', hit - at);
+    const std::size_t first =
+        before == nullptr ? at : static_cast<std::size_t>(static_cast<const char*>(before) - bytes.data()) + 1;
+    // A needle that has a line's end in it is in no line.
+    const std::size_t end = bytes.find('\n', hit);
+    at = end + 1;
+    line(bytes.substr(first, end - first), begin + first, begin + at, take);
+  }
+  read_to_ += bytes.size();
+}
+
+void LineCutter::line(std::string_view line, std::uint64_t begin, std::uint64_t end, const Take& take) {
+  std::string_view text = line;
+  if (text.ends_with('\r')) text.remove_suffix(1);
+  if (!start_) {
+    cut(text, begin, end, take);
+    return;
+  }
+  if (open_bytes_ > 0 && (start_->matches(text) || open_.size() + text.size() + 1 > message_bytes_)) close(begin, take);
+  if (open_bytes_ > 0) open_ += '\n';
+  open_.append(text);
+  open_bytes_ += end - begin;
+}
+
+void LineCutter::flush(bool to_end, const Take& take) {
+  if (to_end && !line_.empty()) {
+    const std::string last = std::move(line_);
+    line_.clear();
+    line(last, read_to_ - last.size(), read_to_, take);
+  }
+  if (open_bytes_ > 0) close(read_to_ - line_.size(), take);
+}
+
+void LineCutter::close(std::uint64_t end, const Take& take) {
+  const std::uint64_t begin = end - open_bytes_;
+  open_bytes_ = 0;
+  cut(open_, begin, end, take);
+  open_.clear();
+}
+
+void LineCutter::cut(std::string_view text, std::uint64_t begin, std::uint64_t end, const Take& take) const {
+  while (text.size() > message_bytes_) {
+    const std::size_t size = fitting(text);
+    message(text.substr(0, size), begin, take);
+    text.remove_prefix(size);
+  }
+  message(text, end, take);
+}
+
+void LineCutter::message(std::string_view message, std::uint64_t end, const Take& take) const {
+  // An event without a text is none: CloudWatch refuses it.
+  if (!message.empty() && filter_.matches(message)) take(message, end);
+}
+
+/// How much of a text that is too long makes a message, without taking a character apart.
+std::size_t LineCutter::fitting(std::string_view text) const {
+  constexpr std::size_t kCharacterBytes = 4;
+  std::size_t size = message_bytes_;
+  for (std::size_t i = 0; i + 1 < kCharacterBytes && size > 1; ++i) {
+    if ((static_cast<unsigned char>(text[size]) & 0xC0U) != 0x80U) return size;
+    --size;
+  }
+  return size;
+}
+
+}  // namespace weir::logs

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "pattern/log_pattern.h"
+
+namespace weir::logs {
+
+/// Turns the bytes of a file, as they come, into the messages that a filter wants. A line is a message; with a start
+/// pattern a message goes from one line that has it to the next. Holds what is not yet complete: at most two messages.
+/// Pure.
+class LineCutter {
+ public:
+  /// A message, and where the file goes on behind it (of a part of a long one: where that began). Its text is gone
+  /// after the call.
+  using Take = std::function<void(std::string_view message, std::uint64_t end)>;
+
+  /// `filter` and `start` outlive it. `message_bytes`: longer ones are cut, between characters, into several.
+  LineCutter(const pattern::LogPattern& filter, const std::optional<pattern::LogPattern>& start,
+             std::size_t message_bytes, std::uint64_t position);
+
+  void feed(std::string_view bytes, const Take& take);
+  /// What is complete is a message, though no next one has begun. `to_end`: nothing more will come, so the last line
+  /// is complete, too.
+  void flush(bool to_end, const Take& take);
+
+  /// Where the bytes go on.
+  std::uint64_t read_to() const { return read_to_; }
+  /// All before it was taken, or is not wanted: reading may begin here another time.
+  std::uint64_t done_to() const { return read_to_ - line_.size() - open_bytes_; }
+  /// Whether complete lines wait for a next one to begin.
+  bool waiting() const { return open_bytes_ > 0; }
+
+ private:
+  void feed_searching(std::string_view bytes, const Take& take);
+  void line(std::string_view line, std::uint64_t begin, std::uint64_t end, const Take& take);
+  void message(std::string_view message, std::uint64_t end, const Take& take) const;
+  void cut(std::string_view text, std::uint64_t begin, std::uint64_t end, const Take& take) const;
+  void close(std::uint64_t end, const Take& take);
+  std::size_t fitting(std::string_view text) const;
+
+  const pattern::LogPattern& filter_;
+  const std::optional<pattern::LogPattern>& start_;
+  const std::size_t message_bytes_;
+  std::uint64_t read_to_;
+  std::string line_;              ///< the beginning of a line
+  std::string open_;              ///< complete lines of a message, their ends between them
+  std::uint64_t open_bytes_ = 0;  ///< that they take in the file
+};
+
+}  // namespace weir::logs

@@ -1,0 +1,45 @@
+#include "connectors/logs/connector.h"
+#include "connectors/logs/tail.h"
+#include "service/fed_source.h"
+
+namespace weir::logs {
+namespace {
+
+/// Files that are tailed.
+class FilesSource final : public PushSource {
+ public:
+  FilesSource(std::shared_ptr<const LogsConfig> config, SourceContext context)
+      : config_(std::move(config)), context_(std::move(context)) {}
+
+  net::awaitable<Result<void>> run(EventSink& sink) override {
+    Tail tail(*config_, context_, sink, TailTuning());
+    co_return co_await tail.run();
+  }
+
+ private:
+  std::shared_ptr<const LogsConfig> config_;
+  SourceContext context_;
+};
+
+}  // namespace
+
+std::unique_ptr<PushSource> make_source(std::shared_ptr<const SourceConfig> config, SourceContext context) {
+  auto logs = std::static_pointer_cast<const LogsConfig>(std::move(config));
+  if (logs->files.empty()) return std::make_unique<service::FedSource>(context.executor);
+  return std::make_unique<FilesSource>(std::move(logs), std::move(context));
+}
+
+std::string sample_event() {
+  // Source: CloudWatch Logs user guide, SubscriptionFilters, the example event.
+  std::vector<LogEvent> events;
+  for (std::uint64_t number = 1; number <= 2; ++number) {
+    LogEvent event;
+    event.timestamp = 1'432'826'855'000;
+    event.id = event_id(event.timestamp, stable_hash("111111111111_CloudTrail/logs_us-east-1"), number);
+    event.message = R"({"eventVersion":"1.03","userIdentity":{"type":"Root"}})";
+    events.push_back(std::move(event));
+  }
+  return lambda_event({"CloudTrail/logs", "111111111111_CloudTrail/logs_us-east-1", "Destination"}, events);
+}
+
+}  // namespace weir::logs

@@ -1,0 +1,143 @@
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "weir/connector.h"
+
+#include "connectors/logs/batch.h"
+#include "connectors/logs/config.h"
+#include "connectors/logs/files.h"
+#include "connectors/logs/lines.h"
+#include "runtime/task_scope.h"
+
+namespace weir::logs {
+
+/// How much tailing does at once and how long it waits; tests make it small.
+struct TailTuning {
+  std::size_t piece_bytes = 1 << 20;  ///< read of a file in one go; then it is the next file's turn
+  std::size_t message_bytes = kTailedBytesMax;
+  std::size_t batch_bytes = kBatchBytes;
+  std::size_t batch_events = kBatchEvents;
+  std::size_t files_max = 1024;
+  Duration window = std::chrono::milliseconds(300);     ///< from a batch's first event to its delivery
+  Duration look_again_after = std::chrono::seconds(1);  ///< for new files, and for what no notice told
+  Duration look_at_most_every = std::chrono::milliseconds(50);
+  Duration noted_after = std::chrono::seconds(5);          ///< a position that has passed no event
+  Duration multiline_wait = std::chrono::seconds(1);       ///< for another line of an event
+  Duration rotated_kept = std::chrono::seconds(5);         ///< a file without name: who writes it may not know yet
+  Duration patience_min = std::chrono::milliseconds(100);  ///< after a refusal; doubled each time
+  Duration patience_max = std::chrono::seconds(5);
+};
+
+/// Files whose new lines are log events. Each is a log stream under its path. One coroutine reads one file, a piece at
+/// a time on the pool's thread, so no file waits long for another.
+///
+/// Where reading goes on is kept with every batch in one transaction, by the file's inode; that it is still the same
+/// file, its first bytes say. Names are looked up anew every second, and when the kernel tells of a change.
+class Tail {
+ public:
+  /// All references outlive it.
+  Tail(const LogsConfig& config, const SourceContext& context, EventSink& sink, TailTuning tuning);
+
+  /// Until it is cancelled or fails.
+  net::awaitable<Result<void>> run();
+
+ private:
+  struct Pending {
+    LogEvent event;
+    std::uint64_t end = 0;
+    std::size_t bytes = 0;
+  };
+  /// A file that is read.
+  struct Followed {
+    Followed(Tail& tail, std::string file_path, std::shared_ptr<OpenFile> opened, std::uint64_t position);
+
+    std::string path;  ///< under which it was found: its log stream
+    std::shared_ptr<OpenFile> file;
+    std::optional<LineCutter> cutter;
+    std::string first;  ///< its first bytes, as far as they were read
+    std::deque<Pending> pending;
+    std::size_t pending_bytes = 0;
+    Instant opened_at{};  ///< when the oldest pending event was read
+    Instant grown_at{};   ///< when it last gave something
+    Instant noted_at{};
+    std::uint64_t noted = 0;     ///< the position that is kept
+    std::int64_t last_time = 0;  ///< of its events, which never go back
+    std::uint64_t number = 0;    ///< of its events
+    bool named = true;           ///< a pattern still finds it
+    bool woken = false;
+    net::steady_timer wake;
+  };
+  struct Noted {
+    std::uint64_t position = 0;
+    std::size_t first_bytes = 0;
+    std::uint64_t first_hash = 0;
+    std::string path;
+  };
+  struct Piece;
+
+  void start(net::awaitable<void> task);
+  net::awaitable<void> watched(net::awaitable<void> task);
+  void fail(Error error);
+
+  net::awaitable<Result<void>> load();
+  net::awaitable<void> look();
+  net::awaitable<void> reconcile(std::vector<SeenFile> seen);
+  net::awaitable<void> find_rotated();
+  net::awaitable<std::optional<std::uint64_t>> position_of(std::shared_ptr<OpenFile> file);
+  void follow(const std::string& path, std::shared_ptr<OpenFile> file, std::uint64_t position, bool named);
+
+  void watch_folders(const std::vector<SeenFile>& seen);
+  net::awaitable<void> read_notices();
+  void take_notices();
+
+  net::awaitable<void> read_on(std::shared_ptr<Followed> file);
+  net::awaitable<bool> read_piece(Followed& file);
+  void take(Followed& file, std::vector<Pending> events);
+  net::awaitable<void> send_due(Followed& file, bool all);
+  net::awaitable<void> send(Followed& file);
+  net::awaitable<void> note_position(Followed& file);
+  net::awaitable<void> rest(Followed& file);
+  SourceNote note(const Followed& file, std::uint64_t position) const;
+  static void wake(Followed& file);
+
+  net::awaitable<void> keep(std::optional<std::string> event, std::vector<SourceNote> notes);
+  void on_refusal(const Error& error);
+  void on_kept();
+  net::awaitable<void> sleep(Duration duration);
+  Instant now() const { return context_.clock.now().instant; }
+
+  const LogsConfig& config_;
+  const SourceContext& context_;
+  EventSink& sink_;
+  const TailTuning tuning_;
+
+  std::map<FileId, Noted> noted_;  ///< from an earlier run, until they are found again
+  bool begun_before_ = false;
+  bool searched_ = false;                              ///< for what was rotated while nobody read
+  std::map<FileId, std::shared_ptr<Followed>> files_;  ///< shared with the coroutine that reads it
+  std::set<std::string> told_;                         ///< files that were logged as unreadable or too many
+
+  std::optional<net::posix::stream_descriptor> notices_;
+  std::unordered_map<int, std::string> watches_;
+
+  runtime::TaskScope scope_;
+  net::steady_timer to_look_;
+  bool look_now_ = false;
+  net::steady_timer finished_;
+  bool ended_ = false;
+  bool refused_ = false;
+  std::optional<Error> failure_;
+};
+
+}  // namespace weir::logs
