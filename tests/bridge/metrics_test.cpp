@@ -127,6 +127,59 @@ TEST_CASE("a queue's mapping has counters, and neither shards nor a last result"
   CHECK_FALSE(source.contains("shards"));
 }
 
+TEST_CASE("a source that is hindered is not up, though it runs") {
+  BridgeStatus status = some_status();
+  const auto up = [&] {
+    return has_line(gateway::metrics_text(status), "weir_source_up{source=\"clicks\",function=\"counter\"} 1");
+  };
+  status.sources[0].state = SourceState::kRunning;
+  status.sources[0].error.clear();
+  CHECK(up());
+  status.sources[0].error = "source.unreachable: nobody answers";
+  CHECK_FALSE(up());
+}
+
+TEST_CASE("services and what they deliver: series by service and target, targets that look alike as one") {
+  BridgeStatus status;
+  ServiceStatus service;
+  service.name = "sns";
+  service.ready = true;
+  service.calls = 7;
+  service.accepted = {{"", 2}, {"orders", 3}};
+  status.services.push_back(service);
+  DeliveryStatus delivery;
+  delivery.target = "http:http://example.com/";
+  delivery.figures.received = 9;
+  delivery.figures.delivered = 4;
+  delivery.figures.exhausted = 2;
+  delivery.figures.waiting = 3;
+  delivery.dead_letter_errors = 1;
+  delivery.oldest_age = std::chrono::seconds(5);
+  status.deliveries = {delivery, delivery};
+  status.deliveries_parked = true;
+  const std::string page = gateway::metrics_text(status);
+  CAPTURE(page);
+  CHECK(has_line(page, R"(weir_service_up{service="sns"} 1)"));
+  CHECK(has_line(page, R"(weir_service_calls_total{service="sns"} 7)"));
+  CHECK(has_line(page, R"(weir_service_events_total{service="sns",source="orders"} 3)"));
+  const std::string target = R"({target="http:http://example.com/"} )";
+  CHECK(has_line(page, "weir_deliveries_received_total" + target + "18"));
+  CHECK(has_line(page, "weir_deliveries_waiting" + target + "6"));
+  CHECK(has_line(page, "weir_deliveries_oldest_age_seconds" + target + "5"));
+  CHECK(has_line(page, "weir_delivery_dead_letter_errors_total" + target + "2"));
+  CHECK(has_line(page, R"(weir_deliveries_failed_total{target="http:http://example.com/",reason="exhausted"} 4)"));
+  CHECK(has_line(page, "weir_deliveries_parked 1"));
+  const auto told = nlohmann::json::parse(gateway::status_json(status));
+  CHECK(told["services"].dump() ==
+        R"([{"accepted":[{"events":2,"source":""},{"events":3,"source":"orders"}],"calls":7,"error":"","ready":true,)"
+        R"("service":"sns"}])");
+  CHECK(told["deliveries"]["state"] == "parked");
+  const auto& first = told["deliveries"]["targets"].at(0);
+  CHECK(first["waiting"] == 3);
+  CHECK(first["oldest_delivery_age_seconds"] == 5.0);
+  CHECK(first["next_attempt_seconds"].is_null());
+}
+
 TEST_CASE("the last result of a mapping is told in AWS's words") {
   BridgeStatus status = some_status();
   const auto told = [&] {
@@ -138,6 +191,15 @@ TEST_CASE("the last result of a mapping is told in AWS's words") {
   CHECK(told() == "OK");
   status.sources[0].last_result.result = engine::ProcessingResult::kNone;
   CHECK(told() == "No records processed");
+  SECTION("throttled before the function ever ran") {
+    status.sources[0].counters.throttles = 1;
+  }
+  SECTION("no function that could be reached") {
+    status.sources[0].counters.service_errors = 1;
+  }
+  if (status.sources[0].counters.throttles + status.sources[0].counters.service_errors > 0) {
+    CHECK(told() == "PROBLEM: Function call failed");
+  }
   status.sources[0].state = SourceState::kBackingOff;
   status.sources[0].error = "source.unreachable: nobody answers";
   CHECK(told() == "PROBLEM: source.unreachable: nobody answers");

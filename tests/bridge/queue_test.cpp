@@ -1,8 +1,11 @@
 // The asynchronous queue in a running bridge: what its engine decides is tested in tests/engine and tests/simulation;
 // here it meets the store, functions, destinations and sources.
+#include <array>
+#include <deque>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <sstream>
 
 #include <catch2/catch.hpp>
@@ -22,6 +25,49 @@ FunctionFailed boom() {
   failed.error_type = "Error";
   failed.payload = R"({"errorType":"Error","errorMessage":"boom"})";
   return failed;
+}
+
+/// A destination that answers as the test says, by its target, and takes what is not said.
+struct Place {
+  std::deque<ErrorCode> refusals;
+  std::vector<DestinationRecord> taken;
+  int tries = 0;
+};
+std::map<std::string, Place> places;
+
+class FakeDestination final : public Destination {
+ public:
+  explicit FakeDestination(std::string target) : target_(std::move(target)) {}
+  net::awaitable<Result<void>> deliver(DestinationRecord record) override {
+    Place& place = places[target_];
+    ++place.tries;
+    if (place.refusals.empty()) {
+      place.taken.push_back(std::move(record));
+      co_return Result<void>();
+    }
+    const ErrorCode code = place.refusals.front();
+    place.refusals.pop_front();
+    co_return Error(code, "not now");
+  }
+  net::awaitable<void> close() override { co_return; }
+
+ private:
+  std::string target_;
+};
+
+constexpr std::array kPlaces{
+    DestinationEntry{"sqs", "a queue", [](std::string_view, std::string_view) { return std::string(); },
+                     [](std::string target, DestinationContext) -> Result<std::unique_ptr<Destination>> {
+                       return std::make_unique<FakeDestination>(std::move(target));
+                     }}};
+
+/// A world whose function fails at once for good, with queues for what became of its events.
+config::AsyncConfig& with_queues(World& world) {
+  places.clear();
+  world.config().destinations = kPlaces;
+  auto& settings = world.config().functions.at("f").async;
+  settings.maximum_retry_attempts = 0;
+  return settings;
 }
 
 std::string contents(const std::string& path) {
@@ -146,6 +192,105 @@ TEST_CASE("a destination that does not take the record: it is counted, and the e
   CHECK(world.queue().destination_failures == 1);
   CHECK(letters(world).size() == 1);
   CHECK(world.log.count("destination.refused") == 1);
+}
+
+TEST_CASE("a dead-letter queue gets the event itself, beside the destination's record") {
+  World world;
+  auto& settings = with_queues(world);
+  settings.on_failure = "sqs:records";
+  settings.dead_letter = "sqs:letters";
+  world.start();
+  FunctionFailed failed = boom();
+  failed.payload = R"({"errorMessage":")" + std::string(1023, 'x') + R"(é"})";
+  world.function->answer_next(Outcome(failed));
+  world.send("f", R"({"order" : 1})");
+  world.run_until([&] { return world.queue().figures.dropped == 1; });
+  CHECK(letters(world).empty());
+  REQUIRE(places["records"].taken.size() == 1);
+  CHECK(places["records"].taken[0].function == "f");
+  REQUIRE(places["letters"].taken.size() == 1);
+  const DestinationRecord& letter = places["letters"].taken[0];
+  CHECK(letter.record == R"({"order" : 1})");
+  // Source: reference invoke.md, 3.5; the message's first KB, whole characters.
+  CHECK(letter.details.attributes ==
+        std::map<std::string, MessageAttribute>{{"RequestID", {"String", world.request_ids.at(0)}},
+                                                {"ErrorCode", {"Number", "200"}},
+                                                {"ErrorMessage", {"String", std::string(1023, 'x')}}});
+  CHECK(letter.function.empty());
+}
+
+TEST_CASE("the dead-letter queue of a function that is never invoked is told without a code") {
+  World world;
+  with_queues(world).dead_letter = "sqs:letters";
+  world.config().functions.at("f").reserved_concurrent_executions = 0;
+  world.start();
+  world.send("f", "1");
+  world.run_until([&] { return world.queue().figures.dropped == 1; });
+  REQUIRE(places["letters"].taken.size() == 1);
+  const auto& attributes = places["letters"].taken[0].details.attributes;
+  CHECK_FALSE(attributes.contains("ErrorCode"));
+  CHECK(attributes.at("ErrorMessage").value ==
+        "Function not invoked. Function isconfigured with zero reserved concurrent executions");
+}
+
+TEST_CASE("a dead-letter queue that is gone: it is counted, the record is delivered once, the event is a dead letter") {
+  World world;
+  auto& settings = with_queues(world);
+  settings.on_failure = "sqs:records";
+  settings.dead_letter = "sqs:letters";
+  const auto refusal =
+      GENERATE(ErrorCode::kDestinationGone, ErrorCode::kDestinationForbidden, ErrorCode::kEventRefused);
+  places["letters"].refusals = {refusal};
+  world.start();
+  world.function->answer_next(Outcome(boom()));
+  world.send("f", "1");
+  world.run_until([&] { return world.queue().figures.dropped == 1; });
+  CHECK(places["letters"].tries == 1);
+  CHECK(places["records"].taken.size() == 1);
+  CHECK(world.queue().dead_letter_errors == 1);
+  CHECK(world.queue().destination_failures == 0);
+  CHECK(letters(world).size() == 1);
+}
+
+TEST_CASE("a destination that fails for now is tried again, and others are not told twice") {
+  World world;
+  auto& settings = with_queues(world);
+  settings.on_failure = "sqs:records";
+  settings.dead_letter = "sqs:letters";
+  places["records"].refusals = {ErrorCode::kDestinationFailed};
+  world.start();
+  world.function->answer_next(Outcome(boom()));
+  world.send("f", "1");
+  world.run_until([&] { return world.queue().figures.dropped == 1; });
+  CHECK(places["records"].tries == 2);
+  CHECK(places["records"].taken.size() == 1);
+  CHECK(places["letters"].tries == 1);
+  CHECK(world.queue().destination_failures == 0);
+  CHECK(letters(world).empty());
+}
+
+TEST_CASE("a stop does not wait for a destination: one more try, and the event is a dead letter") {
+  World world;
+  with_queues(world).on_failure = "sqs:records";
+  places["records"].refusals.assign(10, ErrorCode::kDestinationFailed);
+  world.start();
+  world.function->answer_next(Outcome(boom()));
+  world.send("f", "1");
+  world.run_until([&] { return places["records"].tries == 1; });
+  CHECK(places["records"].tries == 2);
+  CHECK(world.queue().destination_failures == 1);
+  CHECK(letters(world).size() == 1);
+}
+
+TEST_CASE("a record of a success that the destination forbids is lost, and counted") {
+  World world;
+  with_queues(world).on_success = "sqs:records";
+  places["records"].refusals = {ErrorCode::kDestinationForbidden};
+  world.start();
+  world.send("f", "1");
+  world.run_until([&] { return world.queue().figures.succeeded == 1; });
+  CHECK(world.queue().destination_failures == 1);
+  CHECK(letters(world).empty());
 }
 
 TEST_CASE("lambda: hands the record to another function, as an asynchronous invocation of its own") {
