@@ -33,6 +33,10 @@ class DynamodbSource final : public PollSource {
   std::string event_source_arn() const override;
   /// The table: its streams' shards have names of their own, so those of its next stream are not taken for this one's.
   std::string stream_identity() const override;
+  std::string trouble() const override { return reader_ ? reader_->trouble() : ""; }
+  std::optional<bool> has_shard(std::string_view shard) const override {
+    return reader_ ? reader_->has_shard(shard) : std::nullopt;
+  }
 
  private:
   net::awaitable<Result<void>> serve(ShardListener& listener);

@@ -259,6 +259,10 @@ class KafkaSource final : public PollSource {
   std::optional<Position> identified(const ShardId& shard, std::string_view identifier) const override {
     return identified_offset(shard.name, identifier);
   }
+  std::string trouble() const override {
+    if (reachable_) return "";
+    return Error(ErrorCode::kSourceUnreachable, unreachable_because_).describe();
+  }
 
  private:
   /// A change of what is ours, as the group decided it. They are carried out in order, each when the shards it concerns
@@ -349,6 +353,7 @@ class KafkaSource final : public PollSource {
   bool ended_ = false;         ///< nothing is served any more
   std::exception_ptr thrown_;  ///< out of a handler, for run() to throw
   bool reachable_ = true;
+  std::string unreachable_because_;
   std::string trouble_;  ///< what librdkafka said last of a connection that failed
   bool probing_ = false;
 
@@ -575,6 +580,7 @@ void KafkaSource::fail(Error error) {
 void KafkaSource::unreachable(const std::string& reason) {
   if (reachable_) {
     reachable_ = false;
+    unreachable_because_ = reason;
     context_.log.warn("source.unreachable", {{"source", context_.name}, {"reason", reason}});
   }
   probe();

@@ -34,6 +34,10 @@ class KinesisSource final : public PollSource {
                          FilterView& out) const override;
   std::string event_source_arn() const override { return stream_.stream_arn; }
   std::string stream_identity() const override { return identity_; }
+  std::string trouble() const override { return reader_ ? reader_->trouble() : ""; }
+  std::optional<bool> has_shard(std::string_view shard) const override {
+    return reader_ ? reader_->has_shard(shard) : std::nullopt;
+  }
 
  private:
   net::awaitable<Result<void>> connect();

@@ -251,6 +251,10 @@ net::awaitable<Result<void>> Bridge::move_checkpoint(std::string source, std::st
   if (auto right = check_move(**entry, shard, to); !right) co_return right;
   const auto found = std::find_if(supervisors_.begin(), supervisors_.end(),
                                   [&](const auto& each) { return &each->entry() == *entry; });
+  if (to) {
+    std::string refusal = (*found)->refuses_checkpoint(shard);
+    if (!refusal.empty()) co_return Error(ErrorCode::kConfigInvalid, std::move(refusal));
+  }
   std::function<Result<void>()> move = [this, entry = *entry, shard, to] {
     return bridge::move_checkpoint(store_, *entry, shard, to);
   };

@@ -1,5 +1,7 @@
 #include "bridge/mapping_runner.h"
 
+#include <algorithm>
+
 #include <boost/asio/error.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -125,6 +127,10 @@ net::awaitable<void> MappingRunner::read() {
   }
   // Being called off is no failure, and a shard that could not begin has said why already.
   if (!result && result.error().code() == ErrorCode::kCancelled) result = Result<void>();
+  if (!result) {
+    left_ = shards();
+    left_at_ = deps_.clock.now().instant;
+  }
   if (!read_result_) read_result_ = std::move(result);
   // Nothing more can be read; what is in flight ends in its own time. A source that keeps checkpoints takes none any
   // more.
@@ -258,8 +264,23 @@ void MappingRunner::close(const std::string& name) {
     const auto upto = shard.runner->engine().checkpointed();
     if (upto && !shard.runner->lost()) stored_.insert_or_assign(name, Resume::after(*upto));
     if (for_good) stored_.insert_or_assign(name, Resume::shard_end());
+    note_left(name, *shard.runner);
   }
   shards_.erase(found);
+}
+
+/// What was in flight when the source failed may have been done since.
+void MappingRunner::note_left(const std::string& name, const ShardRunner& runner) {
+  const auto found =
+      std::find_if(left_.begin(), left_.end(), [&](const ShardStatus& each) { return each.shard == name; });
+  if (found == left_.end()) return;
+  if (const auto upto = runner.engine().checkpointed(); upto && !runner.lost()) {
+    found->checkpoint = Resume::after(*upto);
+  }
+  const std::uint64_t settled = runner.engine().counters().settled_events - found->counters.settled_events;
+  found->unsettled -= std::min<std::uint64_t>(settled, found->unsettled);
+  if (found->unsettled == 0) found->iterator_age = Duration(0);
+  found->in_flight = false;
 }
 
 engine::ShardSettings MappingRunner::settings_for(const ShardId& id) {

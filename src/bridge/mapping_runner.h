@@ -56,6 +56,10 @@ class MappingRunner final : public SourceRunner, public ShardListener {
   const std::map<std::string, engine::ShardCounters>& closed() const { return closed_; }
   /// The newest of all shards, closed ones included.
   LastResult last_result() const;
+  /// The shards as they were when the source failed, with what was remembered of them since; empty before. Nobody
+  /// knows more of them until the source is read again.
+  const std::vector<ShardStatus>& left() const { return left_; }
+  Instant left_at() const { return left_at_; }
 
   void shard_opened(ShardId shard) override;
   void shard_revoked(const ShardId& shard, bool lost) override;
@@ -69,6 +73,7 @@ class MappingRunner final : public SourceRunner, public ShardListener {
   net::awaitable<Result<void>> remember_starts(std::vector<ShardId> opened);
   net::awaitable<void> run_shard(ShardId id);
   void close(const std::string& name);
+  void note_left(const std::string& name, const ShardRunner& runner);
   engine::ShardSettings settings_for(const ShardId& shard);
   void wake();
 
@@ -91,6 +96,8 @@ class MappingRunner final : public SourceRunner, public ShardListener {
   bool compared_ = false;
   bool asked_later_starts_ = false;
   std::optional<Result<void>> read_result_;
+  std::vector<ShardStatus> left_;
+  Instant left_at_{};
   std::exception_ptr failure_;
   bool stopping_ = false;
 };

@@ -134,9 +134,7 @@ void ShardRunner::perform(engine::Action action) {
             call.payload.reserve(order.payload_bytes);
             write_payload(order.records, order.window, call.payload);
             WEIR_ASSERT(call.payload.size() == order.payload_bytes);
-            std::optional<Position> first;
-            if (!order.records.empty()) first = order.records.front().position;
-            calls_.spawn(answer(invoke(order.batch, std::move(first), std::move(call)),
+            calls_.spawn(answer(invoke(order.batch, order.records, std::move(call)),
                                 Answered{order.batch, Outcome(), BatchResponse()}));
           },
           [this](const engine::Checkpoint& order) { calls_.spawn(answer(checkpoint(order.upto), Checkpointed())); },
@@ -184,7 +182,7 @@ net::awaitable<ShardRunner::Message> ShardRunner::fetch(FetchLimits limits) {
   co_return Message(std::move(fetched));
 }
 
-net::awaitable<ShardRunner::Message> ShardRunner::invoke(engine::BatchId batch, std::optional<Position> first,
+net::awaitable<ShardRunner::Message> ShardRunner::invoke(engine::BatchId batch, std::span<const Record> records,
                                                          Invocation call) {
   Answered answered;
   answered.batch = batch;
@@ -200,10 +198,12 @@ net::awaitable<ShardRunner::Message> ShardRunner::invoke(engine::BatchId batch, 
     const MappingSettings& settings = deps_.config->mapping;
     if (settings.report_batch_item_failures || settings.tumbling_window > Duration(0)) {
       answered.response = read_batch_response(done->payload, settings.report_batch_item_failures, deps_.source, shard_);
-      refusal = refusal_in(answered.response, first);
+      refusal = refusal_in(answered.response, records);
     }
   }
-  note(answered.outcome, refusal);
+  std::optional<Position> first;
+  if (!records.empty()) first = records.front().position;
+  note(answered.outcome, refusal, first);
   co_return Message(std::move(answered));
 }
 
@@ -254,37 +254,50 @@ net::awaitable<ShardRunner::Message> ShardRunner::keep(engine::BatchId batch, st
 }
 
 /// Why an answer leaves the batch where it is, without any record done; "" when it does not.
-std::string_view ShardRunner::refusal_in(const BatchResponse& response, const std::optional<Position>& first) const {
+std::string_view ShardRunner::refusal_in(const BatchResponse& response, std::span<const Record> records) const {
   if (deps_.config->mapping.tumbling_window > Duration(0) && !response.state) return "the answer has no state";
   if (response.items == BatchResponse::Items::kAllFailed) return "the answer's batchItemFailures cannot be read";
-  const bool reported =
-      response.items == BatchResponse::Items::kSomeFailed && first &&
-      std::any_of(response.failed.begin(), response.failed.end(), [&](const Position& at) { return at <= *first; });
+  if (response.items != BatchResponse::Items::kSomeFailed) return "";
+  const auto is_of_batch = [&](const Position& at) {
+    const auto found =
+        std::lower_bound(records.begin(), records.end(), at,
+                         [](const Record& record, const Position& sought) { return record.position < sought; });
+    return found != records.end() && found->position == at;
+  };
+  if (!std::all_of(response.failed.begin(), response.failed.end(), is_of_batch))
+    return "batchItemFailures names a record that is not in the batch";
+  const bool reported = std::any_of(response.failed.begin(), response.failed.end(),
+                                    [&](const Position& at) { return at == records.front().position; });
   return reported ? "the batch's first record was reported as failed" : "";
 }
 
 /// Nothing is invoked with a record that is too large, so no outcome says that it stands in the way.
 void ShardRunner::note_oversized() {
   if (std::exchange(oversized_tries_, engine_.oversized_tries()) == engine_.oversized_tries()) return;
-  note(Outcome(FunctionFailed()), "a record is larger than an invocation takes");
+  note(Outcome(FunctionFailed()), "a record is larger than an invocation takes", std::nullopt);
 }
 
-/// One line when invocations begin to fail, in a new way, or work again; repeats are counted. `refusal`: why nothing
-/// was done though the function did not fail; "" when that is not so.
-void ShardRunner::note(const Outcome& outcome, std::string_view refusal) {
+/// One line when invocations begin to fail, for each way in which they do, and one when all work again; repeats are
+/// counted. `refusal`: why nothing was done though the function did not fail; "" when that is not so. `first`: of the
+/// batch; a success of another one, in another lane, does not mean that this one goes on.
+void ShardRunner::note(const Outcome& outcome, std::string_view refusal, const std::optional<Position>& first) {
   if (std::holds_alternative<Cancelled>(outcome.what)) return;
   const bool fine = std::holds_alternative<Succeeded>(outcome.what) && refusal.empty();
-  if (fine) discarding_.reset();
-  const std::string now = fine ? std::string() : std::string(refusal.empty() ? kind(outcome) : refusal);
-  if (now == trouble_) {
+  if (fine) {
+    discarding_.reset();
+    stuck_.erase(first);
+    if (!stuck_.empty() || trouble_count_ == 0) return;
+    troubles_.clear();
+  } else {
+    stuck_.insert(first);
     ++trouble_count_;
-    return;
+    if (!troubles_.insert(std::string(refusal.empty() ? kind(outcome) : refusal)).second) return;
   }
   if (fine) {
     deps_.log.info("invocation.recovered", {{"source", shard_.source},
                                             {"shard", shard_.name},
                                             {"function", deps_.function},
-                                            {"failures", trouble_count_}});
+                                            {"failures", std::exchange(trouble_count_, 0)}});
   } else if (!refusal.empty()) {
     deps_.log.warn(
         "invocation.failed",
@@ -306,14 +319,14 @@ void ShardRunner::note(const Outcome& outcome, std::string_view refusal) {
                                                 {"status", service->status},
                                                 {"message", service->message}});
   }
-  trouble_ = now;
-  trouble_count_ = 1;
 }
 
 /// One line when records begin to be given up on, or for another reason; each of them is kept in the store anyway.
 void ShardRunner::note_discard(const engine::Discard& order) {
   const LogLevel level = discarding_ == order.condition ? LogLevel::kDebug : LogLevel::kWarn;
   discarding_ = order.condition;
+  stuck_.erase(std::nullopt);
+  if (!order.records.empty()) stuck_.erase(order.records.front().position);
   if (order.records.empty()) {
     // A window's final call.
     WEIR_ASSERT(order.window.has_value());

@@ -4,6 +4,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <variant>
@@ -91,12 +93,12 @@ class ShardRunner {
   /// The work for an action; `otherwise`: its answer when the work comes to none.
   net::awaitable<void> answer(net::awaitable<Message> work, Message otherwise);
   net::awaitable<Message> fetch(FetchLimits limits);
-  net::awaitable<Message> invoke(engine::BatchId batch, std::optional<Position> first, Invocation call);
+  net::awaitable<Message> invoke(engine::BatchId batch, std::span<const Record> records, Invocation call);
   net::awaitable<Message> checkpoint(Position upto);
   net::awaitable<Message> keep(engine::BatchId batch, store::DeadLetter letter);
-  void note(const Outcome& outcome, std::string_view refusal);
+  void note(const Outcome& outcome, std::string_view refusal, const std::optional<Position>& first);
   void note_oversized();
-  std::string_view refusal_in(const BatchResponse& response, const std::optional<Position>& first) const;
+  std::string_view refusal_in(const BatchResponse& response, std::span<const Record> records) const;
   void note_discard(const engine::Discard& order);
   void note_destination(const Result<void>& delivered);
   void note_store(const Result<void>& kept);
@@ -114,8 +116,11 @@ class ShardRunner {
   bool drained_ = false;
   bool end_of_shard_ = false;
   bool ended_ = false;
-  FilterView view_;      ///< scratch of filter()
-  std::string trouble_;  ///< the kind of the last outcome, unless it was a success; logged when it changes
+  FilterView view_;  ///< scratch of filter()
+  /// The batches that failed and are to be tried again, by their first record; nothing: a window's final call, or a
+  /// record that is too large.
+  std::set<std::optional<Position>> stuck_;
+  std::set<std::string> troubles_;  ///< the kinds of failures that were logged since invocations worked
   int trouble_count_ = 0;
   std::uint64_t oversized_tries_ = 0;                   ///< of the engine, as they were noted last
   std::optional<engine::DiscardCondition> discarding_;  ///< why the last records were given up on, until a success

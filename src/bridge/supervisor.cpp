@@ -1,5 +1,6 @@
 #include "bridge/supervisor.h"
 
+#include <algorithm>
 #include <array>
 
 #include <boost/asio/redirect_error.hpp>
@@ -12,17 +13,6 @@ constexpr Duration kBackoffMin = std::chrono::milliseconds(500);
 constexpr Duration kBackoffMax = std::chrono::seconds(30);
 /// A source that ran this long has recovered: the next failure is a first one.
 constexpr Duration kHealthy = std::chrono::seconds(60);
-
-/// "nobody answers after 12 ms" is the same trouble as "after 3 ms".
-std::string without_milliseconds(std::string text) {
-  for (std::size_t end = text.find(" ms"); end != std::string::npos; end = text.find(" ms", end + 1)) {
-    std::size_t begin = end;
-    while (begin > 0 && text[begin - 1] >= '0' && text[begin - 1] <= '9') --begin;
-    text.erase(begin, end - begin);
-    end = begin;
-  }
-  return text;
-}
 
 }  // namespace
 
@@ -50,6 +40,7 @@ std::string_view text(SourceState state) {
 
 Supervisor::Supervisor(Deps deps, const config::SourceEntry& entry, std::uint64_t seed)
     : deps_(std::move(deps)),
+      log_(deps_.log),
       entry_(entry),
       random_(seed),
       changed_(deps_.executor),
@@ -109,6 +100,7 @@ net::awaitable<void> Supervisor::run() {
       interlude_done_.cancel();
       // Whatever the source was before, a moved checkpoint is a reason to read it again.
       if (state_ != SourceState::kDisabled) state_ = SourceState::kStarting;
+      left_.clear();
     }
   }
   if (state_ == SourceState::kRunning || state_ == SourceState::kStarting || state_ == SourceState::kBackingOff) {
@@ -118,7 +110,7 @@ net::awaitable<void> Supervisor::run() {
 }
 
 void Supervisor::make_runner() {
-  SourceContext context{entry_.name, deps_.executor, deps_.blocking, deps_.log, deps_.clock, deps_.aws};
+  SourceContext context{entry_.name, deps_.executor, deps_.blocking, log_, deps_.clock, deps_.aws};
   if (entry_.connector->delivery == Delivery::kPush) {
     push_source_ = entry_.connector->make_push_source(entry_.settings, std::move(context));
     PushRunner::Deps push{deps_.executor, *push_source_, deps_.queue,    deps_.events,
@@ -168,7 +160,7 @@ net::awaitable<void> Supervisor::live() {
   Result<void> result;
   SourceState after = SourceState::kStarting;
   std::optional<Error> error;
-  const Instant began = deps_.clock.now().instant;
+  began_ = deps_.clock.now().instant;
   try {
     make_runner();
     state_ = SourceState::kRunning;
@@ -191,6 +183,12 @@ net::awaitable<void> Supervisor::live() {
     for (const ShardStatus& shard : mapping_->shards()) closed_[shard.shard] += shard.counters;
     for (const auto& [shard, counters] : mapping_->closed()) closed_[shard] += counters;
     closed_result_.follow(mapping_->last_result());
+    if (!mapping_->left().empty()) {
+      left_ = mapping_->left();
+      left_at_ = mapping_->left_at();
+    } else if (result && !error) {
+      left_.clear();
+    }
   }
   if (queue_ != nullptr) received_ += queue_->status().counters;
   mapping_ = nullptr;
@@ -201,10 +199,12 @@ net::awaitable<void> Supervisor::live() {
   queue_source_.reset();
   push_source_.reset();
   state_ = after;
-  if (deps_.clock.now().instant - began >= kHealthy) {
+  if (deps_.clock.now().instant - began_ >= kHealthy) {
     failures_in_row_ = 0;
     error_.clear();  // the same failure after a healthy time is news
+    log_.forget();
   }
+  log_.next_life();
   if (error) failed(after, *error);
   if (after == SourceState::kFinished) {
     error_.clear();
@@ -240,13 +240,43 @@ net::awaitable<Result<void>> Supervisor::while_stopped(std::function<net::awaita
   co_return result;
 }
 
+/// Whether this life goes better than the one before, which failed: it read something, or has lasted.
+bool Supervisor::has_read() const {
+  if (mapping_ == nullptr || deps_.clock.now().instant - began_ >= kHealthy) return true;
+  const std::vector<ShardStatus> shards = mapping_->shards();
+  const auto& closed = mapping_->closed();
+  return std::any_of(shards.begin(), shards.end(),
+                     [](const ShardStatus& shard) { return shard.counters.polled_events > 0; }) ||
+         std::any_of(closed.begin(), closed.end(), [](const auto& each) { return each.second.polled_events > 0; });
+}
+
+/// Why no checkpoint can be set for that shard, as far as the source that runs knows its shards; "" when it can.
+std::string Supervisor::refuses_checkpoint(const std::string& shard) const {
+  if (!poll_source_ || poll_source_->has_shard(shard).value_or(true)) return "";
+  return entry_.name + " has no shard " + shard;
+}
+
+/// What is known of shards while none is open because the source fails. What was not settled grows older all the same.
+std::vector<ShardStatus> Supervisor::left_shards() const {
+  std::vector<ShardStatus> shards = left_;
+  for (ShardStatus& shard : shards) {
+    if (shard.unsettled > 0) shard.iterator_age += deps_.clock.now().instant - left_at_;
+    if (const auto former = closed_.find(shard.shard); former != closed_.end()) shard.counters = former->second;
+  }
+  return shards;
+}
+
 SourceStatus Supervisor::status() const {
   SourceStatus status;
   status.name = entry_.name;
   status.type = entry_.connector->type;
   status.function = entry_.function;
   status.state = state_;
-  if (state_ != SourceState::kRunning) status.error = error_;
+  // A try that has not read anything yet is no recovery.
+  if (state_ != SourceState::kRunning || !has_read()) status.error = error_;
+  if (state_ == SourceState::kRunning && poll_source_) {
+    if (std::string trouble = poll_source_->trouble(); !trouble.empty()) status.error = std::move(trouble);
+  }
   status.restarts = restarts_;
   for (const auto& [shard, counters] : closed_) status.counters += counters;
   status.last_result = closed_result_;
@@ -256,16 +286,22 @@ SourceStatus Supervisor::status() const {
     status.queue->counters += received_;
     if (state_ == SourceState::kRunning) status.error = status.queue->problem;
   }
-  if (mapping_ != nullptr) {
-    for (const auto& [shard, counters] : mapping_->closed()) status.counters += counters;
-    status.last_result.follow(mapping_->last_result());
-    status.shards = mapping_->shards();
-    for (ShardStatus& shard : status.shards) {
-      status.counters += shard.counters;
-      // What the shard did before it was closed and opened again is part of its own counters, which never go back.
-      for (const auto* former : {&closed_, &mapping_->closed()}) {
-        if (const auto found = former->find(shard.shard); found != former->end()) shard.counters += found->second;
-      }
+  if (mapping_ == nullptr) {
+    status.shards = left_shards();
+    return status;
+  }
+  for (const auto& [shard, counters] : mapping_->closed()) status.counters += counters;
+  status.last_result.follow(mapping_->last_result());
+  status.shards = mapping_->shards();
+  if (status.shards.empty() && mapping_->closed().empty() && !has_read()) {
+    status.shards = left_shards();
+    return status;
+  }
+  for (ShardStatus& shard : status.shards) {
+    status.counters += shard.counters;
+    // What the shard did before it was closed and opened again is part of its own counters, which never go back.
+    for (const auto* former : {&closed_, &mapping_->closed()}) {
+      if (const auto found = former->find(shard.shard); found != former->end()) shard.counters += found->second;
     }
   }
   return status;

@@ -11,6 +11,7 @@
 
 #include "weir/base/random.h"
 
+#include "bridge/life_log.h"
 #include "bridge/mapping_runner.h"
 #include "bridge/push_runner.h"
 #include "bridge/queue_runner.h"
@@ -36,7 +37,7 @@ struct SourceStatus {
   std::string type;
   std::string function;
   SourceState state{};
-  std::string error;  ///< the last failure, "" when it runs
+  std::string error;  ///< the last failure, or what hinders it; "" when it runs unhindered
   int restarts = 0;
   std::vector<ShardStatus> shards;
   engine::ShardCounters counters;      ///< of all shards, closed ones included
@@ -77,6 +78,8 @@ class Supervisor {
   /// Stops reading the source, does `what`, and goes on. Only one at a time.
   net::awaitable<Result<void>> while_stopped(std::function<net::awaitable<Result<void>>()> what);
 
+  std::string refuses_checkpoint(const std::string& shard) const;
+
   SourceState state() const { return state_; }
   SourceStatus status() const;
   const config::SourceEntry& entry() const { return entry_; }
@@ -86,9 +89,12 @@ class Supervisor {
   void make_runner();
   net::awaitable<void> wait(std::optional<Duration> patience);
   void failed(SourceState state, const Error& error);
+  bool has_read() const;
+  std::vector<ShardStatus> left_shards() const;
   void wake();
 
   Deps deps_;
+  LifeLog log_;  ///< of the sources
   const config::SourceEntry& entry_;
   Random random_;
   net::steady_timer changed_;
@@ -109,6 +115,9 @@ class Supervisor {
   PushCounters pushed_;
   std::map<std::string, engine::ShardCounters> closed_;  ///< of former lives
   LastResult closed_result_;                             ///< the same
+  std::vector<ShardStatus> left_;                        ///< as the last life that had shards left them, if it failed
+  Instant left_at_{};
+  Instant began_{};  ///< this life
   std::function<net::awaitable<Result<void>>()> interlude_;
   std::optional<Result<void>> interlude_result_;
   net::steady_timer interlude_done_;

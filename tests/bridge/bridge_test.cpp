@@ -237,6 +237,109 @@ TEST_CASE("a function without concurrency is throttled, and its source waits") {
   CHECK(world.log.count("invocation.throttled") == 1);
 }
 
+TEST_CASE("while a source fails, what is known of its shards stays, and what was not settled grows older") {
+  World world;
+  FakeStream& clicks = world.stream("clicks", {{"a", 2}});
+  world.config().functions.at("f").reserved_concurrent_executions = 0;
+  world.start();
+  const auto fail_when_throttled = [&] {
+    if (clicks.lives == 1 && world.source("clicks").counters.throttles >= 1) {
+      clicks.fail(Error(ErrorCode::kSourceUnreachable, "nobody answers"));
+    }
+  };
+
+  SECTION("between two lives") {
+    std::vector<SourceStatus> seen;
+    world.run_until([&] {
+      fail_when_throttled();
+      const SourceStatus now = world.source("clicks");
+      if (now.state == SourceState::kBackingOff) seen.push_back(now);
+      return seen.size() == 2;
+    });
+    REQUIRE(seen[0].shards.size() == 1);
+    const bridge::ShardStatus& shard = seen[0].shards[0];
+    CHECK(shard.shard == "a");
+    CHECK(shard.unsettled == 2);
+    CHECK(shard.counters.polled_events == 2);
+    CHECK(seen[0].counters.polled_events == 2);
+    CHECK(seen[0].error == "source.unreachable: nobody answers");
+    REQUIRE(seen[1].shards.size() == 1);
+    CHECK(seen[1].shards[0].iterator_age > shard.iterator_age);
+  }
+  SECTION("a try that has not read anything is no recovery, reading is one") {
+    std::optional<SourceStatus> tried;
+    SourceStatus read;
+    world.run_until([&] {
+      fail_when_throttled();
+      if (clicks.lives < 2) return false;
+      read = world.source("clicks");
+      if (!tried) tried = read;
+      return read.counters.polled_events == 4;
+    });
+    CHECK(tried->state == SourceState::kRunning);
+    CHECK(tried->error == "source.unreachable: nobody answers");
+    REQUIRE(tried->shards.size() == 1);
+    CHECK(tried->counters.polled_events == 2);
+    CHECK(read.error.empty());
+    REQUIRE(read.shards.size() == 1);
+    CHECK(read.shards[0].counters.polled_events == 4);
+  }
+}
+
+TEST_CASE("what was in flight when a source failed, and is done since, grows no older") {
+  World world;
+  FakeStream& clicks = world.stream("clicks", {{"a", 2}});
+  world.start();
+  world.function->hang_next();
+  bool failed = false;
+  SourceStatus status;
+  world.run_until([&] {
+    if (!failed && world.function->calls.size() == 1) {
+      failed = true;
+      clicks.fail(Error(ErrorCode::kSourceUnreachable, "nobody answers"));
+    } else if (failed) {
+      world.function->finish();
+    }
+    status = world.source("clicks");
+    return status.state == SourceState::kBackingOff;
+  });
+  REQUIRE(status.shards.size() == 1);
+  CHECK(status.shards[0].unsettled == 0);
+  CHECK(status.shards[0].iterator_age == Duration(0));
+  CHECK(status.shards[0].checkpoint == Resume::after(Position(2)));
+}
+
+TEST_CASE("what hinders a source that runs is its error, until it is over") {
+  World world;
+  FakeStream& clicks = world.stream("clicks", {{"a", 2}});
+  clicks.trouble = "source.unreachable: nobody answers";
+  world.start();
+  SourceStatus hindered;
+  world.run_until([&] {
+    const SourceStatus now = world.source("clicks");
+    if (now.state != SourceState::kRunning) return false;
+    if (!clicks.trouble.empty()) {
+      hindered = now;
+      clicks.trouble.clear();
+      return false;
+    }
+    return now.error.empty();
+  });
+  CHECK(hindered.state == SourceState::kRunning);
+  CHECK(hindered.error == "source.unreachable: nobody answers");
+}
+
+TEST_CASE("what each life of a failing source says again is said once") {
+  World world;
+  FakeStream& clicks = world.stream("clicks", {{"a", 2}});
+  clicks.says_hello = true;
+  clicks.failures.assign(2, Error(ErrorCode::kSourceUnreachable, "nobody answers"));
+  world.start();
+  world.run_until([&] { return world.source("clicks").counters.settled_events >= 2 && clicks.lives == 3; });
+  CHECK(world.log.count("credentials.fetched") == 3);
+  CHECK(world.log.said["credentials.fetched"] == 1);
+}
+
 TEST_CASE("a disabled source is not read") {
   World world;
   FakeStream& clicks = world.stream("clicks", {{"a", 2}});
@@ -275,6 +378,28 @@ TEST_CASE("a checkpoint is moved while the bridge runs") {
   CHECK(result->has_value());
   CHECK(world.function->calls == std::vector<std::string>{"{\"a\":1,2,3,4}", "{\"a\":3,4}"});
   CHECK(clicks.lives == 2);
+  CHECK(world.checkpoints() == "clicks/a@4");
+}
+
+TEST_CASE("a checkpoint for a shard that the running source does not have is refused, and nothing is stopped") {
+  World world;
+  FakeStream& clicks = world.stream("clicks", {{"a", 4}});
+  clicks.knows_shards = GENERATE(true, false);
+  world.start();
+  std::optional<Result<void>> result;
+  runtime::TaskScope mover(world.context().get_executor());
+  bool moved = false;
+  world.run_until([&] {
+    if (!moved && world.source("clicks").counters.settled_events == 4) {
+      moved = true;
+      mover.spawn(move(world.bridge(), "b", Resume::after(Position(2)), result));
+    }
+    return result.has_value();
+  });
+  CHECK(result->has_value() == !clicks.knows_shards);
+  if (!clicks.knows_shards) return;
+  CHECK(result->error().describe() == "config.invalid: clicks has no shard b");
+  CHECK(clicks.lives == 1);
   CHECK(world.checkpoints() == "clicks/a@4");
 }
 

@@ -27,6 +27,10 @@ struct FakeStream final : SourceConfig {
   bool keeps_checkpoints = false;  ///< as a consumer group does; taken only while the source runs
   std::map<std::string, std::uint64_t> committed;
   int lives = 0;
+  std::string trouble;        ///< what hinders it while it runs
+  bool knows_shards = false;  ///< says which shards there are
+  bool keyed = false;         ///< each record has a key of its own
+  bool says_hello = false;    ///< each life logs that it fetched its credentials
 
   // Of the life that runs.
   std::function<void(Error)> fail;
@@ -43,6 +47,7 @@ class FakeSource final : public PollSource {
   net::awaitable<Result<void>> run(ShardListener& listener) override {
     ++stream_->lives;
     listener_ = &listener;
+    if (stream_->says_hello) context_.log.info("credentials.fetched", {{"source", "a file"}});
     stream_->fail = [this](Error error) {
       failure_ = std::move(error);
       never_.cancel();
@@ -97,6 +102,10 @@ class FakeSource final : public PollSource {
       record.position = Position(next);
       record.arrival = context_.clock.now().wall;
       record.encoded_bytes = std::to_string(next).size() + (stream_->lies_about_sizes && next == count ? 1 : 0);
+      if (stream_->keyed) {
+        record.has_key = true;
+        record.key = keys_.emplace_back(std::to_string(next));
+      }
       batch.records.push_back(record);
     }
     if (batch.records.empty() && stream_->ends) batch.end_of_shard = true;
@@ -120,6 +129,11 @@ class FakeSource final : public PollSource {
   bool remembers_ends() const override { return stream_->remembers_ends; }
   std::string event_source_arn() const override { return "arn:fake"; }
   std::string stream_identity() const override { return stream_->identity; }
+  std::string trouble() const override { return stream_->trouble; }
+  std::optional<bool> has_shard(std::string_view shard) const override {
+    if (!stream_->knows_shards) return std::nullopt;
+    return stream_->shards.contains(std::string(shard));
+  }
   /// The body of record 7 is {"n":7}.
   void write_filter_view(const ShardId&, const Record& record, bool, FilterView& out) const override {
     body_ = "{\"n\":" + record.position.text() + "}";
@@ -162,6 +176,7 @@ class FakeSource final : public PollSource {
   net::steady_timer never_;
   std::map<std::string, std::uint64_t> next_;
   mutable std::string body_;
+  std::deque<std::string> keys_;
   std::size_t open_ = 0;
   ShardListener* listener_ = nullptr;
   std::optional<Error> failure_;

@@ -124,6 +124,10 @@ TEST_CASE("an answer that gets its batch nowhere is said once, as an exception i
     stream.mapping.report_batch_item_failures = true;
     answer = R"({"batchItemFailures":7})";
   }
+  SECTION("a report of a record that is not in the batch") {
+    stream.mapping.report_batch_item_failures = true;
+    answer = R"({"batchItemFailures":[{"itemIdentifier":"3"}]})";
+  }
   SECTION("a window's answer without its state") {
     stream.mapping.tumbling_window = std::chrono::seconds(300);
     answer = "{}";
@@ -133,6 +137,30 @@ TEST_CASE("an answer that gets its batch nowhere is said once, as an exception i
   world.function->answer_next(Outcome(Succeeded{R"({"state":{}})"}));
   world.run_until([&] { return world.function->calls.size() == 3 && world.log.count("invocation.recovered") == 1; });
   CHECK(world.log.count("invocation.failed") == 1);
+}
+
+TEST_CASE("a batch that fails has not recovered because another lane's goes well") {
+  World world;
+  FakeStream& stream = world.stream("s", {{"a", 8}});
+  stream.mapping.kind = MappingKind::kKinesis;
+  stream.mapping.parallelization_factor = 10;
+  stream.mapping.batch_size = 1;
+  stream.keyed = true;
+  world.start();
+  std::size_t others = 0;
+  std::size_t failures = 0;
+  world.function->on_call = [&](std::size_t) {
+    if (world.function->calls.back() != "{\"a\":1}") {
+      ++others;
+    } else if (others < 4 || failures < 3) {
+      ++failures;
+      world.function->answer_next(Outcome(FunctionFailed{"Error", "{}"}));
+    }
+  };
+  world.run_until([&] { return world.checkpoints() == "s/a@8"; });
+  CHECK(failures >= 3);
+  CHECK(world.log.count("invocation.failed") == 1);
+  CHECK(world.log.count("invocation.recovered") == 1);
 }
 
 TEST_CASE("a batch that what stands before the function refuses as too large uses attempts") {

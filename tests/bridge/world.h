@@ -26,11 +26,15 @@ namespace weir::test {
 /// The names of the events that were logged.
 class EventNames final : public Log {
  public:
-  void write(LogLevel, std::string_view event, std::span<const LogField>) override { names.emplace_back(event); }
+  void write(LogLevel level, std::string_view event, std::span<const LogField>) override {
+    names.emplace_back(event);
+    if (level != LogLevel::kDebug) ++said[names.back()];
+  }
   std::size_t count(std::string_view name) const {
     return static_cast<std::size_t>(std::count(names.begin(), names.end(), name));
   }
   std::vector<std::string> names;
+  std::map<std::string, int> said;  ///< how often each was logged above debug
 };
 
 /// A bridge over streams in memory and one function. A test says what it is, runs it until something is true, and

@@ -124,6 +124,7 @@ class SourceDriver final : public ShardListener {
                     result = std::move(answer);
                   });
   }
+  std::string trouble() const { return source_->trouble(); }
   void release(const std::string& shard) {
     open.erase(shard);
     source_->release(id(shard), false);

@@ -253,12 +253,14 @@ TEST_CASE("a broker that is away at start is waited for, and said so once") {
   broker.down();
   SourceDriver driver(config_for(broker, {0}));
   REQUIRE(driver.until([&] { return driver.log.count("source.unreachable") == 1; }));
+  CHECK(driver.trouble().starts_with("source.unreachable: "));
   auto& pending = driver.begin_fetch("clicks-0");
   broker.up();
   REQUIRE(driver.until([&] { return pending.done; }));
   CHECK(pending.batch.records.at(0).data == "1");
   CHECK(driver.log.count("source.unreachable") == 1);
   CHECK(driver.log.count("source.reachable") == 1);
+  CHECK(driver.trouble().empty());
   CHECK_FALSE(driver.ended());
 }
 
