@@ -10,6 +10,7 @@
 #include "connectors/kafka/connector.h"
 #include "connectors/kafka/destination.h"
 #include "connectors/kinesis/connector.h"
+#include "connectors/logs/connector.h"
 #include "connectors/s3/connector.h"
 #include "connectors/schedule/connector.h"
 #include "connectors/sns/connector.h"
@@ -34,6 +35,8 @@ constexpr std::array kConnectors{
     ConnectorEntry{"kinesis", Delivery::kPoll, "A Kinesis data stream, by its shards or with enhanced fan-out.",
                    &kinesis::read_config, &kinesis::make_source, &kinesis::sample_event, nullptr, nullptr, nullptr,
                    nullptr, &kinesis::check_checkpoint},
+    ConnectorEntry{"logs", Delivery::kPush, "Log events that a filter pattern wants: of files, or of PutLogEvents.",
+                   &logs::read_config, nullptr, &logs::sample_event, nullptr, nullptr, &logs::make_source},
     ConnectorEntry{"s3", Delivery::kPush,
                    "A bucket's notifications by webhook, or a folder that stands in for a bucket.", &s3::read_config,
                    nullptr, &s3::sample_event, nullptr, nullptr, &s3::make_source, nullptr, nullptr, &s3::samples},
@@ -69,6 +72,15 @@ constexpr std::array kServices{
                  {},
                  "EventBridge: event buses, rules, archives and replays.",
                  &eventbridge::make_service},
+    ServiceEntry{"logs",
+                 "",
+                 "logs",
+                 "Logs_20140328",
+                 "",
+                 {},
+                 {},
+                 "CloudWatch Logs: groups, streams, events, subscription filters.",
+                 &logs::make_service},
     ServiceEntry{"sns", "sns", "sns", "", "2010-03-31", sns::kPaths, sns::kUnsigned,
                  "Simple Notification Service: topics, subscriptions, publishing.", &sns::make_service},
 };

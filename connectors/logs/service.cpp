@@ -207,6 +207,7 @@ net::awaitable<Result<void>> LogsService::load(ServiceHost& host) {
       const auto [group, name] = names(kStreamNote);
       Stream& stream = groups_[group].streams[name];
       stream.number = value.value("number", std::uint64_t{0});
+      last_number_ = std::max(last_number_, stream.number);  // wherever the clock has gone
       stream.created = value.value("created", std::int64_t{0});
       stream.first_event = optional("first");
       stream.last_event = optional("last");

@@ -1,5 +1,6 @@
 #include "connectors/logs/batch.h"
 
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 
@@ -42,6 +43,7 @@ TEST_CASE("what Lambda gets is the gzip of one stream's events") {
 }
 
 TEST_CASE("the sample is the event that weir prints") {
+  if (std::getenv("WEIR_UPDATE_GOLDEN") != nullptr) std::ofstream(WEIR_LOGS_SAMPLE) << logs::sample_event() << "\n";
   std::ifstream file(WEIR_LOGS_SAMPLE);
   const std::string sample(std::istreambuf_iterator<char>(file), {});
   CHECK(nlohmann::json::parse(sample) == nlohmann::json::parse(logs::sample_event()));

@@ -51,9 +51,12 @@ class Tailing {
     context_.emplace(SourceContext{"web", io_.get_executor(), pool_.get_executor(), null_log(), clock_});
     tail_.emplace(config, *context_, sink, tuning);
     running_ = true;
-    net::co_spawn(
-        io_, tail_->run(),
-        net::bind_cancellation_slot(cancel_.slot(), [this](std::exception_ptr, Result<void>) { running_ = false; }));
+    net::co_spawn(io_, tail_->run(),
+                  net::bind_cancellation_slot(cancel_.slot(), [this](std::exception_ptr thrown, Result<void> ended) {
+                    running_ = false;
+                    if (thrown) std::rethrow_exception(thrown);
+                    if (!ended) failure_ = ended.error().describe();
+                  }));
   }
   void stop() {
     if (!running_) return;
@@ -62,10 +65,10 @@ class Tailing {
     tail_.reset();
   }
   void until(const std::function<bool()>& so) {
-    const auto patience = std::chrono::steady_clock::now() + 20s;
+    const auto patience = std::chrono::steady_clock::now() + 5s;
     while (!so()) {
       if (std::chrono::steady_clock::now() > patience) {
-        FAIL("it did not happen; told were " << told());
+        FAIL("it did not happen; told were " << told() << "; " << failure_);
       }
       io_.restart();
       io_.run_for(1ms);
@@ -78,7 +81,8 @@ class Tailing {
   std::string told() const {
     std::string text;
     for (const std::string& payload : sink.payloads) {
-      for (const auto& event : test::unpack(payload).at("logEvents"))
+      const auto inside = test::unpack(payload);
+      for (const auto& event : inside.at("logEvents"))
         text += (text.empty() ? "" : "|") + event.at("message").get<std::string>();
     }
     return text;
@@ -104,6 +108,7 @@ class Tailing {
   std::optional<logs::Tail> tail_;
   net::cancellation_signal cancel_;
   bool running_ = false;
+  std::string failure_;
 };
 
 }  // namespace
@@ -288,7 +293,8 @@ TEST_CASE("a line of 2 MB is several events, of which none is lost") {
   });
   CHECK(bytes == 2'000'000);
   for (const std::string& payload : tail.sink.payloads) {
-    for (const auto& event : test::unpack(payload).at("logEvents"))
+    const auto inside = test::unpack(payload);
+    for (const auto& event : inside.at("logEvents"))
       CHECK(event.at("message").get<std::string>().size() <= logs::kTailedBytesMax);
   }
 }
