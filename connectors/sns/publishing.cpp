@@ -9,6 +9,8 @@
 namespace weir::sns {
 namespace {
 
+/// The gateway knows by it whose operation a link is of: nobody signs those.
+constexpr std::string_view kVersion = "&Version=2010-03-31";
 constexpr std::string_view kUserAgent = "Amazon Simple Notification Service Agent";
 constexpr std::string_view kContentType = "text/plain; charset=UTF-8";
 
@@ -75,6 +77,7 @@ Notification notification_of(const Topic& topic, const Subscription& subscriptio
   notification.message = message.text_for(subscription.protocol);
   notification.timestamp = iso_milliseconds(message.at);
   notification.unsubscribe_url = sender.address + "/?Action=Unsubscribe&SubscriptionArn=" + subscription.arn();
+  notification.unsubscribe_url += kVersion;
   notification.attributes = message.attributes;
   return notification;
 }
@@ -150,6 +153,7 @@ ServiceDelivery confirmation(std::string_view type, const Topic& topic, const Su
                 "message.";
   notification.subscribe_url =
       sender.address + "/?Action=ConfirmSubscription&TopicArn=" + topic.arn() + "&Token=" + subscription.token;
+  notification.subscribe_url += kVersion;
   Signatures(sender, false).sign(notification, topic.text("SignatureVersion", "1"));
   ServiceDelivery delivery;
   delivery.target = "http:" + subscription.endpoint;
