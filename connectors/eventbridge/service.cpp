@@ -233,7 +233,8 @@ net::awaitable<Result<bool>> EventsService::replay_some(ServiceHost& host) {
     const Turn turn(*this);
     const auto found = model_.replays().find(name);
     if (found == model_.replays().end()) continue;
-    auto went_on = co_await replay_some(host, found->second);
+    Replay replay = found->second;
+    auto went_on = co_await replay_some(host, std::move(replay));
     if (!went_on) co_return std::move(went_on.error());
     more = more || *went_on;
   }

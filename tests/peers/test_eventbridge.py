@@ -52,8 +52,7 @@ class EventBridge(PeerTest):
     def setUp(self):
         super().setUp()
         patch = unittest.mock.patch.dict(os.environ, {
-            **CREDENTIALS, "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1",
-            "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull})
+            **CREDENTIALS, "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1"})
         patch.start()
         self.addCleanup(patch.stop)
         self.events = self.folder / "events"
@@ -78,7 +77,7 @@ class EventBridge(PeerTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         return json.loads(done.stdout)
 
-    def seen(self, count, bridge, seconds=30):
+    def got(self, count, bridge, seconds=30):
         """The events that the function got, once there are so many."""
         def read():
             return [json.loads(path.read_text()) for path in self.events.glob("*.json")]
@@ -142,7 +141,7 @@ class Calls(EventBridge):
         self.assertEqual((events["FailedEntryCount"], events["Entries"][1]["ErrorCode"]), (1, "MalformedDetail"))
         self.assertEqual((archives["Archives"][0]["RetentionDays"], started["State"]), (4, "STARTING"))
         self.assertEqual((replays["Replays"][0]["ReplayName"], tags["Tags"]), ("again", [{"Key": "stage", "Value": "b"}]))
-        first, second = sorted(self.seen(2, bridge), key=lambda event: "replay-name" in event)
+        first, second = sorted(self.got(2, bridge), key=lambda event: "replay-name" in event)
         self.assertEqual((first["id"], first["detail"]), (events["Entries"][0]["EventId"], {"n": 1}))
         self.assertEqual((second["replay-name"], second["detail"]), ("again", {"n": 1}))
         self.judged([first, second])
@@ -184,7 +183,7 @@ class Calls(EventBridge):
             return json.loads(done.stdout or "{}")
         put = aws("put-events", "--entries", json.dumps([entry({"n": 7})]))
         self.assertEqual(put["FailedEntryCount"], 0)
-        self.assertEqual(self.seen(1, bridge), [{"n": 7, "rule": "orders"}])
+        self.assertEqual(self.got(1, bridge), [{"n": 7, "rule": "orders"}])
         self.assertEqual([(rule["Name"], rule["ManagedBy"]) for rule in aws("list-rules")["Rules"]], [("orders", "weir")])
 
 
