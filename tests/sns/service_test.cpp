@@ -214,6 +214,7 @@ TEST_CASE("an HTTP endpoint gets nothing before it has confirmed; then signed no
   REQUIRE(sns.host.deliveries.size() == 1);
   const json asked = json::parse(sns.host.deliveries[0].payload);
   CHECK(asked.at("Type") == "SubscriptionConfirmation");
+  CHECK(asked.at("SubscribeURL").get<std::string>().ends_with("&Version=2010-03-31"));
   CHECK(asked.at("SubscribeURL").get<std::string>().starts_with("http://127.0.0.1:4580/?Action=ConfirmSubscription"));
   sns.call("Publish", {{"TopicArn", orders}, {"Message", "early"}});
   CHECK(sns.host.deliveries.size() == 1);
