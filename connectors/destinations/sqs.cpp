@@ -79,7 +79,8 @@ class SqsDestination final : public Destination {
     }
     if (!record.trace_header.empty()) {
       out.key("MessageSystemAttributes").begin_object();
-      write_attribute("AWSTraceHeader", {"String", record.trace_header}, out);
+      const MessageAttribute trace{"String", record.trace_header};
+      write_attribute("AWSTraceHeader", trace, out);
       out.end_object();
     }
     // A queue that is not FIFO has groups too, for fairness, but no deduplication.

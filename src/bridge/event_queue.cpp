@@ -649,13 +649,14 @@ void EventQueue::note_end(Function& function, const store::StoredEvent& event, c
   std::string destination = function.config.on_failure;
   if (!function.config.dead_letter.empty())
     destination += (destination.empty() ? "" : ", ") + function.config.dead_letter;
+  if (destination.empty()) destination = "dead letters";
   const std::array<LogField, 7> fields{LogField("request_id", event.request_id),
                                        LogField("function", function.name),
                                        LogField("source", event.source),
                                        LogField("condition", text(order.condition)),
                                        LogField("attempts", order.approximate_invoke_count),
                                        LogField("status", order.status_code.value_or(0)),
-                                       LogField("destination", destination.empty() ? "dead letters" : destination)};
+                                       LogField("destination", destination)};
   deps_.log.write(level, "event.dropped", fields);
 }
 
