@@ -79,8 +79,8 @@ void add_event(CLI::App& app, Work& chosen) {
       ->add_option("--set", options->changes,
                    "PATH=VALUE: changes a member, for example Records.0.kinesis.partitionKey=abc.")
       ->allow_extra_args(false);
-  const std::string samples = all_samples();
-  command->footer((samples.empty() ? "" : "Events by name:\n" + samples + "\n") +
+  const std::string listed = all_samples();
+  command->footer((listed.empty() ? "" : "Events by name:\n" + listed + "\n") +
                   "Example: weir event kafka | weir invoke hello --event -\nExit status: 0, or 2 when there is no such "
                   "source, event or member.");
   command->callback([options, types, &chosen] {
