@@ -151,6 +151,7 @@ bool is_endpoint(std::string_view endpoint, std::string_view protocol) {
 SnsService::SnsService(ServiceContext context)
     : context_(std::move(context)),
       turns_(context_.executor),
+      making_key_(context_.executor),
       random_(seed_from_system()),
       address_("https://sns." + std::string(kLocalRegion) + ".amazonaws.com") {}
 
@@ -179,7 +180,7 @@ net::awaitable<Result<void>> SnsService::remember(ServiceHost& host) {
   if (!notes) co_return std::move(notes.error());
   topics_.clear();
   published_.clear();
-  if (auto key = co_await remember_key(host, *notes); !key) co_return key;
+  if (auto key = remember_key(*notes); !key) co_return key;
   declare();
   for (const auto& [note, value] : *notes) {
     const std::size_t slash = note.find('/');
@@ -213,17 +214,23 @@ net::awaitable<Result<void>> SnsService::remember(ServiceHost& host) {
   co_return Result<void>();
 }
 
-net::awaitable<Result<void>> SnsService::remember_key(ServiceHost& host, std::map<std::string, std::string>& notes) {
+Result<void> SnsService::remember_key(const std::map<std::string, std::string>& notes) {
   const auto kept = notes.find("key");
-  if (kept != notes.end()) {
-    const auto read = nlohmann::json::parse(kept->second, nullptr, false);
-    if (!read.is_array() || read.size() != 2)
-      co_return Error(ErrorCode::kStoreCorrupt, "the remembered key of SNS cannot be read");
-    auto key = SigningKey::read(read[0].get<std::string>(), read[1].get<std::string>());
-    if (!key) co_return std::move(key.error());
-    key_ = std::move(*key);
-    co_return Result<void>();
-  }
+  if (kept == notes.end()) return {};
+  const auto read = nlohmann::json::parse(kept->second, nullptr, false);
+  if (!read.is_array() || read.size() != 2 || !read[0].is_string() || !read[1].is_string())
+    return Error(ErrorCode::kStoreCorrupt, "the remembered key of SNS cannot be read");
+  auto key = SigningKey::read(read[0].get<std::string>(), read[1].get<std::string>());
+  if (!key) return std::move(key.error());
+  key_ = std::move(*key);
+  return {};
+}
+
+/// It is made when it is needed: a weir of which nobody wants SNS makes none, and writes nothing.
+net::awaitable<Result<void>> SnsService::have_key(ServiceHost& host) {
+  if (key_) co_return Result<void>();
+  const Turns::Turn turn = co_await making_key_.take();
+  if (key_) co_return Result<void>();
   const WallTime now = context_.clock.now().wall;
   std::function<std::shared_ptr<Result<SigningKey>>()> make = [now] {
     return std::make_shared<Result<SigningKey>>(SigningKey::make(now));
@@ -313,7 +320,7 @@ const std::map<std::string, SnsService::Operation, std::less<>>& SnsService::ope
 
 net::awaitable<ServiceAnswer> SnsService::call(ServiceHost& host, ServiceCall call) {
   if (call.operation.empty()) {
-    if (call.path == key_->path() && (call.method == "GET" || call.method == "HEAD")) {
+    if (key_ && call.path == key_->path() && (call.method == "GET" || call.method == "HEAD")) {
       co_return ServiceAnswer(200, "application/x-pem-file", key_->certificate_pem());
     }
     co_return service::form_error(not_found("The certificate"), kNameSpace, call.request_id);
@@ -328,6 +335,9 @@ net::awaitable<ServiceAnswer> SnsService::call(ServiceHost& host, ServiceCall ca
   if (!form) {
     const ApiError malformed(400, "MalformedQueryString", "The form has a percent sign that begins no escape.");
     co_return service::form_error(malformed, kNameSpace, call.request_id);
+  }
+  if (const auto key = co_await have_key(host); !key) {
+    co_return service::form_error(not_kept(key.error()), kNameSpace, call.request_id);
   }
   const auto open = std::find(std::begin(kUnsigned), std::end(kUnsigned), call.operation);
   if (open == std::end(kUnsigned)) address_ = call.address;
@@ -919,6 +929,7 @@ net::awaitable<Result<void>> SnsService::take(ServiceHost& host, std::string tar
   const auto found = name ? topics_.find(*name) : topics_.end();
   if (found == topics_.end()) co_return Error(ErrorCode::kDestinationGone, "there is no topic " + std::string(named));
   const Topic topic = found->second;
+  if (auto key = co_await have_key(host); !key) co_return key;
   Message message;
   message.text = std::move(record.record);
   if (!record.details.subject.empty()) message.subject = record.details.subject;

@@ -50,7 +50,8 @@ class SnsService final : public Service {
   };
 
   net::awaitable<Result<void>> remember(ServiceHost& host);
-  net::awaitable<Result<void>> remember_key(ServiceHost& host, std::map<std::string, std::string>& notes);
+  Result<void> remember_key(const std::map<std::string, std::string>& notes);
+  net::awaitable<Result<void>> have_key(ServiceHost& host);
   void declare();
   net::awaitable<Result<void>> forget_old(ServiceHost& host);
 
@@ -86,6 +87,7 @@ class SnsService final : public Service {
 
   ServiceContext context_;
   Turns turns_;
+  Turns making_key_;
   Random random_;
   std::map<std::string, Topic, std::less<>> topics_;
   std::map<std::string, Published, std::less<>> published_;  ///< by "TOPIC/DEDUPLICATION ID"
