@@ -15,6 +15,7 @@
 #include "gateway/service_calls.h"
 #include "gateway/trace_header.h"
 #include "http/sigv4.h"
+#include "service/answers.h"
 
 namespace weir::gateway {
 namespace {
@@ -124,8 +125,10 @@ class Gateway {
 
   net::awaitable<Response> call(const ServiceRoute& route, Request request, const std::string& request_id) {
     if (route.service == nullptr) {
-      co_return refuse({400, "UnknownOperationException", "weir does not stand in for the service of this call."},
-                       request_id);
+      const service::ApiError unknown(400, "UnknownOperationException",
+                                      "weir does not stand in for the service of this call.");
+      co_return answered(request.headers.get("X-Amz-Target") ? service::json_error(unknown)
+                                                             : service::form_error(unknown, "", request_id));
     }
     if (request.body_too_large) {
       co_return refuse({413, "RequestEntityTooLargeException", "The request is larger than 6291456 bytes."},
@@ -139,9 +142,13 @@ class Gateway {
                                        {"operation", route.operation},
                                        {"request_id", request_id},
                                        {"status", said.status}});
+    co_return answered(std::move(said));
+  }
+
+  static Response answered(ServiceAnswer said) {
     Response response(said.status, std::move(said.content_type), std::move(said.body));
     for (const auto& [name, value] : said.headers) response.headers.add(name, value);
-    co_return response;
+    return response;
   }
 
   net::awaitable<Response> webhook(Request request, std::string type, std::string source,

@@ -11,7 +11,9 @@ XmlWriter& XmlWriter::open(std::string_view name) {
 }
 
 XmlWriter& XmlWriter::open(std::string_view name, std::string_view name_space) {
-  out_.append("<").append(name).append(" xmlns=\"").append(name_space).append("\">");
+  out_.append("<").append(name);
+  if (!name_space.empty()) out_.append(" xmlns=\"").append(name_space).append("\"");
+  out_.append(">");
   open_.emplace_back(name);
   return *this;
 }

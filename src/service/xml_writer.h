@@ -12,7 +12,7 @@ class XmlWriter {
   explicit XmlWriter(std::string& out) : out_(out) {}
 
   XmlWriter& open(std::string_view name);
-  /// With the attribute xmlns.
+  /// With the attribute xmlns, unless it is "".
   XmlWriter& open(std::string_view name, std::string_view name_space);
   /// Ends the element that was opened last.
   XmlWriter& close();

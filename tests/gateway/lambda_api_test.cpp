@@ -606,6 +606,11 @@ TEST_CASE("a call of a service that weir does not stand in for says so") {
   const Response response = world.send(request("POST", "/", "{}", {{"X-Amz-Target", "AmazonSQS.SendMessage"}}));
   CHECK(response.status == 400);
   CHECK(response.headers.get("x-amzn-ErrorType") == "UnknownOperationException");
+  CHECK(response.body ==
+        R"({"__type":"UnknownOperationException","message":"weir does not stand in for the service of this call."})");
+  const Response form = world.send(request("GET", "/?Action=SendEmail&Version=2010-12-01"));
+  CHECK(form.status == 400);
+  CHECK_THAT(form.body, Catch::StartsWith("<ErrorResponse><Error><Type>Sender</Type><Code>UnknownOperationException"));
   CHECK(world.functions.service_calls.empty());
 }
 

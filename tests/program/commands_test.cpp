@@ -78,6 +78,23 @@ TEST_CASE("the schema is JSON, a right configuration is said to be right") {
   CHECK(run_weir({"validate"}).ending == kBadCall);
 }
 
+TEST_CASE("validate says when schedules run next, as often as it is asked to") {
+  const TemporaryFolder folder;
+  const std::string config = folder.write("weir.yaml",
+                                          "functions: {f: {url: 'http://127.0.0.1:1'}}\n"
+                                          "sources: {night: {type: schedule, expression: 'cron(30 2 ? * * 2100)', "
+                                          "timezone: Europe/Berlin, function: f}}\n");
+  const Finished two = run_weir({"validate", "--schedules=2", config});
+  CHECK(two.ending == 0);
+  CHECK(two.out ==
+        "right: 1 function, 1 source\n"
+        "night: cron(30 2 ? * * 2100) in Europe/Berlin\n"
+        "  2100-01-01T02:30:00+01:00  2100-01-01T01:30:00Z\n"
+        "  2100-01-02T02:30:00+01:00  2100-01-02T01:30:00Z\n");
+  const Finished never = run_weir({"validate", "--schedules=0", config});
+  CHECK(never.ending == kBadCall);
+}
+
 TEST_CASE("what an invocation ends with is its exit status") {
   const Functions functions;
   SECTION("0: the payload is on stdout, and nothing else") {
