@@ -64,7 +64,8 @@ ApiError configured_rule(const Rule& rule) {
 /// The arguments of a call. What is wrong with them is remembered, the first mistake counts.
 class Arguments {
  public:
-  explicit Arguments(std::string_view body) : root_(json::parse(body.empty() ? "{}" : body, nullptr, false)) {
+  explicit Arguments(std::string_view body)
+      : root_(is_json(body) ? json::parse(body, nullptr, false) : (body.empty() ? json::object() : json())) {
     if (root_.is_discarded() || !root_.is_object()) {
       error_ = refusal("SerializationException", "The request's body is no JSON object.");
       root_ = json::object();

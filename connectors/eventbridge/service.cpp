@@ -161,7 +161,9 @@ net::awaitable<Result<void>> EventsService::tidy(ServiceHost& host) {
   for (const auto& [name, archive] : model_.archives()) archives.push_back(archive);
   for (const Archive& archive : archives) {
     if (archive.retention_days > 0) {
-      auto forgotten = co_await host.forget(archive.log(), now - std::chrono::hours(24) * archive.retention_days);
+      // A hundred years are for ever, and times do not go much further.
+      const auto days = std::min(archive.retention_days, 36'500);
+      auto forgotten = co_await host.forget(archive.log(), now - std::chrono::hours(24) * days);
       if (!forgotten) co_return forgotten;
     }
     ArchiveSize size;

@@ -649,7 +649,8 @@ net::awaitable<std::string> LogsService::filter_events(ServiceHost& host, const 
   Wanted wanted;
   wanted.group = owner;
   wanted.from = number_of(asked, "startTime").value_or(0);
-  wanted.to = number_of(asked, "endTime").value_or(std::numeric_limits<std::int64_t>::max() - 1) + 1;
+  constexpr std::int64_t kLast = std::numeric_limits<std::int64_t>::max() - 1;
+  wanted.to = std::min(number_of(asked, "endTime").value_or(kLast), kLast) + 1;
   const std::string prefix = text_of(asked, "logStreamNamePrefix").value_or("");
   const auto names = asked.find("logStreamNames");
   const bool named = names != asked.end() && names->is_array() && !names->empty();

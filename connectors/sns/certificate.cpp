@@ -1,5 +1,6 @@
 #include "connectors/sns/certificate.h"
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <ctime>
@@ -209,11 +210,20 @@ bool is_aws_host(std::string_view host) {
   constexpr std::string_view kEnd = ".amazonaws.com";
   if (!host.ends_with(kEnd)) return false;
   host.remove_suffix(kEnd.size());
-  if (host.size() < 3) return false;
-  for (const char c : host) {
-    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-') return false;
+  // A region: "eu-west-1", "us-gov-east-1". Anything of that length would let in S3's hosts ("sns.s3-us-west-2"), whose
+  // content is anybody's.
+  int words = 0;
+  for (;;) {
+    const std::size_t dash = host.find('-');
+    const std::string_view part = host.substr(0, dash);
+    if (part.empty()) return false;
+    if (dash == std::string_view::npos) {
+      return words >= 2 && std::all_of(part.begin(), part.end(), [](char c) { return c >= '0' && c <= '9'; });
+    }
+    if (!std::all_of(part.begin(), part.end(), [](char c) { return c >= 'a' && c <= 'z'; })) return false;
+    ++words;
+    host.remove_prefix(dash + 1);
   }
-  return true;
 }
 
 namespace {

@@ -113,7 +113,7 @@ Answered<void> check_message(Message& message) {
   message.by_protocol.clear();
   if (message.structure.empty()) return {};
   if (message.structure != "json") return invalid_parameter("MessageStructure Reason: it can only be json");
-  const auto read = is_json(message.text) ? nlohmann::json::parse(message.text) : nlohmann::json();
+  const auto read = is_json(message.text) ? nlohmann::json::parse(message.text, nullptr, false) : nlohmann::json();
   if (!read.is_object()) return invalid_parameter("Message Structure - JSON message body failed to parse");
   for (const auto& [protocol, text] : read.items()) {
     if (text.is_string()) message.by_protocol[protocol] = text.get<std::string>();

@@ -1,5 +1,6 @@
 #include "connectors/sns/notification.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -10,6 +11,10 @@
 
 namespace weir::sns {
 namespace {
+
+bool has_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; });
+}
 
 using nlohmann::json;
 
@@ -86,6 +91,15 @@ Result<Notification> read_notification(std::string_view body) {
     }
   }
   if (wrong) return refused("a member is no text");
+  // What is signed has a line for each member's name and one for its value: with a line feed in another member than
+  // Message, one signature would fit two messages.
+  for (const std::string* one_line : {&notification.type, &notification.id, &notification.topic_arn,
+                                      &notification.timestamp, &notification.token, &notification.subscribe_url}) {
+    if (has_control(*one_line)) return refused("a member has a control character");
+  }
+  if (notification.subject && has_control(*notification.subject)) {
+    return refused("Subject has a control character");
+  }
   return notification;
 }
 

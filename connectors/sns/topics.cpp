@@ -44,7 +44,8 @@ service::ApiError unsuitable(std::string_view attribute, std::string_view why) {
 
 Answered<void> check_redrive(const std::string& value) {
   if (!is_object(value)) return invalid_parameter("RedrivePolicy: failed to parse JSON.");
-  const json read = json::parse(value);
+  const json read = json::parse(value, nullptr, false);
+  if (!read.is_object()) return invalid_parameter("RedrivePolicy: failed to parse JSON.");
   const json target = read.value("deadLetterTargetArn", json());
   const auto arn = service::parse_arn(target.is_string() ? target.get<std::string>() : std::string());
   if (!arn || arn->service != "sqs") return invalid_parameter("RedrivePolicy: deadLetterTargetArn is an invalid arn");

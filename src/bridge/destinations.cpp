@@ -102,14 +102,14 @@ net::awaitable<Result<void>> Destinations::deliver(std::string destination, Dest
 Result<Destination*> Destinations::find(const std::string& destination,
                                         const std::shared_ptr<const SourceConfig>& source) {
   if (closed_) return Error(ErrorCode::kCancelled, "weir stops");
+  const std::size_t colon = destination.find(':');
+  const auto entry = std::find_if(deps_.table.begin(), deps_.table.end(), [&](const DestinationEntry& each) {
+    return each.scheme == std::string_view(destination).substr(0, colon);
+  });
+  // The configuration's own check refuses what is not in the table; what a service was told by its API may be that.
+  if (entry == deps_.table.end()) return Error(ErrorCode::kDestinationGone, "nothing here delivers there");
   std::unique_ptr<Destination>& made = made_[{destination, source ? source->name : ""}];
   if (!made) {
-    const std::size_t colon = destination.find(':');
-    const auto entry = std::find_if(deps_.table.begin(), deps_.table.end(), [&](const DestinationEntry& each) {
-      return each.scheme == std::string_view(destination).substr(0, colon);
-    });
-    // The configuration's own check has refused what is not in the table.
-    WEIR_ASSERT(entry != deps_.table.end());
     auto result = entry->make(destination.substr(colon + 1),
                               {deps_.executor, deps_.blocking, deps_.aws, source, deps_.log, deps_.clock});
     if (!result) return result.error();

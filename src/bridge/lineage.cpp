@@ -18,6 +18,7 @@ std::optional<std::string> pass_on(std::string_view trace_header) {
     const std::size_t end = std::min(next.find(';', at), next.size());
     const std::string digits = next.substr(at + kLineage.size(), end - at - kLineage.size());
     std::from_chars(digits.data(), digits.data() + digits.size(), passes);
+    passes = std::clamp(passes, 0, kMostPasses);  // a caller may have written anything
     next.erase(at, end - at + 1);
     if (next.ends_with(';')) next.pop_back();
   }

@@ -210,7 +210,8 @@ net::awaitable<Result<void>> Services::take(std::string target, DestinationRecor
   }
   for (auto& each : services_) {
     if (!each->service->owns(target)) continue;
-    if (!each->service->ready()) co_return Error(ErrorCode::kDestinationFailed, "the service has not begun");
+    if (!each->service->ready())
+      co_return Error(stopping_ ? ErrorCode::kCancelled : ErrorCode::kDestinationFailed, "the service does not run");
     co_return co_await each->service->take(*each->host, std::move(target), std::move(message));
   }
   co_return Error(ErrorCode::kDestinationGone, "there is no " + target);
@@ -294,7 +295,6 @@ std::string target_of(std::string_view text, const config::Config& config) {
   }
   if (arn->service == "sqs" || arn->service == "sns") return arn->service + ":" + std::string(text);
   if (arn->service == "events" && arn->resource.starts_with("event-bus/")) return "eventbridge:" + std::string(text);
-  if (arn->service == "logs" && arn->resource.starts_with("log-group:")) return "logs:" + std::string(text);
   return "";
 }
 

@@ -1,7 +1,11 @@
 #include <array>
 #include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <iterator>
+#include <thread>
 #include <utility>
 
 #include <fcntl.h>
@@ -34,20 +38,22 @@ constexpr std::size_t kPiece = 4096;  ///< events of each_waiting()
 constexpr std::size_t kForgetAtOnce = 1000;
 constexpr std::size_t kRedrivePiece = 256;  ///< dead letters of one transaction: some milliseconds
 
-/// The lock of a state folder: an open file with an exclusive flock, which ends with the process, however it ends.
+/// The lock of a state folder: an open file with an exclusive flock, which ends with the process, however it ends. A
+/// process that was killed just as it began another leaves the lock to that one for a moment, which is waited for.
 class FolderLock {
  public:
   static Result<FolderLock> take(const std::string& folder) {
     const std::string path = folder + "/lock";
     FolderLock lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
     if (lock.descriptor_ < 0) return system_error(path, errno);
-    if (::flock(lock.descriptor_, LOCK_EX | LOCK_NB) != 0) {
+    for (auto patience = kLockPatience; ::flock(lock.descriptor_, LOCK_EX | LOCK_NB) != 0; patience -= kLockPause) {
       if (errno != EWOULDBLOCK) return system_error(path, errno);
-      std::array<char, 32> holder{};
-      const auto length = ::pread(lock.descriptor_, holder.data(), holder.size() - 1, 0);
-      const std::string who =
-          length > 0 ? " (process " + std::string(holder.data(), static_cast<std::size_t>(length)) + ")" : "";
-      return Error(ErrorCode::kStoreLocked, folder + ": another weir" + who + " uses this state folder");
+      const std::string holder = lock.holder();
+      if (patience <= kLockPause || is_alive(holder)) {
+        const std::string who = holder.empty() ? "" : " (process " + holder + ")";
+        return Error(ErrorCode::kStoreLocked, folder + ": another weir" + who + " uses this state folder");
+      }
+      std::this_thread::sleep_for(kLockPause);
     }
     const std::string pid = std::to_string(::getpid());
     if (::ftruncate(lock.descriptor_, 0) != 0 || ::pwrite(lock.descriptor_, pid.data(), pid.size(), 0) < 0) {
@@ -63,7 +69,23 @@ class FolderLock {
   }
 
  private:
+  static constexpr auto kLockPatience = std::chrono::milliseconds(2000);
+  static constexpr auto kLockPause = std::chrono::milliseconds(10);
+
   explicit FolderLock(int descriptor) : descriptor_(descriptor) {}
+
+  /// The process id in the file, or "".
+  std::string holder() const {
+    std::array<char, 32> text{};
+    const auto length = ::pread(descriptor_, text.data(), text.size() - 1, 0);
+    return length > 0 ? std::string(text.data(), static_cast<std::size_t>(length)) : std::string();
+  }
+  static bool is_alive(const std::string& process) {
+    pid_t id = 0;
+    const auto [end, error] = std::from_chars(process.data(), process.data() + process.size(), id);
+    return error != std::errc() || id <= 0 || ::kill(id, 0) == 0 || errno != ESRCH;
+  }
+
   int descriptor_;
 };
 

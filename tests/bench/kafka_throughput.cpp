@@ -137,9 +137,7 @@ class NoStore final : public store::CheckpointStore, public store::DeadLetters {
     co_return store::SourceCheckpoints();
   }
   net::awaitable<Result<void>> save(ShardId, Resume) override { co_return Result<void>(); }
-  net::awaitable<Result<void>> save_starts(std::string, store::SourceStarts) override {
-    co_return Result<void>();
-  }
+  net::awaitable<Result<void>> save_starts(std::string, store::SourceStarts) override { co_return Result<void>(); }
   net::awaitable<Result<void>> keep(store::DeadLetter) override { co_return Result<void>(); }
 };
 

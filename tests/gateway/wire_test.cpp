@@ -31,8 +31,9 @@ class Wire {
   Wire() {
     config::Config config;
     auto options = gateway::gateway_options(config);
-    auto made = http::Server::listen(io_.get_executor(), "127.0.0.1:0",
-                                     gateway::gateway_handler({functions, keys_, {}, "127.0.0.1:4580", null_log(), clock_}), options);
+    auto made = http::Server::listen(
+        io_.get_executor(), "127.0.0.1:0",
+        gateway::gateway_handler({functions, keys_, {}, "127.0.0.1:4580", null_log(), clock_}), options);
     REQUIRE(made.has_value());
     server_ = std::move(*made);
   }

@@ -70,6 +70,8 @@ TEST_CASE("MessageStructure=json has a text for each protocol") {
   message.text = "x";
   CHECK(sns::check_message(message).error().message ==
         "Invalid parameter: Message Structure - JSON message body failed to parse");
+  message.text = R"({"default":"d","n":1e999})";  // JSON, with a number that no double holds
+  CHECK_FALSE(sns::check_message(message).has_value());
 }
 
 TEST_CASE("a subject has 1 to 99 characters and no lines") {

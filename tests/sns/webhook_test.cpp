@@ -191,18 +191,49 @@ TEST_CASE("a subscription confirms itself only when it may") {
   CHECK(willing.said == "SubscribeURL is not one of SNS; it was not opened");
 }
 
+TEST_CASE("a member that could pass for two lines of what is signed makes no notification") {
+  const auto notification = [](const std::string& id, const std::string& subject) {
+    return json{{"Type", "Notification"},
+                {"MessageId", id},
+                {"TopicArn", "arn:aws:sns:eu-west-1:111122223333:orders"},
+                {"Subject", subject},
+                {"Message", "two\nlines"},
+                {"Timestamp", "2026-03-04T05:06:07.089Z"},
+                {"SignatureVersion", "1"},
+                {"Signature", "bWFkZS11cA=="},
+                {"SigningCertURL", "https://sns.eu-west-1.amazonaws.com/a.pem"}}
+        .dump();
+  };
+  CHECK(sns::read_notification(notification("id-1", "subject")).has_value());
+  CHECK_FALSE(sns::read_notification(notification("id-1\nSubject\nsubject", "x")).has_value());
+  CHECK_FALSE(sns::read_notification(notification("id-1", "a\nTimestamp")).has_value());
+}
+
 TEST_CASE("a certificate is fetched from SNS alone") {
   using sns::may_fetch_certificate;
   const std::vector<std::string> none;
   CHECK(may_fetch_certificate("https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-00.pem", none));
   CHECK(may_fetch_certificate("https://sns.cn-north-1.amazonaws.com.cn/a.pem", none));
-  for (const std::string_view url :
-       {"http://sns.eu-west-1.amazonaws.com/a.pem", "https://sns.eu-west-1.amazonaws.com/a.der",
-        "https://sns.eu-west-1.amazonaws.com.evil.org/a.pem", "https://evil.org/sns.eu-west-1.amazonaws.com/a.pem",
-        "https://sns.eu-west-1.amazonaws.com@evil.org/a.pem", "https://evil.org#sns.eu-west-1.amazonaws.com/a.pem",
-        "https://sns.eu-west-1.amazonaws.com:444/a.pem", "https://sns.eu-west-1.amazonaws.com/?a.pem",
-        "https://sns.a.b.amazonaws.com/a.pem", "https://sns..amazonaws.com/a.pem", "https://s3.amazonaws.com/b/a.pem",
-        "https://evil\\sns.eu-west-1.amazonaws.com/a.pem", "file:///etc/a.pem", "https://127.0.0.1/a.pem", ""}) {
+  for (const std::string_view url : {"http://sns.eu-west-1.amazonaws.com/a.pem",
+                                     "https://sns.eu-west-1.amazonaws.com/a.der",
+                                     "https://sns.eu-west-1.amazonaws.com.evil.org/a.pem",
+                                     "https://evil.org/sns.eu-west-1.amazonaws.com/a.pem",
+                                     "https://sns.eu-west-1.amazonaws.com@evil.org/a.pem",
+                                     "https://evil.org#sns.eu-west-1.amazonaws.com/a.pem",
+                                     "https://sns.eu-west-1.amazonaws.com:444/a.pem",
+                                     "https://sns.eu-west-1.amazonaws.com/?a.pem",
+                                     "https://sns.s3-us-west-2.amazonaws.com/a.pem",
+                                     "https://sns.s3-accelerate.amazonaws.com/a.pem",
+                                     "https://sns.EU-WEST-1.amazonaws.com/a.pem",
+                                     "https://sns.eu-west.amazonaws.com/a.pem",
+                                     "https://sns.eu--1.amazonaws.com/a.pem",
+                                     "https://sns.a.b.amazonaws.com/a.pem",
+                                     "https://sns..amazonaws.com/a.pem",
+                                     "https://s3.amazonaws.com/b/a.pem",
+                                     "https://evil\\sns.eu-west-1.amazonaws.com/a.pem",
+                                     "file:///etc/a.pem",
+                                     "https://127.0.0.1/a.pem",
+                                     ""}) {
     INFO(url);
     CHECK_FALSE(may_fetch_certificate(url, none));
   }

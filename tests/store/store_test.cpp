@@ -1,8 +1,12 @@
 #include "store/store.h"
 
+#include <fstream>
 #include <future>
+#include <thread>
 
 #include <catch2/catch.hpp>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "store/database.h"
@@ -174,6 +178,23 @@ TEST_CASE("a state folder is held by one process at a time") {
         (folder / "state") + ": another weir (process " + std::to_string(::getpid()) + ") uses this state folder");
   first.reset();
   CHECK(open_error(folder / "state") == "opened");
+}
+
+TEST_CASE("a lock that a dead process has left to one that is about to end is waited for") {
+  const TemporaryFolder folder;
+  open(folder).reset();
+  const std::string path = folder / "state/lock";
+  std::ofstream(path) << "999999999";  // no process has such an id
+  const int left = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  REQUIRE(::flock(left, LOCK_EX | LOCK_NB) == 0);
+  std::promise<void> waits;
+  std::thread ends([&] {
+    waits.get_future().wait();
+    ::close(left);
+  });
+  waits.set_value();
+  CHECK(open_error(folder / "state") == "opened");
+  ends.join();
 }
 
 TEST_CASE("what stands in a state folder's place is refused with a clear error") {
