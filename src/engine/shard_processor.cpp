@@ -23,18 +23,23 @@ std::optional<Position> take_last_whole(std::span<Record> records) {
 
 }  // namespace
 
-/// The owner of a read of which filters want a part only: for that part all of it stays in memory, and counts.
-struct ShardProcessor::PartlyWanted {
-  PartlyWanted(std::shared_ptr<const void> what, std::size_t unwanted, std::shared_ptr<std::size_t> sum)
-      : owner(std::move(what)), unwanted_bytes(unwanted), pinned_bytes(std::move(sum)) {
-    *pinned_bytes += unwanted_bytes;
+/// What one read of the source gave, or several that share their owner: as long as one record of it is not settled all
+/// of it stays in memory, and what nobody waits for any more counts as pinned.
+struct ShardProcessor::Read {
+  Read(std::shared_ptr<const void> what, std::shared_ptr<std::size_t> sum)
+      : owner(std::move(what)), pinned_bytes(std::move(sum)) {}
+  ~Read() { *pinned_bytes -= pinned; }
+  Read(const Read&) = delete;
+  Read& operator=(const Read&) = delete;
+
+  void pin(std::size_t bytes) {
+    pinned += bytes;
+    *pinned_bytes += bytes;
   }
-  ~PartlyWanted() { *pinned_bytes -= unwanted_bytes; }
-  PartlyWanted(const PartlyWanted&) = delete;
-  PartlyWanted& operator=(const PartlyWanted&) = delete;
 
   std::shared_ptr<const void> owner;
-  std::size_t unwanted_bytes;
+  std::uint64_t end = 0;  ///< the ordinal behind its last record
+  std::size_t pinned = 0;
   std::shared_ptr<std::size_t> pinned_bytes;
 };
 
@@ -459,13 +464,31 @@ std::unique_ptr<ShardProcessor::Batch> ShardProcessor::cut_tail(Batch& batch, st
   const auto cut = batch.records.begin() + static_cast<std::ptrdiff_t>(count);
   tail->records.assign(std::make_move_iterator(cut), std::make_move_iterator(batch.records.end()));
   batch.records.erase(cut, batch.records.end());
-  tail->owners = batch.owners;
+  tail->from = batch.from;
   tail->ordinals = batch.ordinals.cut(count);
+  let_go(batch);
+  let_go(*tail);
   tail->window_start = batch.window_start;
   for (const Record& record : tail->records) tail->record_bytes += record.encoded_bytes + 1;
   batch.record_bytes -= tail->record_bytes;
   tail->record_bytes -= 1;
   return tail;
+}
+
+/// A batch that lost records lets go of the reads that it has none of any more.
+void ShardProcessor::let_go(Batch& batch) {
+  std::optional<std::uint64_t> first;
+  std::uint64_t last = 0;
+  batch.ordinals.for_each_run([&](OrdinalRun run) {
+    if (!first) first = run.first;
+    last = run.end - 1;
+  });
+  auto& from = batch.from;
+  const auto is_of = [](std::uint64_t ordinal) {
+    return [ordinal](const std::shared_ptr<Read>& read) { return read->end > ordinal; };
+  };
+  from.erase(std::next(std::find_if(from.begin(), from.end(), is_of(last))), from.end());
+  from.erase(from.begin(), std::find_if(from.begin(), from.end(), is_of(*first)));
 }
 
 /// The batch on top becomes two, left half first, both of them new. No attempt is used up by it
@@ -475,7 +498,7 @@ void ShardProcessor::halve(Lane& lane) {
   auto left = new_batch();
   Batch& whole = *lane.work.back();
   left->records = std::move(whole.records);
-  left->owners = std::move(whole.owners);
+  left->from = std::move(whole.from);
   left->ordinals = std::move(whole.ordinals);
   left->record_bytes = whole.record_bytes;
   left->window_start = whole.window_start;
@@ -499,17 +522,16 @@ void ShardProcessor::take(Moment now, RecordBatch read) {
   counters_.filtered_out_events += filtered;
   counters_.settled_events += filtered;
   buffered_records_ += read.records.size() - filtered;
+  const std::shared_ptr<Read> from = read_of(read);
 
   if (lanes_.size() == 1 && filtered == 0) {
-    const OrdinalRun all{next_ordinal_, next_ordinal_ + read.records.size()};
+    const OrdinalRun all{next_ordinal_, from->end};
     next_ordinal_ = all.end;
     lanes_[0].unsettled += all.size();
-    lanes_[0].read.push_back({now.instant, std::move(read.owner), std::move(read.records), Ordinals(all), 0});
+    lanes_[0].read.push_back({now.instant, from, std::move(read.records), Ordinals(all), 0});
     return;
   }
-  if (filtered > 0 && filtered < read.records.size()) {
-    read.owner = std::make_shared<const PartlyWanted>(std::move(read.owner), unwanted_bytes, pinned_bytes_);
-  }
+  from->pin(unwanted_bytes);
   std::vector<Chunk> dealt(lanes_.size());
   for (Record& record : read.records) {
     const std::uint64_t ordinal = next_ordinal_++;
@@ -524,10 +546,28 @@ void ShardProcessor::take(Moment now, RecordBatch read) {
   for (std::size_t i = 0; i < dealt.size(); ++i) {
     if (dealt[i].records.empty()) continue;
     dealt[i].came = now.instant;
-    dealt[i].owner = read.owner;
+    dealt[i].from = from;
     lanes_[i].unsettled += dealt[i].records.size();
     lanes_[i].read.push_back(std::move(dealt[i]));
   }
+}
+
+/// A source may hand out a large page in parts, each with the page's owner: then the parts are one read.
+std::shared_ptr<ShardProcessor::Read> ShardProcessor::read_of(const RecordBatch& batch) {
+  const bool goes_on = pins_settled() && batch.owner != nullptr && !last_owner_.owner_before(batch.owner) &&
+                       !batch.owner.owner_before(last_owner_);
+  std::shared_ptr<Read> read = goes_on ? last_read_.lock() : nullptr;
+  if (!read) {
+    read = std::make_shared<Read>(batch.owner, pinned_bytes_);
+    if (goes_on) read->pin(last_owner_bytes_);  // its other parts are settled, and in memory
+  }
+  read->end = next_ordinal_ + batch.records.size();
+  if (!pins_settled()) return read;
+  if (!goes_on) last_owner_bytes_ = 0;
+  for (const Record& record : batch.records) last_owner_bytes_ += record.memory_bytes();
+  last_owner_ = batch.owner;
+  last_read_ = read;
+  return read;
 }
 
 std::size_t ShardProcessor::lane_of(const Record& record) const {
@@ -573,7 +613,7 @@ void ShardProcessor::fill_forming(Lane& lane) {
     }
     if (chunk.next > first) {
       chunk.ordinals.give(chunk.next - first, batch.ordinals);
-      if (batch.owners.empty() || batch.owners.back() != chunk.owner) batch.owners.push_back(chunk.owner);
+      if (batch.from.empty() || batch.from.back() != chunk.from) batch.from.push_back(chunk.from);
     }
     if (chunk.next == chunk.records.size()) lane.read.pop_front();
   }
@@ -613,7 +653,12 @@ void ShardProcessor::settle(Lane& lane, Batch& batch) {
   buffered_records_ -= batch.records.size();
   for (const Record& record : batch.records) buffered_bytes_ -= record.memory_bytes();
   std::span<Record> rest(batch.records);
+  auto from = batch.from.begin();
   batch.ordinals.for_each_run([&](OrdinalRun run) {
+    for (std::size_t i = 0; pins_settled() && i < run.size(); ++i) {
+      while ((*from)->end <= run.first + i) ++from;
+      (*from)->pin(rest[i].memory_bytes());
+    }
     settlement_.settle(run, take_last_whole(rest.first(run.size())));
     rest = rest.subspan(run.size());
   });

@@ -46,8 +46,8 @@ struct BatchLimits {
 
 /// What bounds a shard's memory. A full buffer reads no further.
 struct BufferLimits {
-  /// Of records read and not settled, with those that were read with them and that filters do not want: what a read
-  /// gave stays in memory together. One read may pass it.
+  /// Of records read and not settled, with those that were read with them and that filters do not want or other lanes
+  /// have settled: what a read gave stays in memory together. One read may pass it.
   std::size_t max_bytes = 16U << 20U;
   std::size_t max_records = 20'000;
 };
@@ -204,7 +204,8 @@ class ShardProcessor {
   std::optional<Position> checkpointed() const { return checkpointed_; }
   /// Records read and not settled.
   std::size_t unsettled() const { return buffered_records_; }
-  /// What stays in memory of records that filters do not want, beside those of the same reads that they do want.
+  /// What stays in memory of records that filters do not want, or that were settled in other lanes, beside those of the
+  /// same reads that wait.
   std::size_t pinned_bytes() const { return *pinned_bytes_; }
   bool in_flight() const { return invokes_in_flight_ > 0; }
   /// Tries that invoked nothing, since a record alone is more than an invocation takes (Oversized::kUseAttempts).
@@ -219,12 +220,13 @@ class ShardProcessor {
  private:
   enum class State { kRunning, kStopping, kDrained };
   enum class BatchState { kReady, kInvoking, kToDiscard, kDiscarding };
+  struct Read;
 
   struct Batch {
     BatchId id = 0;
     std::string request_id;
     std::vector<Record> records;
-    std::vector<std::shared_ptr<const void>> owners;
+    std::vector<std::shared_ptr<Read>> from;  ///< the reads that its records came with, in order
     Ordinals ordinals;
     std::size_t record_bytes = 0;  ///< of JSON: the records and the commas between them
     BatchState state = BatchState::kReady;
@@ -244,7 +246,7 @@ class ShardProcessor {
   /// Records of a lane that were read together and are not yet in a batch.
   struct Chunk {
     Instant came{};  ///< when they were read
-    std::shared_ptr<const void> owner;
+    std::shared_ptr<Read> from;
     std::vector<Record> records;
     Ordinals ordinals;
     std::size_t next = 0;
@@ -268,10 +270,9 @@ class ShardProcessor {
     std::optional<Position> before;  ///< what was settled as it opened: no checkpoint passes it
   };
 
-  struct PartlyWanted;
-
   // What was read.
   void take(Moment now, RecordBatch read);
+  std::shared_ptr<Read> read_of(const RecordBatch& batch);
   std::size_t lane_of(const Record& record) const;
   bool buffer_full() const;
   void want_fetch();
@@ -283,6 +284,7 @@ class ShardProcessor {
   std::optional<Instant> forming_due(Moment now, const Lane& lane) const;
   Instant batching_window_closes(const Lane& lane) const;
   std::unique_ptr<Batch> cut_tail(Batch& batch, std::size_t count);
+  static void let_go(Batch& batch);
   void halve(Lane& lane);
   void settle(Lane& lane, Batch& batch);
 
@@ -315,6 +317,9 @@ class ShardProcessor {
 
   /// Up to where a checkpoint may go.
   const std::optional<Position>& settled_upto() const { return window_ ? window_->before : settlement_.upto(); }
+  /// A lane alone leaves what it read behind in order. Of several one may stand still, for days, and keep in memory
+  /// what the others did with reads that it has a record of.
+  bool pins_settled() const { return lanes_.size() > 1; }
   bool store_failing() const { return store_failures_in_row_ > 0; }
   bool outstanding() const {
     return fetch_in_flight_ || invokes_in_flight_ > 0 || checkpoint_in_flight_ || discards_in_flight_ > 0;
@@ -335,6 +340,9 @@ class ShardProcessor {
   std::size_t buffered_bytes_ = 0;    ///< theirs
   /// Shared with the reads that are counted in it, which take themselves out as they end.
   std::shared_ptr<std::size_t> pinned_bytes_ = std::make_shared<std::size_t>(0);
+  std::weak_ptr<Read> last_read_;
+  std::weak_ptr<const void> last_owner_;
+  std::size_t last_owner_bytes_ = 0;  ///< of all that came with that owner
 
   std::optional<OpenWindow> window_;
   WallTime newest_window_ = WallTime::min();  ///< the start of the latest window that a batch was made for

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 
 #include <catch2/catch.hpp>
@@ -247,6 +248,99 @@ TEST_CASE("what filters do not want fills the buffer while it is in memory with 
   SECTION("what is given back when weir stops, too") {
     drive.stop();
     CHECK(drive.shard().pinned_bytes() == 0);
+  }
+}
+
+TEST_CASE("a lane that stands still does not let the others fill the memory with what they have done") {
+  constexpr std::size_t kBytes = sizeof("a0123456789") - 1 + sizeof(weir::Record);
+  ShardSettings settings = two_lanes(3);
+  settings.buffer.max_bytes = 16 * kBytes;
+  ShardDriver drive(settings);
+  drive.start();
+  // Each read has one record of the lane that stands still: all of the read stays in memory with it.
+  std::vector<std::weak_ptr<const void>> reads;
+  std::string wanted = drive.gives_keys("b a a a");
+  CHECK(wanted == "invoke 2-4, invoke 1, fetch");
+  reads.push_back(drive.last_owner());
+  drive.fails("1");
+  std::uint64_t last = 4;
+  wanted = drive.succeeds("2-4");
+  CHECK(drive.shard().pinned_bytes() == 3 * kBytes);
+  CHECK(drive.fetch().max_bytes == 12 * kBytes);
+  for (int i = 0; i < 10; ++i) {
+    const bool asked = drive.gives_keys("b a a a").find("fetch") != std::string::npos;
+    reads.push_back(drive.last_owner());
+    drive.succeeds(std::to_string(last + 2) + "-" + std::to_string(last + 4));
+    last += 4;
+    if (!asked) break;
+  }
+  const auto held = [&] {
+    return std::count_if(reads.begin(), reads.end(), [](const auto& read) { return !read.expired(); });
+  };
+  CHECK(held() == 4);
+  CHECK(drive.shard().unsettled() == 4);
+  CHECK(drive.shard().pinned_bytes() == 12 * kBytes);
+  SECTION("once it goes on there is room again") {
+    drive.after(300s);  // longer than any backoff
+    CHECK(drive.succeeds("1") == "invoke 5+9+13, fetch, checkpoint 4");
+    CHECK(held() == 3);
+    CHECK(drive.fetch().max_bytes == 4 * kBytes);
+    drive.succeeds("5+9+13");
+    CHECK(held() == 0);
+    CHECK(drive.shard().pinned_bytes() == 0);
+  }
+  SECTION("stopping gives all of it back") {
+    drive.stop();
+    CHECK(held() == 0);
+    CHECK(drive.shard().pinned_bytes() == 0);
+  }
+}
+
+TEST_CASE("a lane that stands still keeps all of a page in memory, in however many parts it was handed out") {
+  constexpr std::size_t kBytes = sizeof("a0123456789") - 1 + sizeof(weir::Record);
+  ShardDriver drive(two_lanes());
+  drive.start();
+  drive.begin_page();
+  drive.gives_keys("a a");
+  CHECK(drive.succeeds("1-2") == "checkpoint 2");
+  // Nothing of it waits here; the source has it still.
+  CHECK(drive.shard().pinned_bytes() == 0);
+  drive.gives_keys("b a");
+  CHECK(drive.shard().pinned_bytes() == 2 * kBytes);
+  drive.succeeds("4");
+  CHECK(drive.shard().pinned_bytes() == 3 * kBytes);
+  drive.gives_keys("a");
+  drive.succeeds("5");
+  CHECK(drive.shard().pinned_bytes() == 4 * kBytes);
+  drive.end_page();
+  drive.gives_keys("a");
+  drive.succeeds("6");
+  CHECK(drive.shard().pinned_bytes() == 4 * kBytes);
+  drive.succeeds("3");
+  CHECK(drive.shard().pinned_bytes() == 0);
+}
+
+TEST_CASE("a poison record that bisecting has found keeps its own read only") {
+  ShardSettings settings = two_lanes(4);
+  settings.bisect_batch_on_function_error = true;
+  ShardDriver drive(settings);
+  drive.start();
+  drive.gives_keys("b");  // the next ones wait for it, and come together
+  drive.gives_keys("b");
+  const auto first = drive.last_owner();
+  drive.gives_keys("b");
+  const auto second = drive.last_owner();
+  CHECK(drive.succeeds("1").find("invoke 2-3") != std::string::npos);
+  CHECK(drive.fails("2-3") == "invoke 2");
+  SECTION("the second is poison") {
+    CHECK(drive.succeeds("2") == "invoke 3");
+    CHECK(first.expired());
+    CHECK_FALSE(second.expired());
+  }
+  SECTION("the first is poison: both wait, in order") {
+    drive.fails("2");
+    CHECK_FALSE(first.expired());
+    CHECK_FALSE(second.expired());
   }
 }
 

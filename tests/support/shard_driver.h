@@ -70,6 +70,9 @@ class ShardDriver {
     }
     return tell_records(std::move(read));
   }
+  /// From now on every read gives a part of one page, which the source holds until end_page().
+  void begin_page() { page_ = std::make_shared<int>(); }
+  void end_page() { page_.reset(); }
   std::string gives_nothing() { return tell_records({}); }
   /// The read is answered with the shard's last records.
   std::string ends(std::size_t count = 0) {
@@ -177,9 +180,8 @@ class ShardDriver {
   }
 
   std::string tell_records(RecordBatch records) {
-    auto owner = std::make_shared<int>();
-    last_owner_ = owner;
-    records.owner = std::move(owner);
+    records.owner = page_ ? page_ : std::make_shared<int>();
+    last_owner_ = records.owner;
     shard_.on_records(now_, std::move(records));
     return wanted();
   }
@@ -223,6 +225,7 @@ class ShardDriver {
   std::deque<std::string> keys_;  ///< of all records; they do not move
   std::uint64_t last_position_ = 0;
   std::weak_ptr<const void> last_owner_;
+  std::shared_ptr<const void> page_;
   std::optional<engine::Fetch> fetch_;
   std::optional<engine::Invoke> invoke_;
   std::optional<engine::Discard> discard_;
