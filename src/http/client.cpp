@@ -570,16 +570,19 @@ net::awaitable<Result<std::unique_ptr<ResponseStream>>> Client::open(ClientReque
   if (cancellation.cancelled() != net::cancellation_type::none)
     co_return transfer.exchange.failure(ErrorCode::kCancelled, "the request was called off");
   transfer.exchange.stream_to([&transfer] { transfer.ended.cancel(); });
-  if (const auto begun = transfer.begin(); !begun) co_return begun.error();
-  while (!transfer.code && !(transfer.exchange.headers_ended() && transfer.exchange.arrived().status >= 200)) {
+  if (const auto started = transfer.begin(); !started) co_return started.error();
+  const auto begun = [&] { return transfer.exchange.headers_ended() && transfer.exchange.arrived().status >= 200; };
+  while (!transfer.code && !begun()) {
     boost::system::error_code ignored;
     co_await transfer.ended.async_wait(net::redirect_error(net::use_awaitable, ignored));
     if (cancellation.cancelled() != net::cancellation_type::none)
       co_return transfer.exchange.failure(ErrorCode::kCancelled, "the request was called off");
   }
-  if (transfer.code && *transfer.code != CURLE_OK) {
-    auto failed = transfer.exchange.finish(transfer.easy.get(), *transfer.code);
-    if (!failed) co_return failed.error();
+  // What ended after its headers is a stream all the same: what came of the body may be of use, read() says the rest.
+  if (!begun()) {
+    auto nothing = transfer.exchange.finish(transfer.easy.get(), *transfer.code);
+    if (!nothing) co_return nothing.error();
+    co_return transfer.exchange.failure(ErrorCode::kHttpFailed, "the connection ended before an answer began");
   }
   co_return std::unique_ptr<ResponseStream>(new ResponseStream(std::move(stream)));
 }

@@ -62,6 +62,28 @@ Exchanged exchange(const std::string& answer, ClientRequest request = {}, const 
   return exchanged;
 }
 
+/// The body that a stream gave, a "|" between what came at a time, and how it ended.
+net::awaitable<std::string> streamed(Client& client, ClientRequest request) {
+  auto opened = co_await client.open(std::move(request));
+  if (!opened) co_return "not opened: " + opened.error().message();
+  std::string text = std::to_string((*opened)->status());
+  for (;;) {
+    const auto more = co_await (*opened)->read();
+    if (!more) co_return text + " then " + std::string(weir::text(more.error().code()));
+    if (more->empty()) co_return text + " end";
+    text += " " + *more;
+  }
+}
+std::string stream_of(const std::string& answer) {
+  net::io_context io{1};
+  RawListener listener(io.get_executor());
+  Client client(io.get_executor());
+  std::string asked;
+  ClientRequest request = get(listener.url("/"));
+  net::co_spawn(io, answer_once(listener, answer, asked), net::detached);
+  return test::run(io, streamed(client, std::move(request)));
+}
+
 /// Answers every request on every connection, and counts connections.
 class CountingServer {
  public:
@@ -239,6 +261,25 @@ TEST_CASE("no whole answer is http.failed") {
   const auto got = exchange(answer).got;
   REQUIRE_FALSE(got.has_value());
   CHECK(got.error().code() == ErrorCode::kHttpFailed);
+}
+
+TEST_CASE("a stream that is cut gives what came before, then says so") {
+  CHECK(stream_of(kOk) == "200 ok end");
+  SECTION("with its headers") {
+    CHECK(stream_of("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf") == "200 half then http.failed");
+  }
+  SECTION("in one piece with a part of the body: what follows the chunk is none") {
+    CHECK(stream_of("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nnot a number\r\n") ==
+          "200 half then http.failed");
+  }
+  SECTION("before anything of the body") {
+    CHECK(stream_of("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnot a number\r\n") == "200 then http.failed");
+  }
+  SECTION("within the headers, or before any: no stream") {
+    CHECK(stream_of("HTTP/1.1 200 OK\r\nContent-Le").starts_with("not opened: "));
+    CHECK(stream_of("").starts_with("not opened: "));
+    CHECK(stream_of("HTTP/1.1 100 Continue\r\n\r\n").starts_with("not opened: "));
+  }
 }
 
 TEST_CASE("an error says where, without what may be secret") {
