@@ -12,6 +12,7 @@
 #include "weir/base/random.h"
 
 #include "aws/addresses.h"
+#include "aws/clock_skew.h"
 #include "aws/courier.h"
 #include "aws/credential_fetcher.h"
 #include "aws/credential_provider.h"
@@ -34,6 +35,11 @@ bool is_one_of(std::string_view word, const std::array<std::string_view, N>& wor
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
+/// "KMS.ThrottlingException", as SQS's older protocol has it, is KMS's ThrottlingException.
+std::string_view leaf(std::string_view code) {
+  return code.substr(code.rfind('.') + 1);  // npos + 1 is 0
+}
+
 /// What credentials that have ended or were taken back are answered with, unlike those that lack a right. Status 403 of
 /// REST services, 400 of JSON protocols.
 bool are_credentials_refused(const ServiceError& error) {
@@ -42,29 +48,38 @@ bool are_credentials_refused(const ServiceError& error) {
   return (error.status == 403 || error.status == 400) && is_one_of(error.code, kCodes);
 }
 
-/// As botocore's retries know them, with Kinesis's and DynamoDB's own.
-bool is_throttle(std::string_view code) {
-  constexpr std::array<std::string_view, 15> kCodes{"Throttling",
-                                                    "ThrottlingException",
-                                                    "ThrottledException",
-                                                    "RequestThrottledException",
-                                                    "RequestThrottled",
-                                                    "TooManyRequestsException",
-                                                    "ProvisionedThroughputExceededException",
-                                                    "RequestLimitExceeded",
-                                                    "BandwidthLimitExceeded",
-                                                    "LimitExceededException",
-                                                    "SlowDown",
-                                                    "PriorRequestNotComplete",
-                                                    "KMSThrottlingException",
-                                                    "KmsThrottled",
-                                                    "OverLimit"};
-  return is_one_of(code, kCodes);
+/// Those that every SDK retries as throttles (botocore's retries/standard.py), then what the services that weir asks
+/// have beside them: KMS's refusals as Kinesis, SQS and SNS pass them on, SQS's OverLimit, SNS's Throttled.
+constexpr std::array<std::string_view, 19> kThrottleCodes{"Throttling",
+                                                          "ThrottlingException",
+                                                          "ThrottledException",
+                                                          "RequestThrottledException",
+                                                          "TooManyRequestsException",
+                                                          "ProvisionedThroughputExceededException",
+                                                          "TransactionInProgressException",
+                                                          "RequestLimitExceeded",
+                                                          "BandwidthLimitExceeded",
+                                                          "LimitExceededException",
+                                                          "RequestThrottled",
+                                                          "SlowDown",
+                                                          "PriorRequestNotComplete",
+                                                          "EC2ThrottledException",
+                                                          "KMSThrottlingException",
+                                                          "KMSThrottling",
+                                                          "KmsThrottled",
+                                                          "OverLimit",
+                                                          "Throttled"};
+
+/// Of services that waited in vain for a request; statuses 400 and 408.
+bool is_lost_request(std::string_view code) {
+  return code == "RequestTimeout" || code == "RequestTimeoutException";
 }
 
 bool is_refusal(const ServiceError& error) {
-  constexpr std::array<std::string_view, 12> kCodes{"AccessDeniedException",
+  constexpr std::array<std::string_view, 14> kCodes{"AccessDeniedException",
                                                     "KMSAccessDeniedException",
+                                                    "KMSAccessDenied",
+                                                    "KmsAccessDenied",
                                                     "AccessDenied",
                                                     "AuthFailure",
                                                     "UnrecognizedClientException",
@@ -75,7 +90,10 @@ bool is_refusal(const ServiceError& error) {
                                                     "ExpiredToken",
                                                     "MissingAuthenticationTokenException",
                                                     "IncompleteSignatureException"};
-  return error.code == kNoCredentials || error.status == 401 || error.status == 403 || is_one_of(error.code, kCodes);
+  // SQS answers a throttle with status 403.
+  if (error.is_throttle()) return false;
+  return error.code == kNoCredentials || error.status == 401 || error.status == 403 ||
+         is_one_of(leaf(error.code), kCodes);
 }
 
 bool is_absence(const ServiceError& error) {
@@ -121,9 +139,13 @@ ServiceError called_off() {
 
 }  // namespace
 
+bool ServiceError::is_throttle() const {
+  return status == 429 || is_one_of(leaf(code), kThrottleCodes);
+}
+
 bool ServiceError::is_transient() const {
   if (code == kCancelled) return false;
-  return status == 0 || status == 429 || status >= 500 || is_throttle(code);
+  return status == 0 || status >= 500 || is_lost_request(code) || is_throttle();
 }
 
 Error ServiceError::as_source_error(std::string_view doing) const {
@@ -189,9 +211,10 @@ struct Client::State {
         region(std::move(where)),
         url(std::move(address)),
         clock(time),
+        skew(settings.name, log),
         streams(executor),
         courier(executor),
-        fetcher(std::move(blocking), courier, fetching(settings, region), time),
+        fetcher(std::move(blocking), courier, fetching(settings, region), time, skew),
         provider(
             executor, [this] { return fetcher.fetch(); }, settings.name, log, time, seed_from_system()) {}
 
@@ -223,6 +246,7 @@ struct Client::State {
   std::string region;
   std::string url;
   const Clock& clock;
+  ClockSkew skew;
   http::Client streams;
   Courier courier;
   CredentialFetcher fetcher;
@@ -251,7 +275,7 @@ std::optional<http::ClientRequest> Client::State::prepare(const ServiceRequest& 
   http::SigningScope scope;
   scope.region = region;
   scope.service = settings.signing;
-  scope.at = now.wall;
+  scope.at = skew.corrected(now.wall);
   http::sign(sent.method, parts->host, parts->target, sent.body, credentials, scope, sent.headers);
   return sent;
 }
@@ -329,6 +353,7 @@ net::awaitable<ServiceResult<Client::State::Answer>> Client::State::ask(std::sha
   const Instant deadline = state->clock.now().instant + request.timeout;
   ServiceResult<Answer> outcome = called_off();
   std::optional<http::Credentials> refused;
+  bool time_corrected = false;
   for (;;) {
     const Result<http::Credentials> credentials = co_await state->provider.get(deadline);
     if (!credentials) {
@@ -337,9 +362,10 @@ net::awaitable<ServiceResult<Client::State::Answer>> Client::State::ask(std::sha
         outcome = unanswered(kNoCredentials, credentials.error().describe());
       break;
     }
-    const bool others = !refused || refused->access_key_id != credentials->access_key_id ||
-                        refused->session_token != credentials->session_token;
-    if (!others) break;
+    if (refused && refused->access_key_id == credentials->access_key_id &&
+        refused->session_token == credentials->session_token) {
+      break;
+    }
     const Moment now = state->clock.now();
     auto sent = state->prepare(request, *credentials, now, deadline);
     if (!sent) {
@@ -349,9 +375,14 @@ net::awaitable<ServiceResult<Client::State::Answer>> Client::State::ask(std::sha
     sent->may_be_http2 = streamed;
     if (request.sent_at) *request.sent_at = now.instant;
     outcome = co_await exchange(state, std::move(*sent), streamed);
-    const bool ended =
-        outcome && outcome->response.status >= 400 && are_credentials_refused(read_service_error(outcome->response));
-    if (refused || !ended) break;
+    if (!outcome || outcome->response.status < 400) break;
+    const ServiceError error = read_service_error(outcome->response);
+    if (!time_corrected &&
+        state->skew.learn(error.code, outcome->response.headers.get("Date"), state->clock.now().wall)) {
+      time_corrected = true;
+      continue;
+    }
+    if (refused || !are_credentials_refused(error)) break;
     // They ended, or were taken back, between two looks at the clock: others are fetched, and tried once.
     refused = *credentials;
     state->provider.refused(*credentials);

@@ -63,7 +63,9 @@ struct ServiceError {
   std::string message;  ///< for a person; without secrets
   std::optional<Duration> retry_after;
 
-  /// That trying again helps: no answer, 429, 5xx, throttling codes.
+  /// That there were too many requests: 429, or a throttling code of whatever status (SQS answers one with 403).
+  bool is_throttle() const;
+  /// That trying again helps: no answer, 5xx, throttles.
   bool is_transient() const;
   /// Of source.* codes: unreachable (no answer), not_found, refused (credentials, rights), failed.
   Error as_source_error(std::string_view doing) const;
@@ -73,7 +75,8 @@ using ServiceResult = boost::system::result<T, ServiceError>;
 [[noreturn]] void throw_exception_from_error(const ServiceError& error, const boost::source_location& where);
 
 /// Sends signed requests (SigV4) to one service, with the credentials that the SDKs would find. When they are refused
-/// as ended, others are fetched and the request is sent once more. One executor, whose context runs in one thread.
+/// as ended, others are fetched and the request is sent once more; so it is when a signature is refused because this
+/// machine's clock is wrong, with the service's time. One executor, whose context runs in one thread.
 class Client {
  public:
   /// endpoint.failed: the region is not known, or the address is none.

@@ -15,6 +15,7 @@
 
 #include "aws/addresses.h"
 #include "aws/run_program.h"
+#include "aws/xml_text.h"
 #include "http/uri.h"
 #include "runtime/offload.h"
 
@@ -58,8 +59,9 @@ Result<FetchedCredentials> named(Result<http::Credentials> credentials, const Cr
 }  // namespace
 
 struct CredentialFetcher::State {
-  State(net::any_io_executor where, Courier& sender, CredentialFetcherSettings what, const Clock& time)
-      : blocking(std::move(where)), courier(sender), settings(std::move(what)), clock(time) {}
+  State(net::any_io_executor where, Courier& sender, CredentialFetcherSettings what, const Clock& time,
+        ClockSkew& difference)
+      : blocking(std::move(where)), courier(sender), settings(std::move(what)), clock(time), skew(difference) {}
 
   using Got = Result<http::Credentials>;
 
@@ -82,13 +84,14 @@ struct CredentialFetcher::State {
   Courier& courier;
   CredentialFetcherSettings settings;
   const Clock& clock;
+  ClockSkew& skew;
   std::string sts_url;                 ///< as the files of this fetch say
   std::atomic<bool> stopping = false;  ///< read on `blocking`
 };
 
 CredentialFetcher::CredentialFetcher(net::any_io_executor blocking, Courier& courier,
-                                     CredentialFetcherSettings settings, const Clock& clock)
-    : state_(std::make_shared<State>(std::move(blocking), courier, std::move(settings), clock)) {}
+                                     CredentialFetcherSettings settings, const Clock& clock, ClockSkew& skew)
+    : state_(std::make_shared<State>(std::move(blocking), courier, std::move(settings), clock, skew)) {}
 CredentialFetcher::~CredentialFetcher() = default;
 
 void CredentialFetcher::stop() {
@@ -237,16 +240,23 @@ net::awaitable<CredentialFetcher::State::Got> CredentialFetcher::State::ask_sts(
   request.timeout = kStsTimeout;
   request.headers.add("Content-Type", "application/x-www-form-urlencoded; charset=utf-8");
   request.body = std::move(form);
-  if (signer != nullptr) {
-    const auto parts = split_url(request.url);
-    if (!parts) co_return failed(shown + " is no address of STS");
+  const auto parts = split_url(request.url);
+  if (!parts) co_return failed(shown + " is no address of STS");
+  const auto sign = [&] {
+    http::ClientRequest signed_request = request;
+    if (signer == nullptr) return signed_request;
     http::SigningScope scope;
     scope.region = settings.region;
     scope.service = "sts";
-    scope.at = clock.now().wall;
-    http::sign(request.method, parts->host, parts->target, request.body, *signer, scope, request.headers);
+    scope.at = skew.corrected(clock.now().wall);
+    http::sign(request.method, parts->host, parts->target, request.body, *signer, scope, signed_request.headers);
+    return signed_request;
+  };
+  Result<http::Response> answer = co_await ask(sign());
+  if (answer && signer != nullptr && answer->status >= 400 &&
+      skew.learn(xml_text(answer->body, "Code").value_or(""), answer->headers.get("Date"), clock.now().wall)) {
+    answer = co_await ask(sign());
   }
-  Result<http::Response> answer = co_await ask(std::move(request));
   if (!answer) co_return answer.error();
   Got got = read_sts_answer(*answer, secrets);
   if (!got) co_return failed(shown + ": " + got.error().message());

@@ -10,6 +10,7 @@
 #include "weir/base/error.h"
 #include "weir/base/time.h"
 
+#include "aws/clock_skew.h"
 #include "aws/courier.h"
 #include "aws/credentials.h"
 #include "http/sigv4.h"
@@ -37,9 +38,9 @@ struct CredentialFetcherSettings {
 /// on the executor's thread.
 class CredentialFetcher {
  public:
-  /// `courier` outlives the fetcher.
+  /// `courier` and `skew` outlive the fetcher.
   CredentialFetcher(net::any_io_executor blocking, Courier& courier, CredentialFetcherSettings settings,
-                    const Clock& clock);
+                    const Clock& clock, ClockSkew& skew);
   ~CredentialFetcher();
   CredentialFetcher(const CredentialFetcher&) = delete;
   CredentialFetcher& operator=(const CredentialFetcher&) = delete;

@@ -4,11 +4,14 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <span>
+#include <variant>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <catch2/catch.hpp>
 
+#include "aws/clock_skew.h"
 #include "aws/environment.h"
 #include "http/server.h"
 #include "http/sigv4.h"
@@ -34,6 +37,18 @@ std::string told(int status, const std::string& body,
   return text;
 }
 
+/// How often the time was corrected, and by what.
+class Corrections final : public Log {
+ public:
+  void write(LogLevel, std::string_view event, std::span<const LogField> fields) override {
+    if (event != "clock.corrected") return;
+    for (const LogField& field : fields) {
+      if (field.key == "seconds") seconds.push_back(std::get<std::int64_t>(field.value));
+    }
+  }
+  std::vector<std::int64_t> seconds;
+};
+
 struct World {
   World() {
     variables["HOME"] = folder.path();
@@ -46,8 +61,11 @@ struct World {
           requests.push_back(request);
           if (on_request) on_request();
           if (const auto refusal = http::verify_signature(
-                  request, [](std::string_view id) { return "secret-of-" + std::string(id); }, clock.now().wall)) {
-            co_return http::Response(403, "application/json", "{\"__type\":\"" + refusal->type + "\"}");
+                  request, [](std::string_view id) { return "secret-of-" + std::string(id); },
+                  clock.now().wall + ahead)) {
+            http::Response refused(403, "application/json", "{\"__type\":\"" + refusal->type + "\"}");
+            if (!date.empty()) refused.headers.add("Date", date);
+            co_return refused;
           }
           http::Response answer = answers.empty() ? http::Response(200, "application/json", "{}") : answers.front();
           if (!answers.empty()) answers.erase(answers.begin());
@@ -66,13 +84,23 @@ struct World {
     settings.access.region = "eu-west-1";
     settings.access.endpoint_url = "http://" + server->address();
     settings.environment = test::environment_of(variables);
-    auto made = Client::make(context.get_executor(), blocking.get_executor(), settings, null_log(), clock);
+    auto made = Client::make(context.get_executor(), blocking.get_executor(), settings, log, clock);
     REQUIRE(made.has_value());
     return std::move(*made);
   }
 
   net::awaitable<void> called(Client& asked, ServiceResult<std::string>& result) {
     result = co_await asked.call("Kinesis_20131202.ListShards", "1.1", "{\"a\":1}");
+    co_await asked.close();
+    co_await server->close();
+  }
+
+  /// Two calls after each other, and whether each succeeded.
+  net::awaitable<void> called_twice(Client& asked, std::vector<bool>& results) {
+    for (int i = 0; i < 2; ++i) {
+      const auto answer = co_await asked.call("Kinesis_20131202.ListShards", "1.1", "{}");
+      results.push_back(answer.has_value());
+    }
     co_await asked.close();
     co_await server->close();
   }
@@ -102,6 +130,9 @@ struct World {
   std::map<std::string, std::string> variables;
   std::vector<http::Request> requests;
   std::vector<http::Response> answers;
+  Duration ahead{0};  ///< the server's clock, of this one
+  std::string date;   ///< what it says of a refused signature; "": nothing
+  Corrections log;
   std::function<void()> on_request;
   std::unique_ptr<http::Server> server;
 };
@@ -142,6 +173,11 @@ TEST_CASE("what helps to try again, and what a source's error it is") {
       {403, "", false, ErrorCode::kSourceRefused},
       {400, "InvalidArgumentException", false, ErrorCode::kSourceFailed},
       {429, "", true, ErrorCode::kSourceFailed},
+      {403, "AccessDenied", false, ErrorCode::kSourceRefused},
+      {400, "KMS.AccessDeniedException", false, ErrorCode::kSourceRefused},
+      {400, "KmsAccessDenied", false, ErrorCode::kSourceRefused},
+      {400, "RequestTimeout", true, ErrorCode::kSourceFailed},
+      {400, "RequestTimeoutException", true, ErrorCode::kSourceFailed},
       {499, "", false, ErrorCode::kSourceFailed},
       {500, "InternalFailure", true, ErrorCode::kSourceFailed},
   }));
@@ -151,6 +187,27 @@ TEST_CASE("what helps to try again, and what a source's error it is") {
   CAPTURE(row.status, row.code);
   CHECK(error.is_transient() == row.transient);
   CHECK(error.as_source_error("reading").code() == row.source);
+}
+
+// botocore's retries/standard.py, and what Kinesis, SQS and SNS have beside it.
+TEST_CASE("a throttle is known by its code, whatever its status is") {
+  const std::string code = GENERATE(
+      values<std::string>({"Throttling",       "ThrottlingException",      "ThrottledException",
+                           "SlowDown",         "TooManyRequestsException", "RequestThrottledException",
+                           "RequestThrottled", "RequestLimitExceeded",     "ProvisionedThroughputExceededException",
+                           "OverLimit",        "BandwidthLimitExceeded",   "TransactionInProgressException",
+                           "KmsThrottled",     "LimitExceededException",   "PriorRequestNotComplete",
+                           "KMSThrottling",    "KMSThrottlingException",   "EC2ThrottledException",
+                           "Throttled",        "KMS.ThrottlingException",  "AWS.SimpleQueueService.OverLimit"}));
+  // SQS answers RequestThrottled with 403.
+  const int status = GENERATE(400, 403, 429, 503);
+  ServiceError error;
+  error.status = status;
+  error.code = code;
+  CAPTURE(status, code);
+  CHECK(error.is_throttle());
+  CHECK(error.is_transient());
+  CHECK(error.as_source_error("reading").code() == ErrorCode::kSourceFailed);
 }
 
 TEST_CASE("a call of a JSON protocol is signed as its service, and gives the body") {
@@ -197,6 +254,107 @@ TEST_CASE("credentials that were refused as ended are fetched again, and others 
     REQUIRE_FALSE(result.has_value());
     CHECK(result.error().code == "ExpiredTokenException");
     CHECK(world.requests.size() == 1);
+  }
+}
+
+// FakeClock stands at 2026-09-12T08:00:00Z.
+TEST_CASE("a clock that is wrong is corrected by the Date of the refusal, once for all requests that follow") {
+  World world;
+  struct Row {
+    Duration ahead;
+    std::string date;
+    std::int64_t seconds;
+  };
+  const Row row = GENERATE(values<Row>({
+      {1h, "Sat, 12 Sep 2026 09:00:00 GMT", 3600},
+      {-24h, "Fri, 11 Sep 2026 08:00:00 GMT", -86400},
+      {5min + 1s, "Sat, 12 Sep 2026 08:05:01 GMT", 301},
+  }));
+  world.ahead = row.ahead;
+  world.date = row.date;
+  const auto client = world.client("kinesis");
+  std::vector<bool> results;
+  test::run(world.context, world.called_twice(*client, results));
+  CHECK(results == std::vector<bool>{true, true});
+  CHECK(world.requests.size() == 3);
+  CHECK(world.log.seconds == std::vector<std::int64_t>{row.seconds});
+}
+
+TEST_CASE("a signature that is wrong for another reason than the time is not sent again") {
+  World world;
+  // Too little to be the reason; none; one that is none.
+  world.date = GENERATE("Sat, 12 Sep 2026 08:03:59 GMT", "", "tomorrow");
+  const std::string code = GENERATE("SignatureDoesNotMatch", "InvalidSignatureException", "RequestTimeTooSkewed");
+  http::Response refusal(403, "application/json", R"({"__type":")" + code + R"("})");
+  if (!world.date.empty()) refusal.headers.add("Date", world.date);
+  world.answers = {refusal};
+  const auto client = world.client("kinesis");
+  ServiceResult<std::string> result = std::string();
+  test::run(world.context, world.called(*client, result));
+  REQUIRE_FALSE(result.has_value());
+  CHECK(result.error().code == code);
+  CHECK(result.error().as_source_error("x").code() == ErrorCode::kSourceRefused);
+  CHECK(world.requests.size() == 1);
+  CHECK(world.log.seconds.empty());
+}
+
+TEST_CASE("a service that refuses every time is asked twice, not for ever") {
+  World world;
+  world.ahead = 1h;
+  world.date = "Sun, 13 Sep 2026 08:00:00 GMT";  // not what it goes by
+  const auto client = world.client("kinesis");
+  ServiceResult<std::string> result = std::string();
+  test::run(world.context, world.called(*client, result));
+  REQUIRE_FALSE(result.has_value());
+  CHECK(result.error().code == "InvalidSignatureException");
+  CHECK(world.requests.size() == 2);
+}
+
+TEST_CASE("what is asked of STS to assume a role is signed with the corrected time too") {
+  World world;
+  world.variables.erase("AWS_ACCESS_KEY_ID");
+  world.variables.erase("AWS_SECRET_ACCESS_KEY");
+  world.variables["AWS_SHARED_CREDENTIALS_FILE"] =
+      world.folder.write("credentials", "[base]\naws_access_key_id = BASE\naws_secret_access_key = secret-of-BASE\n");
+  world.variables["AWS_CONFIG_FILE"] = world.folder.write(
+      "config", "[default]\nrole_arn = arn:aws:iam::123456789012:role/reader\nsource_profile = base\n");
+  world.variables["AWS_ENDPOINT_URL_STS"] = "http://" + world.server->address();
+  http::Response expired(403, "text/xml",
+                         "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>Signature expired</Message>"
+                         "</Error></ErrorResponse>");
+  expired.headers.add("Date", "Sat, 12 Sep 2026 09:00:00 GMT");
+  world.answers = {expired,
+                   http::Response(200, "text/xml",
+                                  "<R><Credentials><AccessKeyId>ROLE</AccessKeyId><SecretAccessKey>secret-of-ROLE"
+                                  "</SecretAccessKey><SessionToken>token</SessionToken>"
+                                  "<Expiration>2026-09-12T10:00:00Z</Expiration></Credentials></R>"),
+                   http::Response(200, "application/json", "{}")};
+  // The first request is taken as it was signed and refused by hand; from then on the server goes by its own time.
+  world.on_request = [&] { world.ahead = world.requests.size() == 1 ? 0h : 1h; };
+  const auto client = world.client("kinesis");
+  ServiceResult<std::string> result = std::string();
+  test::run(world.context, world.called(*client, result));
+  CHECK(result.has_value());
+  CHECK(world.requests.size() == 3);
+  CHECK(world.log.seconds == std::vector<std::int64_t>{3600});
+}
+
+TEST_CASE("a Date header is read, and nothing else as one") {
+  const auto read = [](std::string_view text) {
+    const auto time = parse_http_date(text);
+    return time ? iso_milliseconds(*time) : std::string("none");
+  };
+  CHECK(read("Sun, 06 Nov 1994 08:49:37 GMT") == "1994-11-06T08:49:37.000Z");
+  CHECK(read("Thu, 29 Feb 2024 23:59:60 GMT") == "2024-03-01T00:00:00.000Z");
+  // Times saturate (base/time.h).
+  CHECK(parse_http_date("Fri, 31 Dec 9999 23:59:59 GMT") > parse_http_date("Fri, 31 Dec 2100 23:59:59 GMT"));
+  for (const std::string_view text :
+       {"", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 EST", "Sun, 31 Feb 2026 08:49:37 GMT",
+        "Sun, 06 Xxx 1994 08:49:37 GMT", "Sun, 06 anF 1994 08:49:37 GMT", "Sun, 06 Nov 1994 24:49:37 GMT",
+        "Sun, 06 Nov 1994 08:60:37 GMT", "Sun, -6 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT",
+        "1994-11-06T08:49:37Z"}) {
+    CAPTURE(text);
+    CHECK(read(text) == "none");
   }
 }
 
