@@ -1,12 +1,14 @@
 #include "connectors/kinesis/protocol.h"
 
-#include <cmath>
+#include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include <nlohmann/json.hpp>
 #include <simdjson.h>
 
 #include "weir/base/bytes.h"
+#include "weir/base/epoch_seconds.h"
 #include "weir/base/json_writer.h"
 
 namespace weir::kinesis {
@@ -30,9 +32,13 @@ std::string text_of(const json& object, const char* key) {
   return found != object.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
-/// Seconds with milliseconds behind the point, which is what Kinesis keeps: "1790000000.123".
+/// Milliseconds, of MillisBehindLatest: longer than Kinesis keeps records, a year.
+constexpr std::int64_t kBehindMost = std::chrono::milliseconds(std::chrono::hours(24 * 1000)).count();
+
+/// Seconds with milliseconds behind the point, which is what Kinesis keeps: "1790000000.123". No record came before
+/// 1970.
 std::string epoch_seconds(WallTime time) {
-  const std::int64_t milliseconds = epoch_milliseconds(time);
+  const std::int64_t milliseconds = std::max<std::int64_t>(epoch_milliseconds(time), 0);
   std::string fraction = std::to_string(milliseconds % 1000);
   fraction.insert(0, 3 - fraction.size(), '0');
   return std::to_string(milliseconds / 1000) + "." + fraction;
@@ -73,7 +79,7 @@ Record read_record(const dom::object& object, std::string& bytes) {
       if (!data) throw WrongForm{"a record's Data is no base64"};
       record.data = kept(bytes, *data);
     } else if (field.key == "ApproximateArrivalTimestamp") {
-      record.arrival = from_epoch_milliseconds(std::llround(double(field.value) * 1000));
+      record.arrival = from_epoch_seconds(double(field.value));
     }
   }
   if (!has_position) throw WrongForm{"a record without SequenceNumber"};
@@ -208,7 +214,7 @@ Result<StreamSummary> read_stream_summary(std::string_view answer) {
     const double seconds = created->get<double>();
     // Within what the calendar of weir's times has; nobody made a stream elsewhere.
     constexpr double kSecondsMax = 1e11;
-    if (seconds > 0 && seconds < kSecondsMax) summary.created = from_epoch_milliseconds(std::llround(seconds * 1000));
+    if (seconds > 0 && seconds < kSecondsMax) summary.created = from_epoch_seconds(seconds);
   }
   return summary;
 }
@@ -246,7 +252,8 @@ Result<streams::ReadPage> RecordsReader::read_page(std::string answer, const Kin
       } else if (field.key == "NextShardIterator" || field.key == "ContinuationSequenceNumber") {
         if (!field.value.is_null()) page.next = std::string(std::string_view(field.value));
       } else if (field.key == "MillisBehindLatest") {
-        page.behind = std::chrono::milliseconds(std::int64_t(field.value));
+        // A day or a century: there is more. It is no use to multiply either by a million and see what comes of it.
+        page.behind = std::chrono::milliseconds(std::clamp<std::int64_t>(field.value, 0, kBehindMost));
       }
     }
   } catch (const WrongForm& form) {

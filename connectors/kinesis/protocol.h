@@ -51,7 +51,7 @@ struct StreamSummary {
   std::optional<WallTime> created;  ///< a stand-in may not say
 };
 
-/// Each of these reads the body of a success. source.data: it is none that Kinesis would send.
+/// Each of these reads the body of a success. source.failed: it is none that Kinesis would send.
 Result<ShardsPage> read_shards(std::string_view answer);
 Result<std::string> read_shard_iterator(std::string_view answer);
 Result<StreamSummary> read_stream_summary(std::string_view answer);

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstdio>
+
+#include "weir/base/epoch_seconds.h"
 
 namespace weir {
 
@@ -20,6 +23,13 @@ WallTime from_epoch_milliseconds(std::int64_t milliseconds) {
   // 1824 to 2116), so that the difference of two times fits too.
   constexpr std::int64_t kMost = std::chrono::duration_cast<std::chrono::milliseconds>(Duration::max()).count() / 2;
   return WallTime(std::chrono::milliseconds(std::clamp(milliseconds, -kMost, kMost)));
+}
+
+WallTime from_epoch_seconds(double seconds) {
+  if (std::isnan(seconds)) return WallTime();
+  // Beyond the years that from_epoch_milliseconds() keeps, and well within what llround() can give.
+  constexpr double kMost = 1e10;
+  return from_epoch_milliseconds(std::llround(std::clamp(seconds, -kMost, kMost) * 1000));
 }
 
 std::string iso_milliseconds(WallTime time) {

@@ -70,16 +70,22 @@ Result<void> check_move(const config::SourceEntry& entry, const std::string& sha
   return {};
 }
 
-std::string what_follows(const std::optional<Resume>& to, bool found) {
-  if (!to) return "forgotten, read from its starting position";
+std::string what_follows(const config::SourceEntry& entry, const std::string& shard, const std::optional<Resume>& to) {
+  // Then what LATEST is was found when it was moved, and a shard's starting position is its own affair.
+  const bool kept_by_source = entry.connector->move_checkpoint != nullptr;
+  if (!to) {
+    if (shard.empty() || kept_by_source) return "forgotten, read from its starting position";
+    return "forgotten, read from its oldest record; from the source's starting position if no other shard of " +
+           entry.name + " has a checkpoint";
+  }
   switch (to->kind()) {
     case Resume::Kind::kAfter:
       return "the next record read is the one behind " + to->position().text();
     case Resume::Kind::kTrimHorizon:
       return "read from the oldest record there is";
     case Resume::Kind::kLatest:
-      return found ? "read from behind the newest record there is now"
-                   : "read from behind the newest record there is when reading begins";
+      return kept_by_source ? "read from behind the newest record there is now"
+                            : "read from behind the newest record there is when reading begins";
     case Resume::Kind::kAtTimestamp:
       return "read from the first record that came at " + iso_milliseconds(to->time()) + " or later";
     case Resume::Kind::kShardEnd:
@@ -101,7 +107,8 @@ Result<void> move_checkpoint(store::StateFolder& store, const config::SourceEntr
   auto forgotten = store.reset_checkpoints(entry.name, shard);
   if (!forgotten) return std::move(forgotten.error());
   if (*forgotten == 0) {
-    return Error(ErrorCode::kSourceNotFound, (shard.empty() ? entry.name : id.text()) + " has no checkpoint");
+    return Error(ErrorCode::kSourceNotFound,
+                 (shard.empty() ? entry.name : id.text()) + " has no checkpoint; `weir checkpoint list` shows all");
   }
   return {};
 }

@@ -30,9 +30,9 @@ Result<void> check_move(const config::SourceEntry& entry, const std::string& sha
 Result<void> move_checkpoint(store::StateFolder& store, const config::SourceEntry& entry, const std::string& shard,
                              std::optional<Resume> to);
 
-/// What happens next to a shard whose checkpoint was moved: "the next record read is the one behind 1041". `found`: the
-/// source keeps checkpoints itself, and what LATEST is was found when it was moved.
-std::string what_follows(const std::optional<Resume>& to, bool found = false);
+/// What happens next to a shard of that source whose checkpoint was moved: "the next record read is the one behind
+/// 1041". An empty `shard`: to all of them.
+std::string what_follows(const config::SourceEntry& entry, const std::string& shard, const std::optional<Resume>& to);
 
 /// The source of that name, or what is told to a user who named none of the configuration.
 Result<const config::SourceEntry*> find_source(const config::Config& config, const std::string& name);

@@ -42,25 +42,25 @@ Place read_place(const Options& options) {
     place.mistake = "give either a POSITION or --at TIME";
     return place;
   }
-  if (!options.at.empty()) {
-    place.resume = Resume::parse("AT_TIMESTAMP " + options.at);
+  std::string text = options.at;
+  if (!text.empty()) {
+    place.resume = Resume::parse("AT_TIMESTAMP " + text);
+    if (!place.resume) place.mistake = text + " is no time; one is 2026-09-12T07:00:00Z, or seconds since 1970";
+  } else {
+    text = options.position.front();
+    for (std::size_t i = 1; i < options.position.size(); ++i) text += " " + options.position[i];
+    place.resume = Resume::parse(text);
+    // A date can only be meant as one.
+    if (!place.resume && parse_iso(text)) place.resume = Resume::parse("AT_TIMESTAMP " + text);
     if (!place.resume) {
-      place.mistake = options.at + " is no time; one is 2026-09-12T07:00:00Z, or seconds since 1970";
-    } else if (is_out_of_reach(place.resume->time())) {
-      place.mistake = options.at + " is too far away; weir knows the years 1825 to 2115";
-      place.resume.reset();
+      place.mistake = text +
+                      " is no position; one is a sequence number or offset, TRIM_HORIZON, LATEST, or a time: --at "
+                      "2026-09-12T07:00:00Z";
     }
-    return place;
   }
-  std::string text = options.position.front();
-  for (std::size_t i = 1; i < options.position.size(); ++i) text += " " + options.position[i];
-  place.resume = Resume::parse(text);
-  // A date can only be meant as one.
-  if (!place.resume && parse_iso(text)) place.resume = Resume::parse("AT_TIMESTAMP " + text);
-  if (!place.resume) {
-    place.mistake = text +
-                    " is no position; one is a sequence number or offset, TRIM_HORIZON, LATEST, or a time: --at "
-                    "2026-09-12T07:00:00Z";
+  if (place.resume && place.resume->kind() == Resume::Kind::kAtTimestamp && is_out_of_reach(place.resume->time())) {
+    place.mistake = text + " is too far away; weir knows the years 1825 to 2115";
+    place.resume.reset();
   }
   return place;
 }
@@ -147,7 +147,7 @@ int move(const Options& options, const std::optional<Resume>& to) {
     if (!answer) return complain(answer.error());
   }
   const std::string what = options.source + (options.shard.empty() ? "" : "/" + options.shard);
-  std::cout << what << ": " << bridge::what_follows(to, (*entry)->connector->move_checkpoint != nullptr) << "\n";
+  std::cout << what << ": " << bridge::what_follows(**entry, options.shard, to) << "\n";
   return kDone;
 }
 

@@ -1,7 +1,8 @@
 #include "weir/event/resume.h"
 
 #include <charconv>
-#include <cmath>
+
+#include "weir/base/epoch_seconds.h"
 
 namespace weir {
 namespace {
@@ -15,7 +16,7 @@ std::optional<WallTime> parse_time(std::string_view text) {
   const auto [stop, problem] = std::from_chars(text.data(), end, seconds);
   if (problem == std::errc() && stop == end) {
     if (!(seconds >= 0 && seconds <= 9e9)) return std::nullopt;
-    return from_epoch_milliseconds(std::llround(seconds * 1000));
+    return from_epoch_seconds(seconds);
   }
   return parse_iso(text);
 }

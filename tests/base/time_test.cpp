@@ -1,6 +1,10 @@
 #include "weir/base/time.h"
 
+#include <limits>
+
 #include <catch2/catch.hpp>
+
+#include "weir/base/epoch_seconds.h"
 
 using namespace std::chrono_literals;
 using weir::Duration;
@@ -89,4 +93,18 @@ TEST_CASE("the machine's monotonic clock does not go back") {
   const weir::Moment after = clock.now();
   CHECK(before.instant <= after.instant);
   CHECK(iso_milliseconds(after.wall).substr(0, 2) == "20");
+}
+
+TEST_CASE("seconds with a fraction, whatever number they are") {
+  using weir::from_epoch_seconds;
+  CHECK(epoch_milliseconds(from_epoch_seconds(1'790'000'000.123)) == 1'790'000'000'123);
+  CHECK(epoch_milliseconds(from_epoch_seconds(-0.5)) == -500);
+  const WallTime first = from_epoch_milliseconds(INT64_MIN);
+  const WallTime last = from_epoch_milliseconds(INT64_MAX);
+  for (const double far : {1e10, 1e18, 1e300, std::numeric_limits<double>::infinity()}) {
+    CAPTURE(far);
+    CHECK(from_epoch_seconds(far) == last);
+    CHECK(from_epoch_seconds(-far) == first);
+  }
+  CHECK(from_epoch_seconds(std::numeric_limits<double>::quiet_NaN()) == WallTime());
 }

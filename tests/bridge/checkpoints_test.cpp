@@ -69,13 +69,29 @@ TEST_CASE("which checkpoints can be moved, and where to") {
 }
 
 TEST_CASE("what follows a moved checkpoint is told in a sentence") {
-  CHECK(what_follows(std::nullopt) == "forgotten, read from its starting position");
-  CHECK(what_follows(Resume::parse("17")) == "the next record read is the one behind 17");
-  CHECK(what_follows(Resume::parse("TRIM_HORIZON")) == "read from the oldest record there is");
-  CHECK(what_follows(Resume::parse("LATEST")) == "read from behind the newest record there is when reading begins");
-  CHECK(what_follows(Resume::parse("LATEST"), true) == "read from behind the newest record there is now");
-  CHECK(what_follows(Resume::parse("AT_TIMESTAMP 1760000000")) ==
-        "read from the first record that came at 2025-10-09T08:53:20.000Z or later");
+  const auto move = [](const SourceConfig&, std::string_view, std::optional<Resume>) { return Result<void>(); };
+  ConnectorEntry connector{.type = "sample", .delivery = Delivery::kPoll, .about = "Of a test."};
+  config::SourceEntry entry;
+  entry.name = "clicks";
+  entry.connector = &connector;
+  const auto told = [&](const std::string& to, const std::string& shard = "a") {
+    return what_follows(entry, shard, to.empty() ? std::nullopt : Resume::parse(to));
+  };
+  CHECK(told("", "") == "forgotten, read from its starting position");
+  // With other checkpoints it is a shard that came later, as after a split.
+  CHECK(told("") ==
+        "forgotten, read from its oldest record; from the source's starting position if no other shard of clicks has a "
+        "checkpoint");
+  CHECK(told("17") == "the next record read is the one behind 17");
+  CHECK(told("TRIM_HORIZON") == "read from the oldest record there is");
+  CHECK(told("LATEST") == "read from behind the newest record there is when reading begins");
+  CHECK(told("AT_TIMESTAMP 1760000000") == "read from the first record that came at 2025-10-09T08:53:20.000Z or later");
+  SECTION("of a source that keeps them itself") {
+    connector.move_checkpoint = move;
+    CHECK(told("") == "forgotten, read from its starting position");
+    CHECK(told("", "") == "forgotten, read from its starting position");
+    CHECK(told("LATEST") == "read from behind the newest record there is now");
+  }
 }
 
 namespace {

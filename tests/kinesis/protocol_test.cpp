@@ -44,6 +44,11 @@ TEST_CASE("requests") {
             R"("49590338271490256608559692538361571095921575989136588898"})");
   CHECK(iterator(Resume::at_timestamp(from_epoch_milliseconds(1'700'000'000'045))) ==
         begin + R"("AT_TIMESTAMP","Timestamp":1700000000.045})");
+  // No record came before 1970.
+  for (const char* early : {"1969-12-31T23:59:59.900Z", "1960-01-01T00:00:00Z", "0001-01-01T00:00:00Z"}) {
+    CHECK(iterator(*Resume::parse(std::string("AT_TIMESTAMP ") + early)) ==
+          begin + R"("AT_TIMESTAMP","Timestamp":0.000})");
+  }
 }
 
 TEST_CASE("a listing of shards with the parents of a split and a merge") {
@@ -123,6 +128,41 @@ TEST_CASE("a page of records: positions, times, bytes") {
   CHECK(epoch_milliseconds(record.arrival) == 1'691'068'717'172);
   CHECK(page->records.records[1].data.empty());
   CHECK(epoch_milliseconds(page->records.records[1].arrival) == 1'691'068'717'170);
+}
+
+TEST_CASE("whatever a record says when it came, and a shard how far behind it is read, it is held within bounds") {
+  RecordsReader reader;
+  struct Row {
+    std::string time;
+    int side;  ///< of 1970
+  };
+  const Row row = GENERATE(
+      values<Row>({{"1e18", 1}, {"1e300", 1}, {"9223372036854775807", 1}, {"-1e18", -1}, {"-0.5", -1}, {"0", 0}}));
+  const auto page =
+      reader.read_page(R"({"NextShardIterator":"next","Records":[{"SequenceNumber":"7","PartitionKey":"k","Data":"",)"
+                       R"("ApproximateArrivalTimestamp":)" +
+                           row.time + "}]}",
+                       event_stream());
+  CAPTURE(row.time);
+  REQUIRE(page.has_value());
+  const Record& record = page->records.records.at(0);
+  CHECK((record.arrival > WallTime()) == (row.side > 0));
+  CHECK((record.arrival < WallTime()) == (row.side < 0));
+  std::string out;
+  append_kinesis_record(out, event_stream(), record, record.arrival);
+  CHECK(out.size() == record.encoded_bytes);
+  CHECK(nlohmann::json::accept(out));
+
+  const auto behind = [&](const std::string& milliseconds) {
+    return reader
+        .read_page(R"({"NextShardIterator":"n","Records":[],"MillisBehindLatest":)" + milliseconds + "}",
+                   event_stream())
+        .value()
+        .behind;
+  };
+  CHECK(behind("9223372036854775807") > Duration(24h * 365));
+  CHECK(behind("-9223372036854775807") == Duration(0));
+  CHECK(behind("31536000000") == Duration(24h * 365));
 }
 
 TEST_CASE("a shard's end is an answer without an iterator") {
