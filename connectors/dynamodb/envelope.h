@@ -30,7 +30,7 @@ class RecordReader {
   RecordReader(const RecordReader&) = delete;
   RecordReader& operator=(const RecordReader&) = delete;
 
-  /// source.data: the answer is not what a GetRecords gives; nothing of it is used then.
+  /// source.failed: the answer is not what a GetRecords gives; nothing of it is used then.
   Result<StreamPage> read(std::string answer, std::string_view stream_arn);
 
  private:

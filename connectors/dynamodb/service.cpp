@@ -18,7 +18,8 @@ using streams::ReadPage;
 using streams::ReadResult;
 
 constexpr std::size_t kMaxRecords = 1000;  ///< of one GetRecords
-/// A stream has a few hundred shards; a service that never says that there are no more is left.
+/// Of 100: a stream has a few hundred shards. A service that never says that there are no more has failed: a part of a
+/// listing would be taken for all of it.
 constexpr int kMaxPages = 1000;
 
 std::string target(std::string_view operation) {
@@ -48,9 +49,7 @@ ReadError read_error(const aws::ServiceError& problem, std::string_view operatio
     failure = ReadFailure::kExpiredIterator;
   } else if (problem.code == "TrimmedDataAccessException") {
     failure = ReadFailure::kTrimmed;
-  } else if (problem.code == "LimitExceededException" || problem.code == "ThrottlingException" ||
-             problem.code == "ProvisionedThroughputExceededException" || problem.code == "RequestLimitExceeded" ||
-             problem.status == 429) {
+  } else if (problem.is_throttle()) {
     failure = ReadFailure::kThrottled;
   } else if (problem.code == "ResourceNotFoundException") {
     failure = ReadFailure::kGone;
@@ -60,6 +59,11 @@ ReadError read_error(const aws::ServiceError& problem, std::string_view operatio
     failure = ReadFailure::kUnreachable;
   }
   return ReadError(failure, std::move(error));
+}
+
+Error pages_without_end() {
+  return Error(ErrorCode::kSourceFailed,
+               "the service gives pages without end: " + std::to_string(kMaxPages) + " came, or one came twice");
 }
 
 /// An answer that is no answer to the question.
@@ -77,7 +81,7 @@ WallTime minute_of(WallTime time) {
 
 net::awaitable<Result<std::string>> find_stream(aws::Client& client, std::string table) {
   std::string newest, newest_label, from;
-  for (int page = 0; page < kMaxPages; ++page) {
+  for (int page = 0;; ++page) {
     std::string body;
     JsonWriter writer(body);
     writer.begin_object().member("TableName", table);
@@ -93,8 +97,11 @@ net::awaitable<Result<std::string>> find_stream(aws::Client& client, std::string
       newest_label = label;
       newest = text_of(stream, "StreamArn");
     }
-    from = text_of(listed, "LastEvaluatedStreamArn");
-    if (from.empty()) break;
+    std::string next = text_of(listed, "LastEvaluatedStreamArn");
+    if (next.empty()) break;
+    if (next == from || page == kMaxPages)
+      co_return pages_without_end().during("looking for the stream of table " + table);
+    from = std::move(next);
   }
   if (newest.empty()) {
     co_return Error(
@@ -110,7 +117,7 @@ DynamodbStreams::DynamodbStreams(aws::Client& client, std::string stream_arn)
 net::awaitable<ReadResult<std::vector<ListedShard>>> DynamodbStreams::list_shards() {
   std::vector<ListedShard> shards;
   std::string from;
-  for (int page = 0; page < kMaxPages; ++page) {
+  for (int page = 0;; ++page) {
     std::string body;
     JsonWriter writer(body);
     writer.begin_object().member("StreamArn", stream_arn_);
@@ -132,8 +139,12 @@ net::awaitable<ReadResult<std::vector<ListedShard>>> DynamodbStreams::list_shard
       shard.closed = !text_of(member(listed, "SequenceNumberRange"), "EndingSequenceNumber").empty();
       shards.push_back(std::move(shard));
     }
-    from = text_of(stream, "LastEvaluatedShardId");
-    if (from.empty()) break;
+    std::string next = text_of(stream, "LastEvaluatedShardId");
+    if (next.empty()) break;
+    if (next == from || page == kMaxPages) {
+      co_return ReadError(ReadFailure::kOther, pages_without_end().during(doing("DescribeStream", stream_arn_)));
+    }
+    from = std::move(next);
   }
   co_return shards;
 }

@@ -12,6 +12,8 @@ using streams::ReadResult;
 
 /// kinesalite never answers when it is asked for an iterator at a time since which nothing came (its issue 84).
 constexpr Duration kAtTimestampPatience = std::chrono::seconds(3);
+/// Of 1,000 shards each, or of fewer from a stand-in: more than any stream has.
+constexpr int kMaxPages = 1000;
 
 bool is_of_aws(std::string_view url) {
   return url.find(".amazonaws.com") != std::string_view::npos;
@@ -28,8 +30,7 @@ ReadError read_error(const aws::ServiceError& error, std::string_view doing) {
   Error shown = error.as_source_error(doing);
   if (error.code == "ExpiredIteratorException") {
     failure = ReadFailure::kExpiredIterator;
-  } else if (error.code == "ProvisionedThroughputExceededException" || error.code == "LimitExceededException" ||
-             error.code.starts_with("KMSThrottling") || error.status == 429 || error.code.starts_with("Throttl") ||
+  } else if (error.is_throttle() ||
              error.code == "ResourceInUseException") {  // a consumer's former subscription ends only after a while
     failure = ReadFailure::kThrottled;
   } else if (shown.code() == ErrorCode::kSourceNotFound) {
@@ -75,7 +76,14 @@ net::awaitable<ReadResult<std::vector<streams::ListedShard>>> KinesisApi::list_s
   std::vector<streams::ListedShard> all;
   std::map<std::string, HashRange, std::less<>> ranges;
   std::string token;
+  int pages = 0;
   do {
+    if (++pages > kMaxPages) {
+      co_return wrong_answer(
+          Error(ErrorCode::kSourceFailed, "the service gives pages without end: " + std::to_string(kMaxPages) +
+                                              " came, with " + std::to_string(all.size()) + " shards"),
+          kDoing);
+    }
     auto answer = co_await call("ListShards", list_shards_body(stream_, token));
     if (!answer) co_return read_error(answer.error(), kDoing);
     auto page = read_shards(*answer);
@@ -84,6 +92,9 @@ net::awaitable<ReadResult<std::vector<streams::ListedShard>>> KinesisApi::list_s
       ranges.insert_or_assign(page->shards[i].id, std::move(page->ranges[i]));
     }
     std::move(page->shards.begin(), page->shards.end(), std::back_inserter(all));
+    if (!page->next_token.empty() && page->next_token == token) {
+      co_return wrong_answer(Error(ErrorCode::kSourceFailed, "a page names itself as the next one"), kDoing);
+    }
     token = std::move(page->next_token);
   } while (!token.empty());
   ranges_ = std::move(ranges);

@@ -27,7 +27,7 @@ struct StreamMessage {
 class StreamMessages {
  public:
   void add(std::string_view bytes) { buffer_.append(bytes); }
-  /// The next whole message; nothing while it is not whole. source.data: what came is none; nothing more can be read.
+  /// The next whole message; nothing while it is not whole. source.failed: what came is none; nothing more can be read.
   Result<std::optional<StreamMessage>> next();
 
  private:

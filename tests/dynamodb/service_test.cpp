@@ -136,6 +136,24 @@ TEST_CASE("shards are listed page by page, with their parents and ends") {
   CHECK(world.asked(1) == json{{"StreamArn", kArn}, {"ExclusiveStartShardId", "shardId-1"}});
 }
 
+TEST_CASE("a listing without an end is an error, and no part of one is taken for all") {
+  int page = 0;
+  const bool repeats = GENERATE(true, false);
+  World world([&](const http::Request&) {
+    ++page;
+    const std::string id = "shardId-" + std::to_string(page);
+    return answer({{"StreamDescription",
+                    {{"StreamStatus", "ENABLED"},
+                     {"Shards", {{{"ShardId", id}, {"SequenceNumberRange", {{"StartingSequenceNumber", "1"}}}}}},
+                     {"LastEvaluatedShardId", repeats ? "shardId-1" : id}}}});
+  });
+  const auto listed = world.run(world.streams->list_shards());
+  REQUIRE_FALSE(listed.has_value());
+  CHECK(listed.error().failure == ReadFailure::kOther);
+  CHECK(listed.error().error.message().find("pages without end") != std::string::npos);
+  CHECK(page == (repeats ? 2 : 1001));
+}
+
 TEST_CASE("records come with the next iterator; at most 1000 are asked for") {
   World world([](const http::Request&) {
     return answer({{"Records", {record_at(1'789'200'000, 7)}}, {"NextShardIterator", "next"}});
@@ -189,6 +207,8 @@ TEST_CASE("what a call failed with, as the reader of shards cares") {
   CHECK(failure(problem("TrimmedDataAccessException")) == ReadFailure::kTrimmed);
   CHECK(failure(problem("LimitExceededException")) == ReadFailure::kThrottled);
   CHECK(failure(problem("ThrottlingException")) == ReadFailure::kThrottled);
+  CHECK(failure(problem("ThrottlingException", 403)) == ReadFailure::kThrottled);
+  CHECK(failure(problem("RequestLimitExceeded", 503)) == ReadFailure::kThrottled);
   CHECK(failure(problem("ResourceNotFoundException")) == ReadFailure::kGone);
   CHECK(failure(problem("AccessDeniedException")) == ReadFailure::kRefused);
   CHECK(failure(problem("UnrecognizedClientException")) == ReadFailure::kRefused);
