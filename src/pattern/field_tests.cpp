@@ -1,9 +1,13 @@
 #include "pattern/field_tests.h"
 
+#include <algorithm>
+
 #include "pattern/number.h"
 
 namespace weir::pattern {
 namespace {
+
+using Kind = Test::Kind;
 
 std::string in_lower_case(std::string_view text) {
   std::string out(text);
@@ -19,191 +23,164 @@ void append(std::vector<std::uint32_t>& out, const std::vector<std::uint32_t>& m
   out.insert(out.end(), more.begin(), more.end());
 }
 
+/// The first four bytes as a number: addresses are compared from the left.
+std::uint32_t front_of(std::string_view address) {
+  std::uint32_t out = 0;
+  for (std::size_t i = 0; i < 4; ++i) out = out << 8U | static_cast<unsigned char>(address[i]);
+  return out;
+}
+
 }  // namespace
 
-void FieldTests::Trie::add(std::string_view key, Entry entry) {
-  std::uint32_t at = 0;
-  for (const char c : key) {
-    const auto next = std::ranges::find(nodes_[at].next, c, &Node::Step::first);
-    if (next != nodes_[at].next.end()) {
-      at = next->second;
-      continue;
-    }
-    const auto made = static_cast<std::uint32_t>(nodes_.size());
-    nodes_[at].next.emplace_back(c, made);
-    nodes_.emplace_back();
-    at = made;
-  }
-  nodes_[at].entries.push_back(entry);
+void FieldTests::ByText::add(std::string_view text, std::uint32_t condition) {
+  const std::uint32_t number = table_.add(text, static_cast<std::uint32_t>(conditions_.size()));
+  if (number == conditions_.size()) conditions_.emplace_back();
+  conditions_[number].push_back(condition);
+}
+
+void FieldTests::ByText::match(std::string_view text, std::vector<std::uint32_t>& passed) const {
+  const std::uint32_t number = table_.find(text);
+  if (number != TextTable::kNone) append(passed, conditions_[number]);
 }
 
 void FieldTests::add(const Test& test, std::uint32_t condition) {
-  using Kind = Test::Kind;
-  const auto text = [&]() -> const std::string& { return test.texts[0]; };
-  const bool ascii = !test.texts.empty() && is_ascii(text());
+  read_for(test);
   switch (test.kind) {
     case Kind::kText:
-      texts_[text()].push_back(condition);
+      texts_.add(test.texts[0], condition);
       return;
     case Kind::kWord:
-      words_[text() == "true" ? 0 : text() == "false" ? 1 : 2].push_back(condition);
+      words_[test.texts[0] == "true" ? 0 : test.texts[0] == "false" ? 1 : 2].push_back(condition);
       return;
     case Kind::kNumber:
       numbers_[test.numbers[0]].push_back(condition);
-      numeric_ = true;
       return;
     case Kind::kSpelling:
-      spellings_[text()].push_back(condition);
-      return;
-    case Kind::kAddress:
-    case Kind::kBlock:
-      blocks_.emplace_back(test.block, condition);
-      return;
-    case Kind::kPrefix:
-      fronts_.add(text(), {condition, -1});
-      return;
-    case Kind::kSuffix:
-      backs_.add(backwards(text()), {condition, -1});
-      return;
-    case Kind::kIgnoreCase:
-      if (ascii) {
-        folded_texts_[in_lower_case(text())].push_back(condition);
-      } else {
-        folded_.push_back({FoldedText(text()), test.kind, condition});
-      }
-      return;
-    case Kind::kPrefixIgnoreCase:
-      if (ascii) {
-        folded_fronts_.add(in_lower_case(text()), {condition, -1});
-      } else {
-        folded_.push_back({FoldedText(text()), test.kind, condition});
-      }
-      return;
-    case Kind::kSuffixIgnoreCase:
-      if (ascii) {
-        folded_backs_.add(backwards(in_lower_case(text())), {condition, -1});
-      } else {
-        folded_.push_back({FoldedText(text()), test.kind, condition});
-      }
-      return;
-    case Kind::kWildcard: {
-      std::string reason;
-      wildcards_.push_back(*Wildcard::parse(text(), reason));
-      fronts_.add(wildcards_.back().front(), {condition, static_cast<std::int32_t>(wildcards_.size()) - 1});
-      return;
-    }
-    case Kind::kRange:
-      ranges_.push_back({test.numbers[0], test.numbers[1], test.bottom_open, test.top_open, condition});
-      numeric_ = true;
+      spellings_.add(test.texts[0], condition);
       return;
     case Kind::kExists:
       present_.push_back(condition);
       return;
     case Kind::kAbsent:
       return;  // no value passes it
-    case Kind::kButTexts:
-    case Kind::kButNumbers:
-    case Kind::kButPrefix:
-    case Kind::kButSuffix:
-    case Kind::kButIgnoreCase:
-    case Kind::kButWildcard: {
-      Exclusion exclusion{.kind = test.kind, .texts = test.texts, .numbers = test.numbers, .condition = condition};
-      std::ranges::sort(exclusion.texts);
-      std::ranges::sort(exclusion.numbers);
-      if (test.kind == Kind::kButIgnoreCase) {
-        for (const std::string& each : test.texts) exclusion.folded.emplace_back(each);
-      } else if (test.kind == Kind::kButWildcard) {
-        std::string reason;
-        for (const std::string& each : test.texts) exclusion.wildcards.push_back(*Wildcard::parse(each, reason));
-      }
-      numeric_ = numeric_ || test.kind == Kind::kButNumbers;
-      exclusions_.push_back(std::move(exclusion));
+    case Kind::kPrefix:
+      fronts_.add(test.texts[0], condition);
+      return;
+    case Kind::kSuffix:
+      backs_.add(backwards(test.texts[0]), condition);
+      return;
+    case Kind::kWildcard: {
+      std::string reason;
+      wildcards_.emplace_back(*Wildcard::parse(test.texts[0], reason), condition);
+      wildcards_indexed_ = false;
       return;
     }
-  }
-}
-
-bool FieldTests::excludes(const Exclusion& exclusion, const Scalar& value, const std::optional<double>& number) {
-  if (exclusion.kind == Test::Kind::kButNumbers)
-    return number && std::ranges::binary_search(exclusion.numbers, *number);
-  if (value.kind != Scalar::Kind::kString) return false;
-  const std::string_view text = value.text;
-  switch (exclusion.kind) {
-    case Test::Kind::kButTexts:
-      return std::ranges::binary_search(exclusion.texts, text, std::less<>());
-    case Test::Kind::kButPrefix:
-      return std::ranges::any_of(exclusion.texts, [&](const std::string& each) { return text.starts_with(each); });
-    case Test::Kind::kButSuffix:
-      return std::ranges::any_of(exclusion.texts, [&](const std::string& each) { return text.ends_with(each); });
-    case Test::Kind::kButIgnoreCase:
-      return std::ranges::any_of(exclusion.folded, [&](const FoldedText& each) { return each.equals(text); });
+    case Kind::kRange:
+      ranges_.emplace_back(NumberRange::of(test), condition);
+      return;
+    case Kind::kAddress:
+    case Kind::kBlock: {
+      const std::uint32_t bottom = front_of(test.block.bottom);
+      block_fronts_.push_back({bottom, front_of(test.block.top) - bottom});
+      blocks_.push_back({test.block, condition});
+      return;
+    }
     default:
-      return std::ranges::any_of(exclusion.wildcards, [&](const Wildcard& each) { return each.matches(text); });
+      break;
+  }
+  if (SingleTest::is_one(test)) {
+    singles_.emplace_back(SingleTest(test), condition);
+  } else if (test.kind == Kind::kIgnoreCase) {
+    folded_texts_.add(in_lower_case(test.texts[0]), condition);
+  } else if (test.kind == Kind::kPrefixIgnoreCase) {
+    folded_fronts_.add(in_lower_case(test.texts[0]), condition);
+  } else {
+    WEIR_ASSERT(test.kind == Kind::kSuffixIgnoreCase);
+    folded_backs_.add(backwards(in_lower_case(test.texts[0])), condition);
   }
 }
 
-void FieldTests::match_string(std::string_view text, std::vector<std::uint32_t>& passed) {
-  if (!texts_.empty()) {
-    if (const auto found = texts_.find(text); found != texts_.end()) append(passed, found->second);
+void FieldTests::read_for(const Test& test) {
+  reads_numbers_ =
+      reads_numbers_ || test.kind == Kind::kNumber || test.kind == Kind::kRange || test.kind == Kind::kButNumbers;
+  reads_addresses_ = reads_addresses_ || test.kind == Kind::kAddress || test.kind == Kind::kBlock;
+}
+
+Scalar FieldTests::read(Scalar::Kind kind, std::string_view text) const {
+  Scalar out{.kind = kind, .text = text};
+  if (reads_numbers_ && kind == Scalar::Kind::kNumber) out.number = comparable_number(text);
+  if (reads_addresses_ && kind == Scalar::Kind::kString) out.address = parse_address(text);
+  return out;
+}
+
+/// A wildcard is looked for by that part of it which the fewest others have: what they begin and end with is often the
+/// same ("arn:aws:s3:::*.csv").
+void FieldTests::index_wildcards() {
+  std::unordered_map<std::string_view, std::uint32_t> users;
+  for (const auto& [wildcard, condition] : wildcards_) {
+    for (const std::string& part : wildcard.parts()) ++users[part];
   }
-  if (!fronts_.empty()) {
-    fronts_.walk(text.begin(), text.end(), [&](const Entry& entry) {
-      if (entry.wildcard < 0 || wildcards_[static_cast<std::size_t>(entry.wildcard)].matches(text))
-        passed.push_back(entry.condition);
-    });
+  wildcard_parts_ = {};
+  for (std::uint32_t i = 0; i < wildcards_.size(); ++i) {
+    std::string_view best;
+    for (const std::string& part : wildcards_[i].first.parts()) {
+      if (part.empty()) continue;
+      if (best.empty() || users[part] < users[best] || (users[part] == users[best] && part.size() > best.size()))
+        best = part;
+    }
+    wildcard_parts_.add(best, i);
   }
-  const auto plainly = [&](const Entry& entry) { passed.push_back(entry.condition); };
-  if (!backs_.empty()) backs_.walk(text.rbegin(), text.rend(), plainly);
+  wildcards_indexed_ = true;
+}
+
+void FieldTests::match_string(const Scalar& value, std::vector<std::uint32_t>& passed) {
+  const std::string_view text = value.text;
+  const auto passes = [&](std::uint32_t condition) { passed.push_back(condition); };
+  if (!texts_.empty()) texts_.match(text, passed);
+  if (!fronts_.empty()) fronts_.each_front(text.begin(), text.end(), passes);
+  if (!backs_.empty()) backs_.each_front(text.rbegin(), text.rend(), passes);
   if (!folded_texts_.empty() || !folded_fronts_.empty() || !folded_backs_.empty()) {
     lower_.assign(text);
     std::ranges::transform(lower_, lower_.begin(), ascii_lower);
-    if (const auto found = folded_texts_.find(std::string_view(lower_)); found != folded_texts_.end())
-      append(passed, found->second);
-    folded_fronts_.walk(lower_.begin(), lower_.end(), plainly);
-    folded_backs_.walk(lower_.rbegin(), lower_.rend(), plainly);
+    folded_texts_.match(lower_, passed);
+    folded_fronts_.each_front(lower_.begin(), lower_.end(), passes);
+    folded_backs_.each_front(lower_.rbegin(), lower_.rend(), passes);
   }
-  for (const Folded& folded : folded_) {
-    const bool passes = folded.kind == Test::Kind::kIgnoreCase         ? folded.text.equals(text)
-                        : folded.kind == Test::Kind::kPrefixIgnoreCase ? folded.text.begins(text)
-                                                                       : folded.text.ends(text);
-    if (passes) passed.push_back(folded.condition);
+  if (!wildcards_.empty()) {
+    if (!wildcards_indexed_) index_wildcards();
+    wildcard_parts_.each_inside(text, [&](std::uint32_t number) {
+      if (wildcards_[number].first.matches(text)) passed.push_back(wildcards_[number].second);
+    });
   }
-  if (!blocks_.empty()) {
-    if (const auto address = parse_address(text)) {
-      for (const auto& [block, condition] : blocks_) {
-        if (block.holds(*address)) passed.push_back(condition);
-      }
+  if (value.address && !blocks_.empty()) {
+    const std::uint32_t front = front_of(*value.address);
+    for (std::size_t i = 0; i < blocks_.size(); ++i) {
+      if (front - block_fronts_[i].bottom <= block_fronts_[i].span && blocks_[i].addresses.holds(*value.address))
+        passed.push_back(blocks_[i].condition);
     }
   }
 }
 
 void FieldTests::match(const Scalar& value, std::vector<std::uint32_t>& passed) {
   append(passed, present_);
-  std::optional<double> number;
   switch (value.kind) {
     case Scalar::Kind::kString:
-      match_string(value.text, passed);
+      match_string(value, passed);
       break;
     case Scalar::Kind::kNumber:
-      if (numeric_) number = comparable_number(value.text);
-      if (number) {
-        if (const auto found = numbers_.find(*number); found != numbers_.end()) append(passed, found->second);
-        for (const Range& range : ranges_) {
-          if ((range.bottom < *number || (range.bottom == *number && !range.bottom_open)) &&
-              (*number < range.top || (*number == range.top && !range.top_open))) {
-            passed.push_back(range.condition);
-          }
+      if (value.number) {
+        if (const auto found = numbers_.find(*value.number); found != numbers_.end()) append(passed, found->second);
+        for (const auto& [range, condition] : ranges_) {
+          if (range.holds(*value.number)) passed.push_back(condition);
         }
       }
-      if (!spellings_.empty()) {
-        if (const auto found = spellings_.find(value.text); found != spellings_.end()) append(passed, found->second);
-      }
+      if (!spellings_.empty()) spellings_.match(value.text, passed);
       break;
     default:
       append(passed, words_[static_cast<int>(value.kind) - static_cast<int>(Scalar::Kind::kTrue)]);
   }
-  for (const Exclusion& exclusion : exclusions_) {
-    if (!excludes(exclusion, value, number)) passed.push_back(exclusion.condition);
+  for (const auto& [test, condition] : singles_) {
+    if (test.passes(value)) passed.push_back(condition);
   }
 }
 

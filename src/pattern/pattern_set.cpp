@@ -6,57 +6,59 @@
 #include <string>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "base/json_scanner.h"
 #include "pattern/array_elements.h"
 #include "pattern/field_tests.h"
 #include "pattern/pattern_reader.h"
+#include "pattern/single_test.h"
+#include "pattern/text_table.h"
 
 namespace weir::pattern {
 namespace {
 
 constexpr std::uint32_t kNone = ArrayElements::kNone;
-constexpr std::size_t kFewChildren = 8;  ///< so many names are looked through one by one
+static_assert(kNone == TextTable::kNone);
 
 /// A step of a path that some pattern names.
 struct Step {
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-  };
-
   std::uint32_t field = kNone;  ///< where tests stand at this path
-  std::vector<std::pair<std::string, std::uint32_t>> children;
-  std::unordered_map<std::string, std::uint32_t, Hash, std::equal_to<>> many;  ///< all of them, beyond kFewChildren
+  TextTable children;
+};
 
-  std::uint32_t child(std::string_view name) const {
-    if (many.empty()) {
-      for (const auto& [known, step] : children) {
-        if (known == name) return step;
-      }
-      return kNone;
-    }
-    const auto found = many.find(name);
-    return found == many.end() ? kNone : found->second;
-  }
+/// A value of the event, kept until it is known whether somebody asks for it.
+struct KeptValue {
+  Scalar scalar;  ///< without its text
+  std::size_t text_begin;
+  std::size_t text_size;
+  std::uint32_t element;
 };
 
 struct Field {
   FieldTests tests;
+  bool keeps_values = false;  ///< some condition asks for them
   // Of the current event:
   std::uint64_t event = 0;  ///< it has a value in this one
   ArrayElements::Places values;
+  std::vector<KeptValue> kept;
 };
 
 /// One field's tests, as they stand in one or many patterns.
 struct SharedCondition {
+  std::shared_ptr<const std::vector<Test>> tests;
   std::uint32_t field = 0;
   bool absent = false;       ///< a missing field is enough
+  bool asks_each = false;    ///< some of its tests no index finds
+  bool was_pivot = false;    ///< and since then those are asked of each value
   std::uint32_t weight = 1;  ///< how little its passing says
   std::uint32_t users = 0;
   std::vector<std::uint32_t> pivot_of;  ///< branches that are weighed when it passes
+  /// Those that no index finds, unless it was a pivot: asked when a branch is weighed, of the values that were kept.
+  std::vector<SingleTest> late;
   // Of the current event:
-  std::uint64_t event = 0;  ///< passed in this one
+  std::uint64_t event = 0;     ///< passed in this one
+  std::uint64_t asked_in = 0;  ///< the last in which `late` was asked
   ArrayElements::Places hits;
 };
 
@@ -115,7 +117,8 @@ struct PatternSet::Impl {
   std::vector<std::uint32_t> passed;                ///< conditions, by any value
   std::vector<std::uint32_t> matched;
   std::string decoded;
-  std::string inside;  ///< the text at looked_inside
+  std::string kept_text;  ///< of the values that were kept
+  std::string inside;     ///< the text at looked_inside
 
   void add(std::uint32_t id, std::span<const Branch> more) {
     const auto [known, fresh] = known_ids.try_emplace(id, static_cast<std::uint32_t>(ids.size()));
@@ -132,16 +135,10 @@ struct PatternSet::Impl {
   }
 
   std::uint32_t child_of(std::uint32_t at, std::string_view name) {
-    const std::uint32_t known = steps[at].child(name);
-    if (known != kNone) return known;
-    const auto made = static_cast<std::uint32_t>(steps.size());
-    steps.emplace_back();
-    Step& parent = steps[at];
-    parent.children.emplace_back(name, made);
-    if (parent.children.size() > kFewChildren) {
-      parent.many.insert(parent.children.begin(), parent.children.end());
-    }
-    return made;
+    const auto fresh = static_cast<std::uint32_t>(steps.size());
+    const std::uint32_t child = steps[at].children.add(name, fresh);
+    if (child == fresh) steps.emplace_back();
+    return child;
   }
 
   std::uint32_t field_at(std::string_view path) {
@@ -169,6 +166,7 @@ struct PatternSet::Impl {
     const auto number = static_cast<std::uint32_t>(conditions.size());
     known.emplace_back(condition.tests, number);
     SharedCondition& made = conditions.emplace_back();
+    made.tests = condition.tests;
     made.field = field_at(condition.path);
     made.users = 1;
     for (const Test& test : *condition.tests) {
@@ -177,7 +175,11 @@ struct PatternSet::Impl {
         continue;
       }
       made.weight = std::max(made.weight, weight_of(test));
-      fields[made.field].tests.add(test, number);
+      if (SingleTest::is_one(test)) {
+        made.asks_each = true;
+      } else {
+        fields[made.field].tests.add(test, number);
+      }
     }
     return number;
   }
@@ -196,7 +198,29 @@ struct PatternSet::Impl {
       }
       (best == nullptr ? always : best->pivot_of).push_back(i);
     }
+    for (std::uint32_t i = 0; i < conditions.size(); ++i) place_singles(i);
     dirty = false;
+  }
+
+  /// Tests that no index finds are asked of each value only for the sake of a pivot. The others wait until a branch is
+  /// weighed, which needs few of them.
+  void place_singles(std::uint32_t number) {
+    SharedCondition& condition = conditions[number];
+    if (!condition.asks_each || condition.was_pivot) return;
+    Field& field = fields[condition.field];
+    condition.was_pivot = !condition.pivot_of.empty();
+    if (!condition.was_pivot && !condition.late.empty()) return;
+    condition.late.clear();
+    for (const Test& test : *condition.tests) {
+      if (!SingleTest::is_one(test)) continue;
+      if (condition.was_pivot) {
+        field.tests.add(test, number);
+      } else {
+        field.tests.read_for(test);
+        field.keeps_values = true;
+        condition.late.emplace_back(test);
+      }
+    }
   }
 
   void begin() {
@@ -206,26 +230,50 @@ struct PatternSet::Impl {
     elements.clear();
     passed.clear();
     matched.clear();
+    kept_text.clear();
   }
 
-  void scalar(std::uint32_t step, std::uint32_t element, const Scalar& scalar) {
+  void scalar(std::uint32_t step, std::uint32_t element, Scalar::Kind kind, std::string_view text = {}) {
     if (steps[step].field == kNone) return;
     Field& field = fields[steps[step].field];
     if (field.event != event) {
       field.event = event;
       field.values = {};
+      field.kept.clear();
     }
     elements.note(field.values, element);
+    Scalar scalar = field.tests.read(kind, text);
     passed_now.clear();
     field.tests.match(scalar, passed_now);
-    for (const std::uint32_t each : passed_now) {
-      SharedCondition& condition = conditions[each];
-      if (condition.event != event) {
-        condition.event = event;
-        condition.hits = {};
-        passed.push_back(each);
-      }
-      elements.note(condition.hits, element);
+    for (const std::uint32_t each : passed_now) note_pass(each, element);
+    if (field.keeps_values) {
+      // A copy: what a piece of an event was read from may be gone when the event is finished.
+      scalar.text = {};
+      field.kept.push_back({std::move(scalar), kept_text.size(), text.size(), element});
+      kept_text += text;
+    }
+  }
+
+  void note_pass(std::uint32_t number, std::uint32_t element) {
+    SharedCondition& condition = conditions[number];
+    if (condition.event != event) {
+      condition.event = event;
+      condition.hits = {};
+      if (!condition.pivot_of.empty()) passed.push_back(number);
+    }
+    elements.note(condition.hits, element);
+  }
+
+  void ask_late(std::uint32_t number) {
+    SharedCondition& condition = conditions[number];
+    Field& field = fields[condition.field];
+    if (condition.asked_in == event || field.event != event) return;
+    condition.asked_in = event;
+    for (KeptValue& value : field.kept) {
+      value.scalar.text = std::string_view(kept_text).substr(value.text_begin, value.text_size);
+      // No pivot, so that `passed`, which may just be gone through, stays as it is.
+      if (std::ranges::any_of(condition.late, [&](const SingleTest& test) { return test.passes(value.scalar); }))
+        note_pass(number, value.element);
     }
   }
 
@@ -238,26 +286,26 @@ struct PatternSet::Impl {
       case '"': {
         JsonScanner::Raw raw;
         if (!in.string(raw)) return false;
-        if (steps[step].field != kNone) scalar(step, element, {Scalar::Kind::kString, unescaped(raw, decoded)});
+        if (steps[step].field != kNone) scalar(step, element, Scalar::Kind::kString, unescaped(raw, decoded));
         if (step == looked_inside) look_inside(raw, step, element);
         return true;
       }
       case 't':
         if (!in.word("true")) return false;
-        scalar(step, element, {Scalar::Kind::kTrue, {}});
+        scalar(step, element, Scalar::Kind::kTrue);
         return true;
       case 'f':
         if (!in.word("false")) return false;
-        scalar(step, element, {Scalar::Kind::kFalse, {}});
+        scalar(step, element, Scalar::Kind::kFalse);
         return true;
       case 'n':
         if (!in.word("null")) return false;
-        scalar(step, element, {Scalar::Kind::kNull, {}});
+        scalar(step, element, Scalar::Kind::kNull);
         return true;
       default: {
         std::string_view number;
         if (!in.number(number)) return false;
-        scalar(step, element, {Scalar::Kind::kNumber, number});
+        scalar(step, element, Scalar::Kind::kNumber, number);
         return true;
       }
     }
@@ -285,10 +333,12 @@ struct PatternSet::Impl {
 
   /// Where a member leads; a name with dots in it is as many steps.
   std::uint32_t down(std::uint32_t step, std::string_view name) const {
-    if (name.find('.') == std::string_view::npos) return steps[step].child(name);
+    const std::uint32_t whole = steps[step].children.find(name);
+    // A step has no dot in its name.
+    if (whole != kNone || name.find('.') == std::string_view::npos) return whole;
     for (std::size_t begin = 0; begin <= name.size() && step != kNone;) {
       const std::size_t end = std::min(name.find('.', begin), name.size());
-      step = steps[step].child(name.substr(begin, end - begin));
+      step = steps[step].children.find(name.substr(begin, end - begin));
       begin = end + 1;
     }
     return step;
@@ -327,6 +377,7 @@ struct PatternSet::Impl {
   bool holds(const SharedBranch& branch) {
     in_arrays.clear();
     for (const std::uint32_t number : branch.conditions) {
+      if (!conditions[number].late.empty()) ask_late(number);
       const SharedCondition& condition = conditions[number];
       const Field& field = fields[condition.field];
       const bool there = field.event == event;
@@ -423,7 +474,7 @@ bool PatternSet::member(std::string_view name, std::string_view value) {
 
 void PatternSet::text(std::string_view name, std::string_view value) {
   const std::uint32_t step = impl_->down(0, name);
-  if (step != kNone) impl_->scalar(step, kNone, {Scalar::Kind::kString, value});
+  if (step != kNone) impl_->scalar(step, kNone, Scalar::Kind::kString, value);
 }
 
 std::span<const std::uint32_t> PatternSet::finish() {

@@ -14,8 +14,8 @@
 namespace weir::pattern {
 
 /// Many patterns, matched at once against an event: one pass over its bytes with no tree, which looks only at the
-/// fields that some pattern names; of the patterns only those are weighed whose rarest test has passed. One owner, not
-/// thread-safe: it keeps its scratch memory.
+/// fields that some pattern names; of the patterns only those are weighed whose rarest test has passed, and tests that
+/// have to be asked one by one are asked only then. One owner, not thread-safe: it keeps its scratch memory.
 class PatternSet {
  public:
   PatternSet();
