@@ -47,64 +47,117 @@ Result<std::uint64_t> OpenFile::size() const {
   return static_cast<std::uint64_t>(status.st_size);
 }
 
-Result<std::string> OpenFile::read(std::uint64_t position, std::size_t bytes_max) const {
-  std::string bytes(bytes_max, '\0');
+Result<std::size_t> OpenFile::read(std::uint64_t position, std::span<char> into) const {
   std::size_t filled = 0;
-  while (filled < bytes_max) {
+  while (filled < into.size()) {
     const ssize_t got =
-        ::pread(descriptor_, bytes.data() + filled, bytes_max - filled, static_cast<off_t>(position + filled));
+        ::pread(descriptor_, into.data() + filled, into.size() - filled, static_cast<off_t>(position + filled));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return failure("reading", errno);
     if (got == 0) break;
     filled += static_cast<std::size_t>(got);
   }
-  bytes.resize(filled);
+  return filled;
+}
+
+Result<std::string> OpenFile::read(std::uint64_t position, std::size_t bytes_max) const {
+  std::string bytes(bytes_max, '\0');
+  const auto filled = read(position, std::span<char>(bytes));
+  if (!filled) return filled.error();
+  bytes.resize(*filled);
   return bytes;
 }
 
-std::vector<SeenFile> look_for(const std::vector<std::string>& patterns, const std::set<FileId>& known) {
-  std::vector<SeenFile> seen;
+namespace {
+
+bool is_absence(int number) {
+  return number == ENOENT || number == ENOTDIR;
+}
+
+/// Where glob() tells of folders that it cannot read: it takes no pointer along.
+thread_local std::map<std::string, std::string>* unreadable_folders = nullptr;
+
+int on_unreadable(const char* folder, int number) {
+  if (!is_absence(number)) unreadable_folders->emplace(folder, std::strerror(number));
+  return 0;  // go on with the others
+}
+
+bool is_gone(const std::string& path, const FileId& id) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) == 0) return id_of(status) != id;
+  return is_absence(errno);
+}
+
+}  // namespace
+
+Look look_for(const std::vector<std::string>& patterns, const std::map<FileId, std::string>& known,
+              std::size_t open_max) {
+  Look look;
   std::set<FileId> once;
+  std::size_t opened_files = 0;
+  bool all_seen = true;
+  unreadable_folders = &look.unreadable;
   for (const std::string& pattern : patterns) {
     glob_t found{};
-    if (::glob(pattern.c_str(), 0, nullptr, &found) == 0) {
-      for (std::size_t i = 0; i < found.gl_pathc; ++i) {
-        SeenFile file;
-        file.path = found.gl_pathv[i];
-        struct stat status {};
-        if (::stat(file.path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
-        file.id = id_of(status);
-        file.size = static_cast<std::uint64_t>(status.st_size);
-        if (!once.insert(file.id).second) continue;
-        if (!known.contains(file.id)) {
-          auto opened = OpenFile::open(file.path);
-          if (!opened) {
-            if (opened.error().code() == ErrorCode::kSourceNotFound) continue;  // gone meanwhile
-            file.unreadable = opened.error().message();
-          } else if ((*opened)->id() != file.id) {
-            continue;  // another took its name; the next look finds both
-          } else {
-            file.file = std::move(*opened);
-          }
+    const int answer = ::glob(pattern.c_str(), 0, &on_unreadable, &found);
+    if (answer != 0 && answer != GLOB_NOMATCH) all_seen = false;
+    for (std::size_t i = 0; answer == 0 && i < found.gl_pathc; ++i) {
+      SeenFile file;
+      file.path = found.gl_pathv[i];
+      struct stat status {};
+      if (::stat(file.path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
+      file.id = id_of(status);
+      file.size = static_cast<std::uint64_t>(status.st_size);
+      if (!once.insert(file.id).second) continue;
+      if (!known.contains(file.id) && opened_files < open_max) {
+        auto opened = OpenFile::open(file.path);
+        if (!opened) {
+          if (opened.error().code() == ErrorCode::kSourceNotFound) continue;  // gone meanwhile
+          file.unreadable = opened.error().message();
+        } else if ((*opened)->id() != file.id) {
+          continue;  // another took its name; the next look finds both
+        } else {
+          file.file = std::move(*opened);
+          ++opened_files;
         }
-        seen.push_back(std::move(file));
       }
+      look.files.push_back(std::move(file));
     }
     ::globfree(&found);
   }
-  return seen;
+  unreadable_folders = nullptr;
+  for (const auto& [id, path] : known) {
+    if (all_seen && !once.contains(id) && !look.unreadable.contains(folder_of(path)) && is_gone(path, id))
+      look.gone.push_back(id);
+  }
+  return look;
 }
 
-std::shared_ptr<OpenFile> find_beside(const std::string& path, const FileId& id) {
+FoundBeside find_beside(const std::string& path, std::uint64_t inode,
+                        const std::function<bool(const OpenFile&)>& is_it) {
+  FoundBeside found;
   std::error_code failed;
-  for (std::filesystem::directory_iterator entry(folder_of(path), failed), end; !failed && entry != end;
-       entry.increment(failed)) {
+  std::filesystem::directory_iterator entry(folder_of(path), failed);
+  for (const std::filesystem::directory_iterator end; !failed && entry != end; entry.increment(failed)) {
+    const std::string name = entry->path().string();
+    if (name == path) continue;
     struct stat status {};
-    if (::stat(entry->path().c_str(), &status) != 0 || id_of(status) != id) continue;
-    auto opened = OpenFile::open(entry->path().string());
-    if (opened && (*opened)->id() == id) return std::move(*opened);
+    if (::stat(name.c_str(), &status) != 0) {
+      if (!is_absence(errno)) found.certain = false;
+      continue;
+    }
+    if (id_of(status).inode != inode || !S_ISREG(status.st_mode)) continue;
+    auto opened = OpenFile::open(name);
+    if (!opened) {
+      if (opened.error().code() != ErrorCode::kSourceNotFound) found.certain = false;
+      continue;
+    }
+    if ((*opened)->id().inode != inode || !is_it(**opened)) continue;
+    found.file = std::move(*opened);
+    return found;
   }
-  return nullptr;
+  if (failed && !is_absence(failed.value())) found.certain = false;
+  return found;
 }
 
 std::string folder_of(const std::string& path) {

@@ -2,10 +2,12 @@
 
 #include <compare>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "weir/base/error.h"
@@ -32,6 +34,8 @@ class OpenFile {
 
   const FileId& id() const { return id_; }
   Result<std::uint64_t> size() const;
+  /// Fills `into`, and says how much of it: less than all only at the end.
+  Result<std::size_t> read(std::uint64_t position, std::span<char> into) const;
   /// At most so many bytes; fewer only at the end.
   Result<std::string> read(std::uint64_t position, std::size_t bytes_max) const;
 
@@ -47,15 +51,33 @@ struct SeenFile {
   std::string path;
   FileId id;
   std::uint64_t size = 0;
-  std::shared_ptr<OpenFile> file;  ///< of one that was not known
-  std::string unreadable;          ///< why it has none
+  std::shared_ptr<OpenFile> file;  ///< of one that was not known, if it could be opened and there was room
+  std::string unreadable;          ///< why it could not be opened
 };
 
-/// The regular files that any of the patterns fits, each once, opened unless `known`.
-std::vector<SeenFile> look_for(const std::vector<std::string>& patterns, const std::set<FileId>& known);
+/// What one look at the folders gave.
+struct Look {
+  std::vector<SeenFile> files;
+  /// Known files that are no longer where they were seen, nor anywhere else. One of a folder that could not be read is
+  /// not among them: what is not seen there may be there all the same.
+  std::vector<FileId> gone;
+  std::map<std::string, std::string> unreadable;  ///< folders, and why
+};
 
-/// The file of that id beside `path`, under whatever name: where rotation leaves it. Null when it is not there.
-std::shared_ptr<OpenFile> find_beside(const std::string& path, const FileId& id);
+/// The regular files that any of the patterns fits, each once. Those that are not `known` are opened, at most
+/// `open_max` of them. `known`: files by where they were seen last.
+Look look_for(const std::vector<std::string>& patterns, const std::map<FileId, std::string>& known,
+              std::size_t open_max);
+
+/// What was found of a file that had another name.
+struct FoundBeside {
+  std::shared_ptr<OpenFile> file;
+  bool certain = true;  ///< that it is not there, where there is none: everything could be looked at
+};
+/// The file of that inode for which `is_it` holds, in the folder of `path` under another name: where rotation leaves
+/// it.
+FoundBeside find_beside(const std::string& path, std::uint64_t inode,
+                        const std::function<bool(const OpenFile&)>& is_it);
 
 /// The folder of a path.
 std::string folder_of(const std::string& path);

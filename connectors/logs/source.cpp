@@ -12,7 +12,8 @@ class FilesSource final : public PushSource {
       : config_(std::move(config)), context_(std::move(context)) {}
 
   net::awaitable<Result<void>> run(EventSink& sink) override {
-    Tail tail(*config_, context_, sink, TailTuning());
+    SystemTimers timers(context_.executor);
+    Tail tail(*config_, context_, sink, timers, TailTuning());
     co_return co_await tail.run();
   }
 

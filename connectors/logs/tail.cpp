@@ -23,10 +23,6 @@ constexpr std::size_t kFirstBytes = 256;  // that tell a file from another with 
 constexpr std::uint32_t kWatched = IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR;
 constexpr std::size_t kToldMax = 100;
 
-std::string note_key(const FileId& id) {
-  return std::string(kFileNote) + std::to_string(id.device) + ":" + std::to_string(id.inode);
-}
-
 /// Numbers with one character between each two; false when there are others, or fewer.
 template <typename... Numbers>
 bool read_numbers(std::string_view& text, Numbers&... numbers) {
@@ -40,13 +36,23 @@ bool read_numbers(std::string_view& text, Numbers&... numbers) {
   return (one(numbers) && ...);
 }
 
+/// Whether a file begins as it did when its position was noted, and still has so much.
+bool is_as_noted(const OpenFile& file, std::uint64_t position, std::size_t first_bytes, std::uint64_t first_hash) {
+  if (first_bytes == 0 && position > 0) return false;  // nothing says that it is
+  const auto first = file.read(0, first_bytes);
+  const auto size = file.size();
+  return first && size && first->size() == first_bytes && stable_hash(*first) == first_hash && *size >= position;
+}
+
 }  // namespace
 
 Tail::Followed::Followed(Tail& tail, std::string file_path, std::shared_ptr<OpenFile> opened, std::uint64_t position)
     : path(std::move(file_path)),
+      seen_at(path),
       file(std::move(opened)),
+      read_to(position),
       noted(position),
-      wake(tail.context_.executor, net::steady_timer::time_point::max()) {
+      wake(tail.timers_.make()) {
   cutter.emplace(*tail.config_.filter, tail.config_.multiline_start, tail.tuning_.message_bytes, position);
   grown_at = noted_at = tail.now();
 }
@@ -60,13 +66,14 @@ struct Tail::Piece {
   std::optional<Error> failure;
 };
 
-Tail::Tail(const LogsConfig& config, const SourceContext& context, EventSink& sink, TailTuning tuning)
+Tail::Tail(const LogsConfig& config, const SourceContext& context, EventSink& sink, Timers& timers, TailTuning tuning)
     : config_(config),
       context_(context),
       sink_(sink),
+      timers_(timers),
       tuning_(tuning),
       scope_(context.executor),
-      to_look_(context.executor, net::steady_timer::time_point::max()),
+      to_look_(timers.make()),
       finished_(context.executor, net::steady_timer::time_point::max()) {}
 
 net::awaitable<Result<void>> Tail::run() {
@@ -126,14 +133,13 @@ net::awaitable<Result<void>> Tail::load() {
     if (!name.starts_with(kFileNote)) continue;
     std::string_view key = std::string_view(name).substr(kFileNote.size());
     std::string_view value = text;
-    FileId id;
     Noted noted;
     // One that cannot be read is of a file that is read from its beginning again.
-    if (!read_numbers(key, id.device, id.inode) ||
+    if (!read_numbers(key, noted.id.device, noted.id.inode) ||
         !read_numbers(value, noted.position, noted.first_bytes, noted.first_hash))
       continue;
     noted.path = value;
-    noted_.emplace(id, std::move(noted));
+    noted_.emplace(name, std::move(noted));
   }
   co_return Result<void>();
 }
@@ -141,125 +147,168 @@ net::awaitable<Result<void>> Tail::load() {
 // ---- which files there are
 
 net::awaitable<void> Tail::look() {
+  const std::unique_ptr<Timer> pause = timers_.make();
   for (;;) {
     look_now_ = false;
-    std::set<FileId> known;
-    for (const auto& [id, file] : files_) known.insert(id);
-    std::function<std::vector<SeenFile>()> looking = [patterns = config_.files, known = std::move(known)] {
-      return look_for(patterns, known);
+    std::map<FileId, std::string> known;
+    for (const auto& [id, file] : files_) known.emplace(id, file->seen_at);
+    const std::size_t room = tuning_.files_max - std::min(tuning_.files_max, files_.size());
+    std::function<Look()> looking = [patterns = config_.files, known = std::move(known), room] {
+      return look_for(patterns, known, room);
     };
-    std::vector<SeenFile> seen = co_await runtime::offload(context_.blocking, std::move(looking));
-    watch_folders(seen);
-    co_await reconcile(std::move(seen));
-    co_await sleep(tuning_.look_at_most_every);
+    Look look = co_await runtime::offload(context_.blocking, std::move(looking));
+    tell_unreadable(look);
+    watch_folders(look);
+    co_await reconcile(std::move(look));
+    co_await pause->wait(tuning_.look_at_most_every);
     if (look_now_) continue;
-    to_look_.expires_after(tuning_.look_again_after);
-    boost::system::error_code woken;
-    co_await to_look_.async_wait(net::redirect_error(net::use_awaitable, woken));
+    co_await to_look_->wait(tuning_.look_again_after);
   }
 }
 
-net::awaitable<void> Tail::reconcile(std::vector<SeenFile> seen) {
-  std::set<FileId> ids;
-  struct Begin {
-    std::string path;
-    std::shared_ptr<OpenFile> file;
-    std::uint64_t position = 0;
-  };
-  std::vector<Begin> begins;
-  const bool skips = !begun_before_ && config_.starting_position == StartingPosition::kLatest;
-  for (SeenFile& each : seen) {
-    ids.insert(each.id);
+void Tail::tell_unreadable(const Look& look) {
+  for (const auto& [folder, reason] : look.unreadable) {
+    if (told_.size() < kToldMax && told_.insert(folder + "/").second)
+      context_.log.warn("folder.unreadable", {{"source", context_.name}, {"folder", folder}, {"reason", reason}});
+  }
+  // What can be read again is told anew another time; files are told without a slash at their end.
+  std::erase_if(told_, [&](const std::string& told) {
+    return told.ends_with('/') && !look.unreadable.contains(told.substr(0, told.size() - 1));
+  });
+}
+
+net::awaitable<void> Tail::reconcile(Look look) {
+  std::vector<std::shared_ptr<Followed>> begins;
+  for (const SeenFile& each : look.files) {
     const auto known = files_.find(each.id);
     if (known != files_.end()) {
-      known->second->named = true;
-      if (known->second->cutter->read_to() != each.size) wake(*known->second);
+      known->second->unnamed_at.reset();
+      known->second->seen_at = each.path;
+      if (known->second->read_to != each.size) wake(*known->second);
       continue;
     }
-    if (!each.file || files_.size() + begins.size() >= tuning_.files_max) {
-      const std::string reason = each.file ? "more files than are read at once" : each.unreadable;
+    if (!each.file) {
+      const std::string reason = each.unreadable.empty() ? "more files than are read at once" : each.unreadable;
       if (told_.size() < kToldMax && told_.insert(each.path).second)
         context_.log.warn("file.left_out", {{"source", context_.name}, {"file", each.path}, {"reason", reason}});
       continue;
     }
     told_.erase(each.path);
-    const auto position = co_await position_of(each.file);
-    begins.push_back({each.path, each.file, position.value_or(skips ? each.size : 0)});
+    begins.push_back(co_await opened(each));
   }
-  for (const auto& [id, file] : files_) {
-    if (ids.contains(id)) continue;
-    file->named = false;
-    wake(*file);
+  for (const FileId& id : look.gone) {
+    const auto file = files_.find(id);
+    if (file == files_.end() || file->second->unnamed_at) continue;
+    file->second->unnamed_at = now();
+    wake(*file->second);
   }
-  if (!searched_) {
-    searched_ = true;
-    co_await find_rotated();
-  }
+  if (!noted_.empty()) co_await find_rotated(look);
   if (!begun_before_) {
     // Before anything is read: what a first start passed over stays passed over, however it ends.
     std::vector<SourceNote> notes{{std::string(kBegunNote), "1"}};
-    for (const Begin& begin : begins) {
-      if (begin.position == 0) continue;
-      const Followed at(*this, begin.path, begin.file, begin.position);
-      notes.push_back(note(at, begin.position));
+    for (const auto& begin : begins) {
+      if (begin->read_to > 0) notes.push_back(note(*begin, begin->read_to));
     }
     co_await keep(std::nullopt, std::move(notes));
     begun_before_ = true;
   }
-  for (Begin& begin : begins) follow(begin.path, std::move(begin.file), begin.position, true);
+  for (auto& begin : begins) follow(std::move(begin));
 }
 
-/// Files that were known when reading ended and have no name now that a pattern finds: their rest is read.
-net::awaitable<void> Tail::find_rotated() {
+/// Files that were known when reading ended and have no name now that a pattern finds: their rest is read. Of one that
+/// may be there all the same, only that nobody can read it now, the position is kept.
+net::awaitable<void> Tail::find_rotated(const Look& look) {
+  std::set<std::uint64_t> unopened;  // inodes
+  for (const SeenFile& each : look.files) {
+    if (!each.file && !files_.contains(each.id)) unopened.insert(each.id.inode);
+  }
   std::vector<SourceNote> gone;
-  for (const auto& [id, noted] : std::map(noted_)) {
-    if (files_.contains(id)) continue;
-    std::function<std::shared_ptr<OpenFile>()> finding = [path = noted.path, id = id] { return find_beside(path, id); };
-    std::shared_ptr<OpenFile> file = co_await runtime::offload(context_.blocking, std::move(finding));
-    const std::string path = noted.path;
-    std::optional<std::uint64_t> position;
-    if (file) position = co_await position_of(file);
-    if (position) {
-      follow(path, std::move(file), *position, false);
-    } else {
-      gone.push_back({note_key(id), std::nullopt});
+  for (const auto& [key, noted] : std::map(noted_)) {
+    if (unopened.contains(noted.id.inode) || look.unreadable.contains(folder_of(noted.path))) continue;
+    std::function<FoundBeside()> finding = [noted] {
+      return find_beside(noted.path, noted.id.inode, [&noted](const OpenFile& file) {
+        return is_as_noted(file, noted.position, noted.first_bytes, noted.first_hash);
+      });
+    };
+    FoundBeside found = co_await runtime::offload(context_.blocking, std::move(finding));
+    std::shared_ptr<Followed> file;
+    if (found.file && !files_.contains(found.file->id())) file = co_await resumed(noted.path, std::move(found.file));
+    if (file) {
+      file->unnamed_at = now();
+      follow(std::move(file));
+    } else if (found.certain) {
+      noted_.erase(key);
+      gone.push_back({key, std::nullopt});
     }
   }
-  noted_.clear();
   if (!gone.empty()) co_await keep(std::nullopt, std::move(gone));
 }
 
-/// Where reading of a file ended, if it is the one that was read then.
-net::awaitable<std::optional<std::uint64_t>> Tail::position_of(std::shared_ptr<OpenFile> file) {
-  const auto found = noted_.find(file->id());
-  if (found == noted_.end()) co_return std::nullopt;
-  const Noted noted = found->second;
-  noted_.erase(found);
-  std::function<bool()> comparing = [file, noted] {
-    const auto first = file->read(0, noted.first_bytes);
-    const auto size = file->size();
-    return first && size && first->size() == noted.first_bytes && stable_hash(*first) == noted.first_hash &&
-           *size >= noted.position;
-  };
-  if (!co_await runtime::offload(context_.blocking, std::move(comparing))) co_return 0;
-  co_return noted.position;
+/// A file that was not read so far, where its reading goes on or begins.
+net::awaitable<std::shared_ptr<Tail::Followed>> Tail::opened(const SeenFile& seen) {
+  std::shared_ptr<Followed> file = co_await resumed(seen.path, seen.file);
+  if (file) co_return file;
+  std::uint64_t position = 0;
+  std::string first;
+  if (!begun_before_ && config_.starting_position == StartingPosition::kLatest) {
+    // What is passed over is known by its first bytes like what was read: another file may have its inode next time.
+    std::function<Result<std::string>()> reading = [file = seen.file] { return file->read(0, kFirstBytes); };
+    const auto read = co_await runtime::offload(context_.blocking, std::move(reading));
+    if (read) first = *read;
+    position = seen.size;
+  }
+  file = std::make_shared<Followed>(*this, seen.path, seen.file, position);
+  file->first = std::move(first);
+  file->key = unused_key(seen.id);
+  co_return file;
 }
 
-void Tail::follow(const std::string& path, std::shared_ptr<OpenFile> file, std::uint64_t position, bool named) {
+/// A file that was read in an earlier run, where that ended; null when it is another.
+net::awaitable<std::shared_ptr<Tail::Followed>> Tail::resumed(const std::string& path, std::shared_ptr<OpenFile> file) {
   const FileId id = file->id();
-  auto followed = std::make_shared<Followed>(*this, path, std::move(file), position);
-  followed->named = named;
-  files_[id] = followed;
-  start(read_on(std::move(followed)));
+  std::vector<std::pair<std::string, Noted>> candidates;
+  for (const auto& [key, noted] : noted_) {
+    if (noted.id.inode == id.inode) candidates.emplace_back(key, noted);
+  }
+  // Two devices may have files of one inode that begin alike.
+  std::ranges::stable_partition(candidates, [&](const auto& one) { return one.second.id == id; });
+  for (const auto& [key, noted] : candidates) {
+    std::function<bool()> comparing = [file, noted = noted] {
+      return is_as_noted(*file, noted.position, noted.first_bytes, noted.first_hash);
+    };
+    if (!co_await runtime::offload(context_.blocking, std::move(comparing))) continue;
+    noted_.erase(key);
+    auto followed = std::make_shared<Followed>(*this, path, file, noted.position);
+    followed->key = key;
+    co_return followed;
+  }
+  co_return nullptr;
+}
+
+void Tail::follow(std::shared_ptr<Followed> file) {
+  files_[file->file->id()] = file;
+  start(read_on(std::move(file)));
+}
+
+/// A name for the note of a file; a file of an earlier boot may have it already.
+std::string Tail::unused_key(const FileId& id) const {
+  const std::string base = std::string(kFileNote) + std::to_string(id.device) + ":" + std::to_string(id.inode);
+  const auto used = [&](const std::string& key) {
+    return noted_.contains(key) ||
+           std::ranges::any_of(files_, [&](const auto& file) { return file.second->key == key; });
+  };
+  std::string key = base;
+  for (int number = 2; used(key); ++number) key = base + ":" + std::to_string(number);
+  return key;
 }
 
 // ---- notices of the kernel
 
-void Tail::watch_folders(const std::vector<SeenFile>& seen) {
+void Tail::watch_folders(const Look& look) {
   if (!notices_) return;
   std::set<std::string> folders;
   for (const std::string& pattern : config_.files) folders.insert(folder_of(pattern));
-  for (const SeenFile& each : seen) folders.insert(folder_of(each.path));
+  for (const SeenFile& each : look.files) folders.insert(folder_of(each.path));
   for (const std::string& folder : folders) {
     // Of a folder that is watched already it is the same number. One that cannot be watched is looked at.
     const int watch = ::inotify_add_watch(notices_->native_handle(), folder.c_str(), kWatched);
@@ -295,16 +344,16 @@ void Tail::take_notices() {
       continue;
     }
     look_now_ = true;
-    to_look_.cancel();
+    to_look_->wake();
   }
   for (const auto& [id, file] : files_) {
-    if (!written.empty() && written.contains(file->path)) wake(*file);
+    if (!written.empty() && written.contains(file->seen_at)) wake(*file);
   }
 }
 
 void Tail::wake(Followed& file) {
   file.woken = true;
-  file.wake.cancel();
+  file.wake->wake();
 }
 
 // ---- one file
@@ -320,27 +369,38 @@ net::awaitable<void> Tail::read_on(std::shared_ptr<Followed> file) {
   };
   for (;;) {
     file->woken = false;
-    const bool grown = co_await read_piece(*file);
+    const Instant read_at = now();
+    bool grown = co_await read_piece(*file);
     co_await send_due(*file, false);
     if (grown) continue;
-    const Duration quiet = now() - file->grown_at;
-    const bool over = !file->named && quiet >= tuning_.rotated_kept;
-    if (over || (file->cutter->waiting() && quiet >= tuning_.multiline_wait)) {
+    const bool ends = over(*file, read_at);
+    if (ends || (file->cutter->waiting() && read_at - file->grown_at >= tuning_.multiline_wait)) {
       std::vector<Pending> events;
-      file->cutter->flush(over, take_into(events));
+      file->cutter->flush(ends, take_into(events));
       take(*file, std::move(events));
-      co_await send_due(*file, over);
+      co_await send_due(*file, ends);
     }
-    if (over) {
-      const FileId id = file->file->id();
-      std::vector<SourceNote> forgotten{{note_key(id), std::nullopt}};
+    if (ends) {
+      std::vector<SourceNote> forgotten{{file->key, std::nullopt}};
       co_await keep(std::nullopt, std::move(forgotten));
-      files_.erase(id);
-      co_return;
+      // The store may have let it wait, and its writer has not waited for that.
+      grown = co_await read_piece(*file);
+      if (!grown && file->unnamed_at) {
+        files_.erase(file->file->id());
+        co_return;
+      }
+      file->noted = ~std::uint64_t{0};  // so that its position is noted again
+      continue;
     }
     co_await note_position(*file);
     co_await rest(*file);
   }
+}
+
+/// Whether nobody writes it any more, after nothing was read of it.
+bool Tail::over(const Followed& file, Instant read_at) const {
+  return file.unnamed_at && read_at - *file.unnamed_at >= tuning_.rotated_kept &&
+         read_at - file.grown_at >= tuning_.rotated_kept;
 }
 
 /// Reads on, and takes what is wanted. False at the end.
@@ -361,7 +421,7 @@ net::awaitable<bool> Tail::read_piece(Followed& file) {
       return piece;
     }
     piece.first = std::move(*first);
-    if (*size < file.cutter->read_to() || !piece.first.starts_with(file.first)) {
+    if (*size < file.read_to || !piece.first.starts_with(file.first)) {
       piece.anew = true;
       file.cutter->flush(true, take);  // what was read of the former content
       return piece;
@@ -387,13 +447,15 @@ net::awaitable<bool> Tail::read_piece(Followed& file) {
     context_.log.info("file.truncated", {{"source", context_.name}, {"file", file.path}});
     co_await send_due(file, true);
     file.cutter.emplace(*config_.filter, config_.multiline_start, tuning_.message_bytes, 0);
+    file.read_to = 0;
     file.first.clear();
     file.noted = ~std::uint64_t{0};  // so that the new position is noted
     co_return true;
   }
+  file.read_to = file.cutter->read_to();
   if (piece.grown) file.grown_at = now();
   // Only what was read is known to be this file's: the rest may have come after a truncation.
-  piece.first.resize(std::min<std::size_t>(piece.first.size(), file.cutter->read_to()));
+  piece.first.resize(std::min<std::size_t>(piece.first.size(), file.read_to));
   file.first = std::move(piece.first);
   co_return piece.grown;
 }
@@ -468,22 +530,21 @@ net::awaitable<void> Tail::rest(Followed& file) {
   if (!file.pending.empty()) wait = std::min(wait, file.opened_at + tuning_.window - now());
   if (file.cutter->waiting()) wait = std::min(wait, file.grown_at + tuning_.multiline_wait - now());
   // Nobody tells of what is written to a file without a name.
-  if (!file.named) wait = std::min(wait, std::min(tuning_.look_again_after, tuning_.rotated_kept));
-  file.wake.expires_after(std::max(wait, Duration(std::chrono::milliseconds(1))));
-  boost::system::error_code woken;
-  co_await file.wake.async_wait(net::redirect_error(net::use_awaitable, woken));
+  if (file.unnamed_at) wait = std::min(wait, std::min(tuning_.look_again_after, tuning_.rotated_kept));
+  co_await file.wake->wait(std::max(wait, Duration(std::chrono::milliseconds(1))));
 }
 
 SourceNote Tail::note(const Followed& file, std::uint64_t position) const {
   const std::string_view first = std::string_view(file.first).substr(0, position);
-  return {note_key(file.file->id()), std::to_string(position) + " " + std::to_string(first.size()) + " " +
-                                         std::to_string(stable_hash(first)) + " " + file.path};
+  return {file.key, std::to_string(position) + " " + std::to_string(first.size()) + " " +
+                        std::to_string(stable_hash(first)) + " " + file.path};
 }
 
 // ---- the sink
 
 /// Gives the event with its note, or notes alone, as often as it takes. Only what is refused for ever is given up.
 net::awaitable<void> Tail::keep(std::optional<std::string> event, std::vector<SourceNote> notes) {
+  const std::unique_ptr<Timer> pause = timers_.make();
   for (Duration patience = tuning_.patience_min;; patience = std::min(2 * patience, tuning_.patience_max)) {
     std::optional<Error> refusal;
     if (event) {
@@ -503,7 +564,7 @@ net::awaitable<void> Tail::keep(std::optional<std::string> event, std::vector<So
       continue;
     }
     on_refusal(*refusal);
-    co_await sleep(patience);
+    co_await pause->wait(patience);
   }
 }
 
@@ -516,11 +577,6 @@ void Tail::on_refusal(const Error& error) {
 void Tail::on_kept() {
   if (refused_) context_.log.info("tail.resumed", {{"source", context_.name}});
   refused_ = false;
-}
-
-net::awaitable<void> Tail::sleep(Duration duration) {
-  net::steady_timer timer(context_.executor, duration);
-  co_await timer.async_wait(net::use_awaitable);
 }
 
 }  // namespace weir::logs

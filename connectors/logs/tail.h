@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -18,11 +19,12 @@
 #include "connectors/logs/config.h"
 #include "connectors/logs/files.h"
 #include "connectors/logs/lines.h"
+#include "connectors/logs/timers.h"
 #include "runtime/task_scope.h"
 
 namespace weir::logs {
 
-/// How much tailing does at once and how long it waits; tests make it small.
+/// How much tailing does at once and how long it waits.
 struct TailTuning {
   std::size_t piece_bytes = 1 << 20;  ///< read of a file in one go; then it is the next file's turn
   std::size_t message_bytes = kTailedBytesMax;
@@ -32,9 +34,9 @@ struct TailTuning {
   Duration window = std::chrono::milliseconds(300);     ///< from a batch's first event to its delivery
   Duration look_again_after = std::chrono::seconds(1);  ///< for new files, and for what no notice told
   Duration look_at_most_every = std::chrono::milliseconds(50);
-  Duration noted_after = std::chrono::seconds(5);          ///< a position that has passed no event
-  Duration multiline_wait = std::chrono::seconds(1);       ///< for another line of an event
-  Duration rotated_kept = std::chrono::seconds(5);         ///< a file without name: who writes it may not know yet
+  Duration noted_after = std::chrono::seconds(5);     ///< a position that has passed no event
+  Duration multiline_wait = std::chrono::seconds(1);  ///< for another line of an event
+  Duration rotated_kept = std::chrono::seconds(5);    ///< a file that lost its name: who writes it may not know yet
   Duration patience_min = std::chrono::milliseconds(100);  ///< after a refusal; doubled each time
   Duration patience_max = std::chrono::seconds(5);
 };
@@ -42,12 +44,13 @@ struct TailTuning {
 /// Files whose new lines are log events. Each is a log stream under its path. One coroutine reads one file, a piece at
 /// a time on the pool's thread, so no file waits long for another.
 ///
-/// Where reading goes on is kept with every batch in one transaction, by the file's inode; that it is still the same
-/// file, its first bytes say. Names are looked up anew every second, and when the kernel tells of a change.
+/// Where reading goes on is kept with every batch in one transaction. A file is known again by its inode and its first
+/// bytes: the number of its device may be another after a boot, and an inode may be given to another file. Names are
+/// looked up anew every second, and when the kernel tells of a change.
 class Tail {
  public:
   /// All references outlive it.
-  Tail(const LogsConfig& config, const SourceContext& context, EventSink& sink, TailTuning tuning);
+  Tail(const LogsConfig& config, const SourceContext& context, EventSink& sink, Timers& timers, TailTuning tuning);
 
   /// Until it is cancelled or fails.
   net::awaitable<Result<void>> run();
@@ -62,23 +65,27 @@ class Tail {
   struct Followed {
     Followed(Tail& tail, std::string file_path, std::shared_ptr<OpenFile> opened, std::uint64_t position);
 
-    std::string path;  ///< under which it was found: its log stream
+    std::string path;     ///< under which it was found first: its log stream
+    std::string seen_at;  ///< where it was found last
+    std::string key;      ///< of its note
     std::shared_ptr<OpenFile> file;
-    std::optional<LineCutter> cutter;
-    std::string first;  ///< its first bytes, as far as they were read
+    std::optional<LineCutter> cutter;  ///< the pool's while a piece is read
+    std::uint64_t read_to = 0;         ///< what the cutter said after the last piece
+    std::string first;                 ///< its first bytes, as far as they were read
     std::deque<Pending> pending;
     std::size_t pending_bytes = 0;
     Instant opened_at{};  ///< when the oldest pending event was read
     Instant grown_at{};   ///< when it last gave something
     Instant noted_at{};
-    std::uint64_t noted = 0;     ///< the position that is kept
-    std::int64_t last_time = 0;  ///< of its events, which never go back
-    std::uint64_t number = 0;    ///< of its events
-    bool named = true;           ///< a pattern still finds it
+    std::uint64_t noted = 0;            ///< the position that is kept
+    std::int64_t last_time = 0;         ///< of its events, which never go back
+    std::uint64_t number = 0;           ///< of its events
+    std::optional<Instant> unnamed_at;  ///< since when no pattern finds it
     bool woken = false;
-    net::steady_timer wake;
+    std::unique_ptr<Timer> wake;
   };
   struct Noted {
+    FileId id;
     std::uint64_t position = 0;
     std::size_t first_bytes = 0;
     std::uint64_t first_hash = 0;
@@ -92,16 +99,20 @@ class Tail {
 
   net::awaitable<Result<void>> load();
   net::awaitable<void> look();
-  net::awaitable<void> reconcile(std::vector<SeenFile> seen);
-  net::awaitable<void> find_rotated();
-  net::awaitable<std::optional<std::uint64_t>> position_of(std::shared_ptr<OpenFile> file);
-  void follow(const std::string& path, std::shared_ptr<OpenFile> file, std::uint64_t position, bool named);
+  net::awaitable<void> reconcile(Look look);
+  net::awaitable<void> find_rotated(const Look& look);
+  net::awaitable<std::shared_ptr<Followed>> opened(const SeenFile& seen);
+  net::awaitable<std::shared_ptr<Followed>> resumed(const std::string& path, std::shared_ptr<OpenFile> file);
+  void follow(std::shared_ptr<Followed> file);
+  std::string unused_key(const FileId& id) const;
+  void tell_unreadable(const Look& look);
 
-  void watch_folders(const std::vector<SeenFile>& seen);
+  void watch_folders(const Look& look);
   net::awaitable<void> read_notices();
   void take_notices();
 
   net::awaitable<void> read_on(std::shared_ptr<Followed> file);
+  bool over(const Followed& file, Instant read_at) const;
   net::awaitable<bool> read_piece(Followed& file);
   void take(Followed& file, std::vector<Pending> events);
   net::awaitable<void> send_due(Followed& file, bool all);
@@ -114,25 +125,24 @@ class Tail {
   net::awaitable<void> keep(std::optional<std::string> event, std::vector<SourceNote> notes);
   void on_refusal(const Error& error);
   void on_kept();
-  net::awaitable<void> sleep(Duration duration);
   Instant now() const { return context_.clock.now().instant; }
 
   const LogsConfig& config_;
   const SourceContext& context_;
   EventSink& sink_;
+  Timers& timers_;
   const TailTuning tuning_;
 
-  std::map<FileId, Noted> noted_;  ///< from an earlier run, until they are found again
+  std::map<std::string, Noted> noted_;  ///< by their keys: of an earlier run, until their files are found again
   bool begun_before_ = false;
-  bool searched_ = false;                              ///< for what was rotated while nobody read
   std::map<FileId, std::shared_ptr<Followed>> files_;  ///< shared with the coroutine that reads it
-  std::set<std::string> told_;                         ///< files that were logged as unreadable or too many
+  std::set<std::string> told_;                         ///< files and folders that were logged as unreadable or too many
 
   std::optional<net::posix::stream_descriptor> notices_;
   std::unordered_map<int, std::string> watches_;
 
   runtime::TaskScope scope_;
-  net::steady_timer to_look_;
+  std::unique_ptr<Timer> to_look_;
   bool look_now_ = false;
   net::steady_timer finished_;
   bool ended_ = false;

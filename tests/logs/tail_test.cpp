@@ -1,4 +1,5 @@
-// Files as programs write them: lines, rotation, truncation, restarts. Nothing is waited for but what has to happen.
+// Files as programs write them: lines, rotation, truncation, restarts. One thread does everything and the clock is
+// turned by hand, so nothing waits.
 #include "connectors/logs/tail.h"
 
 #include <chrono>
@@ -10,9 +11,10 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <catch2/catch.hpp>
+#include <sys/resource.h>
 
+#include "logs/hand_turned.h"
 #include "logs/unpack.h"
 #include "s3/fake_sink.h"
 #include "support/temporary_folder.h"
@@ -23,18 +25,22 @@ namespace fs = std::filesystem;
 
 namespace {
 
-logs::TailTuning quick() {
-  logs::TailTuning tuning;
-  tuning.window = 1ms;
-  tuning.look_again_after = 2ms;
-  tuning.look_at_most_every = 1ms;
-  tuning.noted_after = 1ms;
-  tuning.multiline_wait = 5ms;
-  tuning.rotated_kept = 5ms;
-  tuning.patience_min = 1ms;
-  tuning.patience_max = 2ms;
-  return tuning;
-}
+/// As long as it is there, this process opens no more files.
+class NoMoreFiles {
+ public:
+  NoMoreFiles() {
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before_) == 0);
+    rlimit none = before_;
+    none.rlim_cur = 0;
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  }
+  ~NoMoreFiles() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  NoMoreFiles(const NoMoreFiles&) = delete;
+  NoMoreFiles& operator=(const NoMoreFiles&) = delete;
+
+ private:
+  rlimit before_{};
+};
 
 /// A source over files of a folder; notes stay between two starts.
 class Tailing {
@@ -48,8 +54,8 @@ class Tailing {
   ~Tailing() { stop(); }
 
   void begin() {
-    context_.emplace(SourceContext{"web", io_.get_executor(), pool_.get_executor(), null_log(), clock_});
-    tail_.emplace(config, *context_, sink, tuning);
+    context_.emplace(SourceContext{"web", io_.get_executor(), io_.get_executor(), null_log(), clock_});
+    tail_.emplace(config, *context_, sink, timers_, tuning);
     running_ = true;
     net::co_spawn(io_, tail_->run(),
                   net::bind_cancellation_slot(cancel_.slot(), [this](std::exception_ptr thrown, Result<void> ended) {
@@ -61,17 +67,34 @@ class Tailing {
   void stop() {
     if (!running_) return;
     cancel_.emit(net::cancellation_type::terminal);
-    until([this] { return !running_; });
+    settle();
+    REQUIRE_FALSE(running_);
     tail_.reset();
   }
+  /// All that can happen now happens.
+  void settle() {
+    do io_.restart();
+    while (io_.poll() > 0);
+    INFO(failure_);
+    CHECK(failure_.empty());
+  }
+  /// So much time goes by.
+  void pass(Duration time) {
+    const Instant end = clock_.now().instant + time;
+    for (settle();; settle()) {
+      const auto next = timers_.next_due();
+      timers_.turn_to(next && *next < end ? *next : end);
+      if (!next || *next >= end) break;
+    }
+    settle();
+  }
+  /// Time goes by until it is so: a minute would be more than anything takes.
   void until(const std::function<bool()>& so) {
-    const auto patience = std::chrono::steady_clock::now() + 5s;
-    while (!so()) {
-      if (std::chrono::steady_clock::now() > patience) {
-        FAIL("it did not happen; told were " << told() << "; " << failure_);
-      }
-      io_.restart();
-      io_.run_for(1ms);
+    const Instant patience = clock_.now().instant + 1min;
+    for (settle(); !so(); settle()) {
+      const auto next = timers_.next_due();
+      if (!next || *next > patience) FAIL("it did not happen; told were " << told() << "; " << failure_);
+      timers_.turn_to(*next);
     }
   }
   void until_told(const std::string& expected) {
@@ -97,13 +120,13 @@ class Tailing {
 
   test::TemporaryFolder folder;
   logs::LogsConfig config;
-  logs::TailTuning tuning = quick();
+  logs::TailTuning tuning;
   test::FakeSink sink;
 
  private:
   net::io_context io_;
-  net::thread_pool pool_{1};
-  SystemClock clock_;
+  test::FakeClock clock_;
+  test::HandTurnedTimers timers_{io_.get_executor(), clock_};
   std::optional<SourceContext> context_;
   std::optional<logs::Tail> tail_;
   net::cancellation_signal cancel_;
@@ -178,7 +201,153 @@ TEST_CASE("rotation by renaming: the former file is read to its end, the new one
   tail.until_told("one|two|last");
   tail.append("a.log", "three\n");
   tail.until_told("one|two|last|three");
-  tail.until([&] { return tail.sink.kept.size() == 2; });  // that it has begun, and the file that is there
+  tail.pass(10s);
+  CHECK(tail.sink.kept.size() == 2);  // that it has begun, and the file that is there
+}
+
+TEST_CASE("a file that nobody wrote for an hour is read for 5 seconds after it lost its name") {
+  Tailing tail;
+  tail.append("a.log", "one\n");
+  tail.begin();
+  tail.until_told("one");
+  tail.pass(1h);
+  fs::rename(tail.folder / "a.log", tail.folder / "a.log.1");
+  tail.pass(4s);
+  tail.append("a.log.1", "two\n");
+  tail.pass(4s);
+  CHECK(tail.told() == "one|two");
+  tail.append("a.log.1", "three\n");  // its writer still has it
+  tail.until_told("one|two|three");
+  tail.pass(10s);
+  tail.append("a.log.1", "too late\n");
+  tail.pass(10s);
+  CHECK(tail.told() == "one|two|three");
+  CHECK(tail.sink.kept.size() == 1);  // that it has begun
+}
+
+TEST_CASE("what is written to a renamed file while the store refuses its last line is read, too") {
+  Tailing tail;
+  tail.append("a.log", "one\n");
+  tail.begin();
+  tail.until_told("one");
+  tail.append("a.log", "last");
+  tail.pass(1s);
+  fs::rename(tail.folder / "a.log", tail.folder / "a.log.1");
+  tail.pass(4s);
+  tail.sink.refuse_next(6, ErrorCode::kStoreFull);
+  tail.pass(3s);  // the last line counts, but is not accepted
+  CHECK(tail.told() == "one");
+  tail.append("a.log.1", "\ntwo\n");
+  tail.until_told("one|last|two");
+}
+
+TEST_CASE("a folder that cannot be read for a while has its files all the same") {
+  Tailing tail;
+  tail.append("a.log", "one\n");
+  tail.begin();
+  tail.until_told("one");
+  std::ofstream writer(tail.folder / "a.log", std::ios::app);
+  {
+    const NoMoreFiles open;
+    tail.pass(20s);
+    writer << "two\n" << std::flush;
+    tail.pass(20s);
+  }
+  tail.append("a.log", "three\n");
+  tail.pass(20s);
+  CHECK(tail.told() == "one|two|three");
+}
+
+TEST_CASE("a file that cannot be read after a restart keeps its position") {
+  Tailing tail;
+  const bool named = GENERATE(true, false);  // whether its folder has to be read to find it
+  if (named) tail.config.files = {tail.folder / "a.log"};
+  tail.append("a.log", "one\n");
+  tail.begin();
+  tail.until_told("one");
+  tail.stop();
+  tail.append("a.log", "two\n");
+  {
+    const NoMoreFiles open;
+    tail.begin();
+    tail.pass(20s);
+    tail.stop();
+    tail.begin();
+    tail.pass(20s);
+  }
+  tail.pass(20s);
+  CHECK(tail.told() == "one|two");
+}
+
+TEST_CASE("a file's position is kept while there are too many others") {
+  Tailing tail;
+  tail.append("b.log", "one\n");
+  tail.begin();
+  tail.until_told("one");
+  tail.stop();
+  tail.append("a.log", "another\n");
+  tail.tuning.files_max = 1;
+  tail.begin();
+  tail.until_told("one|another");
+  fs::remove(tail.folder / "a.log");
+  tail.append("b.log", "two\n");
+  tail.until_told("one|another|two");
+}
+
+TEST_CASE("no more files are opened than are read") {
+  test::TemporaryFolder folder;
+  for (int i = 0; i < 20; ++i) folder.write("f" + std::to_string(i) + ".log", "x\n");
+  const logs::Look look = logs::look_for({folder / "*.log"}, {}, 3);
+  CHECK(look.files.size() == 20);
+  CHECK(std::ranges::count_if(look.files, [](const auto& each) { return each.file != nullptr; }) == 3);
+  CHECK(logs::look_for({folder / "*.log"}, {}, 0).files.front().file == nullptr);
+}
+
+TEST_CASE("a file is known again by its inode and its first bytes") {
+  Tailing tail;
+  tail.append("a.log", "one\n");
+  tail.begin();
+  tail.until_told("one");
+  tail.stop();
+  const auto note = *std::ranges::find_if(tail.sink.kept, [](const auto& one) { return one.first != "begun"; });
+  const std::string inode = note.first.substr(note.first.find(':'));
+  tail.append("a.log", "two\n" + std::string(300, 'x') + "\n");
+  const std::string all = "one|two|" + std::string(300, 'x');
+  SECTION("whatever number its device has after a boot") {
+    tail.sink.kept.erase(note.first);
+    tail.sink.kept["file/9999" + inode] = note.second;
+    SECTION("and also when another device's file of that inode was read") {
+      tail.sink.kept["file/1" + inode] = "2 2 12345 /another/folder/a.log";
+      tail.sink.kept[note.first] = "2 2 12345 /yet/another/a.log";
+    }
+    tail.begin();
+    tail.until_told(all);
+    tail.stop();
+    tail.begin();
+    tail.append("a.log", "three\n");
+    tail.until_told(all + "|three");
+    tail.pass(1min);
+    CHECK(tail.sink.kept.size() == 2);  // that it has begun, and this file
+  }
+  SECTION("and is another where they differ") {
+    tail.folder.write("a.log", "ONE\ntwo\n");
+    tail.begin();
+    tail.until_told("one|ONE|two");
+    tail.pass(1min);
+    CHECK(tail.sink.kept.size() == 2);
+  }
+}
+
+TEST_CASE("with LATEST what was passed over is known by its first bytes, too") {
+  Tailing tail;
+  tail.config.starting_position = logs::StartingPosition::kLatest;
+  tail.append("a.log", "old\n");
+  tail.begin();
+  tail.until([&] { return tail.sink.kept.contains("begun"); });
+  tail.stop();
+  tail.folder.write("a.log", "another file in its place\n");
+  tail.begin();
+  tail.until_told("another file in its place");
 }
 
 TEST_CASE("a file that was rotated while nobody read is found beside its former name") {
