@@ -21,13 +21,6 @@ struct Reply {
   std::optional<service::ApiError> error;
   std::string body = "{}";
   std::vector<SourceNote> notes;
-  std::string forget;  ///< a log of kept events that is deleted
-};
-
-/// What an archive holds, as far as it was counted.
-struct ArchiveSize {
-  std::uint64_t events = 0;
-  std::uint64_t bytes = 0;
 };
 
 /// Answers calls of EventBridge's API but PutEvents, from a model that it does not change. Pure.
@@ -35,8 +28,7 @@ struct ArchiveSize {
 /// ours.
 class Api {
  public:
-  Api(const Model& model, const ServiceHost& host, const std::map<std::string, ArchiveSize>& sizes, WallTime now)
-      : model_(model), host_(host), sizes_(sizes), now_(now) {}
+  Api(const Model& model, const ServiceHost& host, WallTime now) : model_(model), host_(host), now_(now) {}
 
   /// Nothing when there is no such operation.
   std::optional<Reply> handle(std::string_view operation, std::string_view body) const;
@@ -44,7 +36,6 @@ class Api {
  private:
   const Model& model_;
   const ServiceHost& host_;
-  const std::map<std::string, ArchiveSize>& sizes_;
   WallTime now_;
 };
 

@@ -10,6 +10,7 @@ namespace {
 constexpr int kQuickRetries = 20;
 constexpr double kJitter = 0.25;
 constexpr std::string_view kFunction = "lambda:";
+constexpr std::string_view kBus = "eventbridge:";
 
 }  // namespace
 
@@ -24,14 +25,50 @@ DeliveryRules delivery_rules(int retries, Duration max_age) {
   return rules;
 }
 
-bool Delivering::put(std::string_view bus, const Event& event, const std::set<std::string>& only) {
-  return put(bus, event, only, Hop::kFirst);
+Delivering::Mark Delivering::mark() const {
+  return {commit_.deliveries.size(), commit_.kept.size(), dropped_.size(), bytes_};
 }
 
-bool Delivering::put(std::string_view bus, const Event& event, const std::set<std::string>& only, Hop hop) {
+Delivering::Put Delivering::settle(const Mark& mark, Put ended) {
+  if (ended == Put::kDone) return ended;
+  commit_.deliveries.resize(mark.deliveries);
+  commit_.kept.resize(mark.kept);
+  archived_.resize(mark.kept);
+  dropped_.resize(mark.dropped);
+  bytes_ = mark.bytes;
+  return ended;
+}
+
+Delivering::Put Delivering::hold(std::size_t bytes) {
+  bytes_ += bytes + kDeliveryBytes;
+  return bytes_ - begun_at_ > kMaxEventBytes ? Put::kTooLarge : Put::kDone;
+}
+
+bool Delivering::fit_for_function(const Target& target, const std::string& payload) {
+  if (!target.input.whole()) return is_json(payload);
+  // A detail may be as deep as JSON may be, and the event around it is a level more. Found out once for all targets.
+  if (!whole_is_json_) whole_is_json_ = is_json(payload);
+  return *whole_is_json_;
+}
+
+Delivering::Put Delivering::put(std::string_view bus, const Event& event, const std::set<std::string>& only) {
+  const Mark before = mark();
+  begun_at_ = before.bytes;
+  whole_is_json_.reset();
+  return settle(before, put(bus, event, only, Hop::kFirst));
+}
+
+Delivering::Put Delivering::fire(const Rule& rule, const Event& event) {
+  const Mark before = mark();
+  begun_at_ = before.bytes;
+  whole_is_json_.reset();
+  return settle(before, deliver(rule, event, envelope(event), Hop::kFirst));
+}
+
+Delivering::Put Delivering::put(std::string_view bus, const Event& event, const std::set<std::string>& only, Hop hop) {
   const auto matched = model_.match(bus, event);
-  if (!matched) return false;
-  if (matched->rules.empty() && matched->archives.empty()) return true;
+  if (!matched) return Put::kMalformed;
+  if (matched->rules.empty() && matched->archives.empty()) return Put::kDone;
   const std::string text = envelope(event);
   for (const Archive* archive : matched->archives) {
     KeptEvent kept;
@@ -40,38 +77,49 @@ bool Delivering::put(std::string_view bus, const Event& event, const std::set<st
     kept.event = text;
     commit_.kept.push_back(std::move(kept));
     archived_.emplace_back(archive->name, text.size());
+    if (hold(text.size()) != Put::kDone) return Put::kTooLarge;
   }
   for (const Rule* rule : matched->rules) {
-    if (only.empty() || only.count(rule->arn()) > 0) deliver(*rule, event, text, hop);
+    if (!only.empty() && only.count(rule->arn()) == 0) continue;
+    if (deliver(*rule, event, text, hop) != Put::kDone) return Put::kTooLarge;
   }
-  return true;
+  return Put::kDone;
 }
 
-void Delivering::deliver(const Rule& rule, const Event& event, const std::string& text, Hop hop) {
-  for (const Target& target : rule.targets) deliver_to(target, rule, event, text, hop);
+Delivering::Put Delivering::deliver(const Rule& rule, const Event& event, const std::string& text, Hop hop) {
+  for (const Target& target : rule.targets) {
+    if (deliver_to(target, rule, event, text, hop) != Put::kDone) return Put::kTooLarge;
+  }
+  return Put::kDone;
 }
 
-void Delivering::deliver_to(const Target& target, const Rule& rule, const Event& event, const std::string& text,
-                            Hop hop) {
-  const std::string arn = rule.arn();
+Delivering::Put Delivering::deliver_to(const Target& target, const Rule& rule, const Event& event,
+                                       const std::string& text, Hop hop) {
   ServiceDelivery delivery;
-  delivery.target = rule.source.empty() ? target_of_(target.arn) : kFunction.data() + rule.function;
-  const std::string next_bus = target.arn.empty() ? "" : bus_name(target.arn);
-  const bool to_bus = delivery.target.starts_with("eventbridge:");
-  if (to_bus && model_.bus(next_bus) != nullptr) {
-    // From bus to bus an event goes once: AWS passes it on no further.
-    if (hop == Hop::kFirst) put(next_bus, event, {}, Hop::kLast);
-    return;
+  if (!rule.source.empty()) {
+    delivery.target = std::string(kFunction) + rule.function;
+  } else {
+    delivery.target = target_of_(target.arn);
+    // A function that the configuration has no more: it is gone, and the dead letter says which.
+    if (delivery.target.empty()) delivery.target = std::string(kFunction) + target.arn;
+    if (delivery.target.starts_with(kBus)) {
+      if (const std::string next = bus_name(target.arn); model_.bus(next) != nullptr) {
+        // From bus to bus an event goes once: AWS passes it on no further.
+        return hop == Hop::kFirst ? put(next, event, {}, Hop::kLast) : Put::kDone;
+      }
+    }
   }
+  const std::string arn = rule.arn();
   InputContext context;
   context.rule_arn = arn;
   context.rule_name = rule.name;
   context.ingested = now_;
   auto payload = target.input.apply(text, event, context);
-  if (!payload || (delivery.target.starts_with(kFunction) && !is_json(*payload))) {
+  if (!payload || (delivery.target.starts_with(kFunction) && !fit_for_function(target, *payload))) {
     dropped_.push_back({arn, target.id});
-    return;
+    return Put::kDone;
   }
+  if (hold(payload->size()) != Put::kDone) return Put::kTooLarge;
   delivery.payload = std::move(*payload);
   delivery.source = rule.source;
   delivery.trace_header = event.trace_header;
@@ -84,6 +132,7 @@ void Delivering::deliver_to(const Target& target, const Rule& rule, const Event&
     delivery.dead_letter_tells_why = true;
   }
   commit_.deliveries.push_back(std::move(delivery));
+  return Put::kDone;
 }
 
 }  // namespace weir::eventbridge

@@ -14,6 +14,13 @@ namespace weir::eventbridge {
 /// Source: reference push-sources.md 4.4; AWS publishes no waits, these are ours.
 DeliveryRules delivery_rules(int retries, Duration max_age);
 
+/// How much is held and committed at once: behind it a call goes on with the next commit. One event may come to more,
+/// because its deliveries are kept all together or not at all, up to the second limit: the event is refused then.
+inline constexpr std::size_t kCommitBytes = std::size_t{16} << 20U;
+inline constexpr std::size_t kMaxEventBytes = std::size_t{64} << 20U;
+/// What a delivery or an archived event is counted as beside its text.
+inline constexpr std::size_t kDeliveryBytes = 1024;
+
 /// Puts events on buses: what their rules and archives make of them.
 class Delivering {
  public:
@@ -24,27 +31,47 @@ class Delivering {
     std::string rule_arn;
     std::string target;
   };
+  enum class Put {
+    kDone,
+    kMalformed,  ///< the event's detail is no JSON
+    kTooLarge,   ///< what it comes to is more than kMaxEventBytes
+  };
 
   Delivering(Model& model, TargetOf target_of, WallTime now)
       : model_(model), target_of_(std::move(target_of)), now_(now) {}
 
-  /// False when the event's detail is no JSON: nothing was put then. `only`: the ARNs of the rules that it may meet;
-  /// none: all.
-  bool put(std::string_view bus, const Event& event, const std::set<std::string>& only = {});
+  /// An event that is not put leaves nothing behind. `only`: the ARNs of the rules that it may meet; none: all.
+  Put put(std::string_view bus, const Event& event, const std::set<std::string>& only = {});
 
   /// Gives an event to one rule alone, which its schedule has made.
-  void fire(const Rule& rule, const Event& event) { deliver(rule, event, envelope(event), Hop::kFirst); }
+  Put fire(const Rule& rule, const Event& event);
 
   ServiceCommit& commit() { return commit_; }
-  /// Into which archives how many bytes went.
+  /// Whether it is time to commit.
+  bool full() const { return bytes_ >= kCommitBytes; }
+  /// Into which archives how many bytes went, by event.
   const std::vector<std::pair<std::string, std::size_t>>& archived() const { return archived_; }
   const std::vector<Dropped>& dropped() const { return dropped_; }
 
  private:
   enum class Hop { kFirst, kLast };
-  bool put(std::string_view bus, const Event& event, const std::set<std::string>& only, Hop hop);
-  void deliver(const Rule& rule, const Event& event, const std::string& text, Hop hop);
-  void deliver_to(const Target& target, const Rule& rule, const Event& event, const std::string& text, Hop hop);
+  /// How much there was before an event.
+  struct Mark {
+    std::size_t deliveries = 0;
+    std::size_t kept = 0;
+    std::size_t dropped = 0;
+    std::size_t bytes = 0;
+  };
+  Mark mark() const;
+  /// Takes back what came behind the mark, of an event that is not put.
+  Put settle(const Mark& mark, Put ended);
+  Put put(std::string_view bus, const Event& event, const std::set<std::string>& only, Hop hop);
+  Put deliver(const Rule& rule, const Event& event, const std::string& text, Hop hop);
+  Put deliver_to(const Target& target, const Rule& rule, const Event& event, const std::string& text, Hop hop);
+  /// Whether a function can be given it.
+  bool fit_for_function(const Target& target, const std::string& payload);
+  /// Counts what is held. kTooLarge when the event has too much of it.
+  Put hold(std::size_t bytes);
 
   Model& model_;
   TargetOf target_of_;
@@ -52,6 +79,9 @@ class Delivering {
   ServiceCommit commit_;
   std::vector<std::pair<std::string, std::size_t>> archived_;
   std::vector<Dropped> dropped_;
+  std::size_t bytes_ = 0;
+  std::size_t begun_at_ = 0;           ///< how many of them were there before the event
+  std::optional<bool> whole_is_json_;  ///< of the event that is put; nothing before it was asked
 };
 
 }  // namespace weir::eventbridge

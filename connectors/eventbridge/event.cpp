@@ -1,9 +1,9 @@
 #include "connectors/eventbridge/event.h"
 
+#include <algorithm>
+
 #include "weir/base/json_writer.h"
 #include "weir/service.h"
-
-#include "connectors/eventbridge/json_text.h"
 
 namespace weir::eventbridge {
 namespace {
@@ -59,28 +59,23 @@ std::string envelope_without_detail(const Event& event) {
   return write(event, "detailType", Detail::kLeftOut);
 }
 
-std::optional<Event> read_envelope(std::string_view json, Event unsaid) {
+Event event_of(service::BusEntry entry, Event unsaid) {
   Event event = std::move(unsaid);
-  event.source = text_of(json, "source");
-  event.detail_type = text_of(json, "detail-type");
-  const auto detail = member_of(json, "detail");
-  if (event.source.empty() || event.detail_type.empty() || !detail || !detail->starts_with('{')) return std::nullopt;
-  const auto read = [&](std::string& into, std::string_view name) {
-    if (std::string text = text_of(json, name); !text.empty()) into = std::move(text);
-  };
-  read(event.id, "id");
-  read(event.account, "account");
-  read(event.region, "region");
-  read(event.replay_name, "replay-name");
-  event.time = parse_iso(text_of(json, "time")).value_or(event.time);
-  event.detail = *detail;
-  const std::string_view resources = member_of(json, "resources").value_or("[]");
-  for (std::size_t i = 0;; ++i) {
-    const auto resource = element_of(resources, i);
-    if (!resource) break;
-    event.resources.push_back(decoded(*resource));
-  }
+  event.source = std::move(entry.source);
+  event.detail_type = std::move(entry.detail_type);
+  event.detail = std::move(entry.detail);
+  event.resources = std::move(entry.resources);
+  if (!entry.id.empty()) event.id = std::move(entry.id);
+  if (!entry.account.empty()) event.account = std::move(entry.account);
+  if (!entry.region.empty()) event.region = std::move(entry.region);
+  event.time = parse_iso(entry.time).value_or(event.time);
   return event;
+}
+
+std::optional<Event> read_envelope(std::string_view json, Event unsaid) {
+  auto entry = service::read_bus_event(json);
+  if (!entry) return std::nullopt;
+  return event_of(std::move(*entry), std::move(unsaid));
 }
 
 std::size_t entry_size(const PutEntry& entry) {
@@ -88,6 +83,24 @@ std::size_t entry_size(const PutEntry& entry) {
   if (entry.time) size += kTimeBytes;
   for (const std::string& resource : entry.resources) size += resource.size();
   return size;
+}
+
+std::string put_answer(const std::vector<PutResult>& results) {
+  std::string body;
+  JsonWriter out(body);
+  const auto failed = std::count_if(results.begin(), results.end(), [](const PutResult& each) { return !!each.error; });
+  out.begin_object().member("FailedEntryCount", std::int64_t{failed}).key("Entries").begin_array();
+  for (const PutResult& each : results) {
+    out.begin_object();
+    if (each.error) {
+      out.member("ErrorCode", each.error->code).member("ErrorMessage", each.error->message);
+    } else {
+      out.member("EventId", each.id);
+    }
+    out.end_object();
+  }
+  out.end_array().end_object();
+  return body;
 }
 
 std::optional<EntryError> check_entry(const PutEntry& entry) {

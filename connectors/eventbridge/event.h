@@ -7,6 +7,8 @@
 
 #include "weir/base/time.h"
 
+#include "service/bus_entry.h"
+
 namespace weir::eventbridge {
 
 /// AWS's limits of one PutEvents.
@@ -39,8 +41,10 @@ Event new_event(std::string id, WallTime now);
 std::string envelope(const Event& event);
 /// The envelope without its detail and with the key detailType: what <aws.events.event> stands for.
 std::string envelope_without_detail(const Event& event);
-/// Reads what envelope() wrote, or somebody else. Nothing when there is no source, detail-type or detail. The rest is
-/// that of `unsaid` where it is not there.
+/// What the entry does not say is that of `unsaid`.
+Event event_of(service::BusEntry entry, Event unsaid);
+/// Reads what envelope() wrote of an event that was not replayed. Nothing when it is none. What it does not say is that
+/// of `unsaid`.
 std::optional<Event> read_envelope(std::string_view json, Event unsaid);
 
 /// One entry of PutEvents, as it was sent; a member that was not sent is "".
@@ -65,5 +69,15 @@ struct EntryError {
 /// What can be said of an entry before its detail was read; that is the matching's business.
 std::optional<EntryError> check_entry(const PutEntry& entry);
 inline constexpr EntryError kMalformedDetail{"MalformedDetail", "Detail is malformed."};
+/// A limit of weir's own: the deliveries of one event are kept together, and memory is not without end.
+inline constexpr EntryError kEventTooLarge{"InvalidArgument", "The deliveries of the event are more than 64 MiB."};
+
+/// What became of one entry.
+struct PutResult {
+  std::optional<EntryError> error;
+  std::string id;  ///< of the event, when there is no error
+};
+/// The answer of a PutEvents.
+std::string put_answer(const std::vector<PutResult>& results);
 
 }  // namespace weir::eventbridge

@@ -7,7 +7,7 @@
 #include "weir/base/json_check.h"
 #include "weir/base/json_writer.h"
 
-#include "connectors/eventbridge/json_text.h"
+#include "service/json_text.h"
 
 namespace weir::eventbridge {
 namespace {
@@ -75,7 +75,7 @@ std::optional<EventPath> EventPath::parse(std::string_view text) {
 std::optional<std::string_view> EventPath::find(std::string_view event) const {
   std::optional<std::string_view> value = event;
   for (const Step& step : steps_) {
-    value = step.index ? element_of(*value, *step.index) : member_of(*value, step.name);
+    value = step.index ? service::element_of(*value, *step.index) : service::member_of(*value, step.name);
     if (!value) return std::nullopt;
   }
   return value;
@@ -192,11 +192,11 @@ std::optional<std::string> TargetInput::fill(std::string_view event, const Event
     } else if (piece.place == Place::kValue) {
       out += *value;
     } else if (value->starts_with('"')) {
-      out += decoded(*value);  // no escaping is done: what is no JSON then is dropped
+      out += service::decoded(*value);  // no escaping is done: what is no JSON then is dropped
     } else if (is_scalar(*value)) {
       out += *value;
     } else if (piece.place == Place::kText) {
-      out += without_quotes(*value);
+      out += service::without_quotes(*value);
     } else {
       return std::nullopt;
     }

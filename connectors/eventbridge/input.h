@@ -59,6 +59,9 @@ class TargetInput {
   /// `target`: its id, for AWS's sentences. Error: config.invalid, of which only the message counts.
   static Result<TargetInput> make(const InputSettings& settings, std::string_view target);
 
+  /// Whether it is the whole event, as it is.
+  bool whole() const { return !constant_ && !path_ && pieces_.empty(); }
+
   /// `event` is the envelope of `parts`. Nothing when a template comes to no valid JSON: AWS drops it in silence.
   std::optional<std::string> apply(std::string_view event, const Event& parts, const InputContext& context) const;
 

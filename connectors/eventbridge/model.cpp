@@ -15,7 +15,8 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kBusPrefix = "event-bus/";
-constexpr std::array<std::string_view, 5> kStates{"STARTING", "RUNNING", "COMPLETED", "CANCELLING", "CANCELLED"};
+constexpr std::array<std::string_view, 6> kStates{"STARTING",   "RUNNING",   "COMPLETED",
+                                                  "CANCELLING", "CANCELLED", "FAILED"};
 
 std::string text_of(const json& from, const char* name) {
   const auto found = from.find(name);
@@ -58,6 +59,10 @@ std::string bus_name(std::string_view name_or_arn) {
   if (!name_or_arn.starts_with("arn:")) return std::string(name_or_arn);
   const auto resource = service::local_resource(name_or_arn, "events");
   return resource && resource->starts_with(kBusPrefix) ? resource->substr(kBusPrefix.size()) : std::string();
+}
+
+std::string Archive::log() const {
+  return "archive/" + name + "@" + std::to_string(epoch_milliseconds(created));
 }
 
 std::string_view text(ReplayState state) {
@@ -138,6 +143,21 @@ std::optional<schedule::PlanMemory> Model::schedule_of(std::string_view rule) co
   return found->second;
 }
 
+ArchiveSize Model::size_of(std::string_view archive) const {
+  const auto found = sizes_.find(archive);
+  return found == sizes_.end() ? ArchiveSize() : found->second;
+}
+
+std::optional<SourceNote> Model::count(const std::string& archive, ArchiveSize more) {
+  if (archives_.count(archive) == 0) return std::nullopt;
+  ArchiveSize& size = sizes_[archive];
+  size.events += more.events;
+  size.bytes += more.bytes;
+  std::string value;
+  JsonWriter(value).begin_object().member("events", size.events).member("bytes", size.bytes).end_object();
+  return SourceNote{start_of(archive, "size"), std::move(value)};
+}
+
 std::map<std::string, std::string> Model::tags(const std::string& arn) const {
   const auto found = tags_.find(arn);
   return found == tags_.end() ? std::map<std::string, std::string>() : found->second;
@@ -182,7 +202,7 @@ SourceNote note_of(const Replay& replay) {
   out.end_array().member("from", epoch_milliseconds(replay.from)).member("to", epoch_milliseconds(replay.to));
   out.member("started", epoch_milliseconds(replay.started));
   if (replay.ended) out.member("ended", epoch_milliseconds(*replay.ended));
-  out.member("state", text(replay.state));
+  out.member("state", text(replay.state)).member("reason", replay.reason);
   if (replay.last) out.member("last", epoch_milliseconds(*replay.last)).member("last_id", replay.last_id);
   out.end_object();
   return {start_of(replay.name, "replay"), std::move(value)};
@@ -196,6 +216,16 @@ SourceNote note_of_schedule(const std::string& rule, const std::optional<schedul
   out.begin_object().member("begun", std::int64_t{memory->begun.time_since_epoch().count()});
   out.member("settled", std::int64_t{memory->settled.time_since_epoch().count()}).end_object();
   return note;
+}
+
+std::vector<SourceNote> end_of_archive(const Archive& archive) {
+  return {end_of(archive),
+          {start_of(archive.name, "size"), std::nullopt},
+          {start_of(archive.log(), "left-over"), std::string("{}")}};
+}
+
+SourceNote end_of_left_over(const std::string& log) {
+  return {start_of(log, "left-over"), std::nullopt};
 }
 
 SourceNote note_of_tags(const std::string& arn, const std::map<std::string, std::string>& tags) {
@@ -252,6 +282,8 @@ Result<void> Model::apply(const SourceNote& note) {
     } else if (!note.value) {
       if (kind == "bus") buses_.erase(name);
       if (kind == "archive") archives_.erase(name);
+      if (kind == "size") sizes_.erase(name);
+      if (kind == "left-over") left_over_.erase(name);
       if (kind == "replay") replays_.erase(name);
       if (kind == "schedule") schedules_.erase(name);
       if (kind == "tags") tags_.erase(name);
@@ -287,6 +319,7 @@ Result<void> Model::apply(const SourceNote& note) {
       for (std::size_t i = 0; i < kStates.size(); ++i) {
         if (kStates.at(i) == word) replay.state = static_cast<ReplayState>(i);
       }
+      replay.reason = text_of(from, "reason");
       if (from.contains("last")) {
         replay.last = from_epoch_milliseconds(from.at("last").get<std::int64_t>());
         replay.last_id = from.at("last_id").get<std::uint64_t>();
@@ -298,6 +331,11 @@ Result<void> Model::apply(const SourceNote& note) {
         return schedule::UtcSeconds(std::chrono::seconds(from.at(member).get<std::int64_t>()));
       };
       schedules_[name] = {seconds("begun"), seconds("settled")};
+    } else if (kind == "size") {
+      const json from = json::parse(*note.value);
+      sizes_[name] = {from.at("events").get<std::int64_t>(), from.at("bytes").get<std::int64_t>()};
+    } else if (kind == "left-over") {
+      left_over_.insert(name);
     } else if (kind == "tags") {
       tags_[name] = json::parse(*note.value).get<std::map<std::string, std::string>>();
     } else {

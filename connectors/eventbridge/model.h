@@ -70,10 +70,17 @@ struct Archive {
   int retention_days = 0;  ///< 0: for ever
   WallTime created;
 
-  std::string log() const { return "archive/" + name; }
+  /// Where its events are kept. One that was made anew under an old name has its own.
+  std::string log() const;
 };
 
-enum class ReplayState { kStarting, kRunning, kCompleted, kCancelling, kCancelled };
+/// What an archive holds.
+struct ArchiveSize {
+  std::int64_t events = 0;
+  std::int64_t bytes = 0;
+};
+
+enum class ReplayState { kStarting, kRunning, kCompleted, kCancelling, kCancelled, kFailed };
 std::string_view text(ReplayState state);
 
 struct Replay {
@@ -87,11 +94,16 @@ struct Replay {
   WallTime started;
   std::optional<WallTime> ended;
   ReplayState state = ReplayState::kStarting;
+  std::string reason;  ///< why it failed
   /// The archived event that was replayed last.
   std::optional<WallTime> last;
   std::uint64_t last_id = 0;
 
   bool under_way() const { return !ended; }
+  void fail(std::string why) {
+    state = ReplayState::kFailed;
+    reason = std::move(why);
+  }
 };
 
 struct Bus {
@@ -126,6 +138,12 @@ class Model {
   const Rule* rule(std::string_view bus, std::string_view name) const;
   /// How far the schedule of a rule of the default bus is.
   std::optional<schedule::PlanMemory> schedule_of(std::string_view rule) const;
+  ArchiveSize size_of(std::string_view archive) const;
+  /// Counts what comes into an archive or goes (below 0), before it is on disk. The note of it; nothing when there is
+  /// no such archive.
+  std::optional<SourceNote> count(const std::string& archive, ArchiveSize more);
+  /// The logs of archives that are deleted, whose events are still to be forgotten.
+  const std::set<std::string>& left_over() const { return left_over_; }
   /// The tags of a bus or rule.
   std::map<std::string, std::string> tags(const std::string& arn) const;
 
@@ -148,6 +166,8 @@ class Model {
   std::map<std::string, Archive, std::less<>> archives_;
   std::map<std::string, Replay, std::less<>> replays_;
   std::map<std::string, schedule::PlanMemory, std::less<>> schedules_;
+  std::map<std::string, ArchiveSize, std::less<>> sizes_;
+  std::set<std::string> left_over_;
   std::map<std::string, std::map<std::string, std::string>> tags_;
   std::map<std::string, std::unique_ptr<Matcher>> matchers_;  ///< made when they are needed, dropped at every change
 };
@@ -157,6 +177,9 @@ SourceNote note_of(const Rule& rule);
 SourceNote note_of(const Archive& archive);
 SourceNote note_of(const Replay& replay);
 SourceNote note_of_schedule(const std::string& rule, const std::optional<schedule::PlanMemory>& memory);
+/// What is remembered of an archive that ends: that its events are still to be forgotten, and nothing else.
+std::vector<SourceNote> end_of_archive(const Archive& archive);
+SourceNote end_of_left_over(const std::string& log);
 SourceNote note_of_tags(const std::string& arn, const std::map<std::string, std::string>& tags);
 /// The note without its value.
 template <typename T>

@@ -5,14 +5,13 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include "weir/base/json_check.h"
 #include "weir/base/json_writer.h"
 
 #include "connectors/eventbridge/config.h"
 #include "connectors/eventbridge/connector.h"
-#include "connectors/eventbridge/json_text.h"
 #include "schedule/schedule.h"
 #include "service/answers.h"
+#include "service/bus_entry.h"
 
 namespace weir::eventbridge {
 namespace {
@@ -20,29 +19,12 @@ namespace {
 constexpr Duration kTidyEvery = std::chrono::hours(1);
 constexpr Duration kPause = std::chrono::seconds(1);      // between tries, while the store refuses
 constexpr Duration kLookAgain = std::chrono::minutes(1);  // at schedules: the wall clock may jump
-constexpr std::size_t kReplayEvents = 100;                // of one transaction
-constexpr std::size_t kCountedEvents = 1000;              // of one look at an archive
+constexpr std::size_t kPageEvents = 1000;                 // of an archive, read at once
+constexpr std::size_t kPageBytes = std::size_t{4} << 20U;
+constexpr Duration kForgottenAtOnce = std::chrono::hours(1);  // of a deleted archive's time
 constexpr std::string_view kInternal = "InternalException";
 constexpr std::string_view kScheme = "eventbridge:";
 constexpr std::size_t kLoggedMax = 1000;
-
-/// The event that a record of an invocation becomes, as Lambda itself puts it, or that a service's message is.
-/// Source: reference invoke.md, 3, a recording of AWS.
-std::optional<Event> event_of(const DestinationRecord& message, std::string_view bus, std::string id, WallTime now) {
-  const std::string_view record = message.record;
-  Event event = new_event(std::move(id), now);
-  if (message.function.empty()) return read_envelope(record, std::move(event));
-  const std::string_view context = member_of(record, "requestContext").value_or("{}");
-  event.source = "lambda";
-  event.detail_type = "Lambda Function Invocation Result - ";
-  event.detail_type += text_of(context, "condition") == "Success" ? "Success" : "Failure";
-  event.resources.push_back(bus_arn(bus));
-  if (std::string function = text_of(context, "functionArn"); !function.empty()) {
-    event.resources.push_back(std::move(function));
-  }
-  event.detail = record;
-  return event;
-}
 
 /// A trace that came with an entry goes on, unless it would hide how many functions have called each other so far.
 std::string trace_of(const PutEntry& entry, const std::string& call) {
@@ -64,6 +46,12 @@ Rule rule_of(const ServiceSource& source) {
   target.document = "{\"Id\":\"function\"}";
   rule.targets.push_back(std::move(target));
   return rule;
+}
+
+KeptRange page_of(std::string log) {
+  KeptRange range(std::move(log), kPageEvents);
+  range.bytes_max = kPageBytes;
+  return range;
 }
 
 }  // namespace
@@ -92,12 +80,17 @@ class EventsService::Turn {
 
 EventsService::EventsService(ServiceContext context)
     : context_(std::move(context)),
-      model_(context_.clock.now().wall),
+      model_(declared()),
       random_(seed_from_system()),
       wake_(context_.executor),
       turns_(context_.executor, net::steady_timer::time_point::max()),
-      utc_(std::make_shared<const schedule::TimeZone>(schedule::TimeZone::utc())) {
-  for (const ServiceSource& source : context_.sources) model_.declare(rule_of(source));
+      utc_(std::make_shared<const schedule::TimeZone>(schedule::TimeZone::utc())) {}
+
+/// What the configuration says, and nothing of what is remembered.
+Model EventsService::declared() const {
+  Model model(context_.clock.now().wall);
+  for (const ServiceSource& source : context_.sources) model.declare(rule_of(source));
+  return model;
 }
 
 Delivering::TargetOf EventsService::target_of(const ServiceHost& host) const {
@@ -109,13 +102,18 @@ bool EventsService::owns(std::string_view target) const {
   return model_.bus(bus_name(target.substr(kScheme.size()))) != nullptr;
 }
 
+/// Reads what is remembered. Calls of an earlier run() may still be under way: it has its turn as they have.
 net::awaitable<Result<void>> EventsService::load(ServiceHost& host) {
+  co_await Turn::wait(*this);
+  const Turn turn(*this);
   auto notes = co_await host.notes();
   if (!notes) co_return std::move(notes.error());
+  Model model = declared();
   for (auto& [key, value] : *notes) {
     const SourceNote note{key, std::move(value)};
-    if (auto applied = model_.apply(note); !applied) co_return applied;
+    if (auto applied = model.apply(note); !applied) co_return applied;
   }
+  model_ = std::move(model);
   co_return Result<void>();
 }
 
@@ -132,55 +130,94 @@ net::awaitable<Result<void>> EventsService::run(ServiceHost& host) {
     Duration pause = kTidyEvery;
     changed_ = false;
     if (context_.clock.now().instant >= tidy_at) {
-      if (auto tidied = co_await tidy(host); !tidied) co_return tidied;
+      for (const auto& [name, archive] : model_.archives()) untidied_.insert(name);
       tidy_at = context_.clock.now().instant + kTidyEvery;
     }
+    // A step of each, so that nothing waits for an archive of millions.
     auto next = co_await run_schedules(host);
-    auto more = co_await replay_some(host);
-    if (!next || !more) {
-      const Error& error = next ? more.error() : next.error();
+    auto replaying = co_await replay_some(host);
+    auto tidying = co_await tidy_some(host);
+    if (!next || !replaying || !tidying) {
+      const Error& error = !next ? next.error() : !replaying ? replaying.error() : tidying.error();
       if (error.code() == ErrorCode::kCancelled || !is_transient(error.code())) co_return error;
       pause = kPause;
-    } else if (*more) {
+    } else if (*replaying || *tidying || changed_) {
       continue;
     } else if (*next) {
       const Duration until = **next - context_.clock.now().wall;
       pause = std::clamp<Duration>(until, Duration::zero(), kLookAgain);
     }
-    if (changed_ && next && more) continue;
     wake_.expires_after(pause);
     boost::system::error_code woken;
     co_await wake_.async_wait(net::redirect_error(net::use_awaitable, woken));
   }
 }
 
-/// Forgets what archives keep no longer, and counts what they have.
-net::awaitable<Result<void>> EventsService::tidy(ServiceHost& host) {
-  const WallTime now = context_.clock.now().wall;
-  std::vector<Archive> archives;
-  for (const auto& [name, archive] : model_.archives()) archives.push_back(archive);
-  for (const Archive& archive : archives) {
-    if (archive.retention_days > 0) {
-      // A hundred years are for ever, and times do not go much further.
-      const auto days = std::min(archive.retention_days, 36'500);
-      auto forgotten = co_await host.forget(archive.log(), now - std::chrono::hours(24) * days);
-      if (!forgotten) co_return forgotten;
-    }
-    ArchiveSize size;
-    WallTime from = WallTime::min();
-    std::uint64_t after = 0;
-    for (;;) {
-      auto events = co_await host.kept(archive.log(), from, after, WallTime::max(), kCountedEvents);
-      if (!events) co_return std::move(events.error());
-      for (const KeptEvent& event : *events) size.bytes += event.event.size();
-      size.events += events->size();
-      if (events->size() < kCountedEvents) break;
-      from = events->back().at;
-      after = events->back().id;
-    }
-    sizes_[archive.name] = size;
+/// A step of forgetting what archives keep no longer. Whether there is more to do.
+net::awaitable<Result<bool>> EventsService::tidy_some(ServiceHost& host) {
+  if (!model_.left_over().empty()) {
+    auto done = co_await forget_left_over(host, *model_.left_over().begin());
+    if (!done) co_return std::move(done.error());
+    co_return true;
   }
-  co_return Result<void>();
+  if (untidied_.empty()) co_return false;
+  const std::string name = *untidied_.begin();
+  const auto archive = model_.archives().find(name);
+  bool more = false;
+  if (archive != model_.archives().end() && archive->second.retention_days > 0) {
+    // A hundred years are for ever, and times do not go much further.
+    const auto days = std::min(archive->second.retention_days, 36'500);
+    auto forgot = co_await forget_old(host, archive->second, context_.clock.now().wall - std::chrono::hours(24) * days);
+    if (!forgot) co_return forgot;
+    more = *forgot;
+  }
+  if (!more) untidied_.erase(name);
+  co_return !untidied_.empty();
+}
+
+/// Forgets the oldest events of an archive, if they are older, and counts them off: those of a page, and those of the
+/// same millisecond as its last, which go together. A crash between the two leaves them in the count. Whether there may
+/// be more.
+net::awaitable<Result<bool>> EventsService::forget_old(ServiceHost& host, Archive archive, WallTime older) {
+  ArchiveSize old;
+  KeptRange range = page_of(archive.log());
+  range.to = older;
+  bool paged = false;
+  for (bool more = true; more;) {
+    auto page = co_await host.kept(range);
+    if (!page) co_return std::move(page.error());
+    for (const KeptEvent& event : page->events) {
+      ++old.events;
+      old.bytes += static_cast<std::int64_t>(event.event.size());
+    }
+    more = page->more;
+    if (!more) break;
+    paged = true;
+    range.from = page->events.back().at;
+    range.after = page->events.back().id;
+    range.to = std::min(older, range.from + std::chrono::milliseconds(1));
+  }
+  if (old.events == 0) co_return false;
+  auto forgotten = co_await host.forget(archive.log(), range.to);
+  if (!forgotten) co_return std::move(forgotten.error());
+  ServiceCommit what;
+  const ArchiveSize less{-old.events, -old.bytes};
+  if (auto note = model_.count(archive.name, less)) what.notes.push_back(std::move(*note));
+  auto kept = co_await host.commit(std::move(what));
+  if (!kept) co_return std::move(kept.error());
+  co_return paged;
+}
+
+/// Forgets the oldest hour of what a deleted archive has left, or that there was something.
+net::awaitable<Result<void>> EventsService::forget_left_over(ServiceHost& host, std::string log) {
+  auto oldest = co_await host.kept(KeptRange(log, 1));
+  if (!oldest) co_return std::move(oldest.error());
+  if (!oldest->events.empty()) co_return co_await host.forget(log, oldest->events.front().at + kForgottenAtOnce);
+  co_await Turn::wait(*this);
+  const Turn turn(*this);
+  std::vector<SourceNote> ended;
+  ended.push_back(end_of_left_over(log));
+  co_return co_await remember(host, std::move(ended));
 }
 
 /// Runs the rules whose time has come. When the next one's comes.
@@ -211,7 +248,7 @@ net::awaitable<Result<std::optional<WallTime>>> EventsService::run_schedules(Ser
       event.resources.push_back(rule->arn());
       event.detail = "{}";
       Delivering delivering(model_, target_of(host), now);
-      delivering.fire(*rule, event);
+      if (delivering.fire(*rule, event) != Delivering::Put::kDone) log_too_large(event);
       const SourceNote note = note_of_schedule(name, plan.after(*run));
       delivering.commit().notes.push_back(note);
       if (auto kept = co_await keep(host, delivering); !kept) co_return std::move(kept.error());
@@ -249,33 +286,52 @@ net::awaitable<Result<bool>> EventsService::replay_some(ServiceHost& host, Repla
   const WallTime now = context_.clock.now().wall;
   Delivering delivering(model_, target_of(host), now);
   const auto archive = model_.archives().find(replay.archive);
-  if (replay.state == ReplayState::kCancelling || archive == model_.archives().end()) {
+  if (replay.state == ReplayState::kCancelling) {
     replay.state = ReplayState::kCancelled;
-    replay.ended = now;
+  } else if (archive == model_.archives().end() || archive->second.created > replay.started) {
+    replay.fail("Archive " + replay.archive + " does not exist.");
+  } else if (model_.bus(replay.bus) == nullptr) {
+    replay.fail("Event bus " + replay.bus + " does not exist.");
   } else {
     replay.state = ReplayState::kRunning;
-    auto events = co_await host.kept(archive->second.log(), replay.last.value_or(replay.from), replay.last_id,
-                                     replay.to, kReplayEvents);
-    if (!events) co_return std::move(events.error());
-    for (const KeptEvent& kept : *events) {
-      replay.last = kept.at;
-      replay.last_id = kept.id;
-      auto event = read_envelope(kept.event, new_event("", kept.at));
-      if (!event) continue;  // no one but put() writes there
-      event->id = random_.uuid();
-      event->replay_name = replay.name;
-      delivering.put(replay.bus, *event, replay.filter_arns);
-    }
-    if (events->size() < kReplayEvents) {
-      replay.state = ReplayState::kCompleted;
-      replay.ended = now;
-    }
+    KeptRange range = page_of(archive->second.log());
+    range.from = replay.last.value_or(replay.from);
+    range.after = replay.last_id;
+    range.to = replay.to;
+    auto page = co_await host.kept(std::move(range));
+    if (!page) co_return std::move(page.error());
+    replay_page(delivering, replay, *page);
   }
+  if (replay.state != ReplayState::kRunning) replay.ended = now;
   SourceNote note = note_of(replay);
   delivering.commit().notes.push_back(note);
   if (auto kept = co_await keep(host, delivering); !kept) co_return std::move(kept.error());
   if (auto applied = model_.apply(note); !applied) co_return std::move(applied.error());
   co_return replay.under_way();
+}
+
+/// Puts the events of a page on the bus again, until there is enough for one commit.
+void EventsService::replay_page(Delivering& delivering, Replay& replay, const KeptPage& page) {
+  for (const KeptEvent& kept : page.events) {
+    if (delivering.full()) return;
+    // No one but Delivering writes there, so that it is an event.
+    if (auto event = read_envelope(kept.event, new_event("", kept.at))) {
+      event->id = random_.uuid();
+      event->replay_name = replay.name;
+      if (delivering.put(replay.bus, *event, replay.filter_arns) == Delivering::Put::kTooLarge) {
+        replay.fail("The deliveries of the event of " + iso_milliseconds(kept.at) + " are more than weir takes.");
+        return;
+      }
+    }
+    replay.last = kept.at;
+    replay.last_id = kept.id;
+  }
+  if (!page.more) replay.state = ReplayState::kCompleted;
+}
+
+void EventsService::log_too_large(const Event& event) {
+  context_.log.error("event.refused",
+                     {{"source", event.source}, {"detail_type", event.detail_type}, {"reason", kEventTooLarge.message}});
 }
 
 void EventsService::log_dropped(const Delivering& delivering) {
@@ -291,13 +347,19 @@ net::awaitable<Result<void>> EventsService::keep(ServiceHost& host, Delivering& 
   log_dropped(delivering);
   ServiceCommit& what = delivering.commit();
   if (what.deliveries.empty() && what.kept.empty() && what.notes.empty()) co_return Result<void>();
-  auto kept = co_await host.commit(std::move(what));
-  if (!kept) co_return kept;
+  std::map<std::string, ArchiveSize> more;
   for (const auto& [archive, bytes] : delivering.archived()) {
-    ++sizes_[archive].events;
-    sizes_[archive].bytes += bytes;
+    ++more[archive].events;
+    more[archive].bytes += static_cast<std::int64_t>(bytes);
   }
-  co_return Result<void>();
+  // Counted before it is on disk: the notes of calls that come together are written in the order of the calls.
+  for (const auto& [archive, size] : more) {
+    if (auto note = model_.count(archive, size)) what.notes.push_back(std::move(*note));
+  }
+  auto kept = co_await host.commit(std::move(what));
+  if (kept) co_return kept;
+  for (const auto& [archive, size] : more) model_.count(archive, {-size.events, -size.bytes});
+  co_return kept;
 }
 
 net::awaitable<Result<void>> EventsService::remember(ServiceHost& host, std::vector<SourceNote> notes) {
@@ -315,7 +377,7 @@ net::awaitable<ServiceAnswer> EventsService::call(ServiceHost& host, ServiceCall
   if (call.operation == "PutEvents") co_return co_await put_events(host, std::move(call));
   co_await Turn::wait(*this);
   const Turn turn(*this);
-  const Api api(model_, host, sizes_, context_.clock.now().wall);
+  const Api api(model_, host, context_.clock.now().wall);
   auto reply = api.handle(call.operation, call.body);
   if (!reply) co_return service::json_error(unknown_operation());
   if (reply->error) co_return service::json_error(*reply->error);
@@ -325,65 +387,70 @@ net::awaitable<ServiceAnswer> EventsService::call(ServiceHost& host, ServiceCall
     changed_ = true;
     wake_.cancel();
   }
-  if (!reply->forget.empty()) {
-    auto forgotten = co_await host.forget(reply->forget, WallTime::max());
-    if (!forgotten) co_return service::json_error(service::not_kept(forgotten.error(), kInternal));
-    constexpr std::string_view kArchive = "archive/";
-    sizes_.erase(reply->forget.substr(kArchive.size()));
-  }
   co_return service::json_answer(std::move(reply->body));
 }
 
+/// An entry is kept with all its deliveries or not at all. So is the whole call, unless it comes to more than one
+/// commit takes: then entries may be refused behind others that are kept, as AWS's answer says it of each.
 net::awaitable<ServiceAnswer> EventsService::put_events(ServiceHost& host, ServiceCall call) {
   PutRequest request = read_put_events(call.body);
   if (request.error) co_return service::json_error(*request.error);
   const WallTime now = context_.clock.now().wall;
-  Delivering delivering(model_, target_of(host), now);
-  std::string entries;
-  JsonWriter out(entries);
-  out.begin_array();
-  int failed = 0;
-  for (PutEntry& entry : request.entries) {
-    auto error = check_entry(entry);
-    Event event = new_event(random_.uuid(), entry.time.value_or(now));
-    if (!error) {
-      const std::string bus = entry.bus.empty() ? std::string(kDefaultBus) : bus_name(entry.bus);
-      event.trace_header = trace_of(entry, call.trace_header);
-      event.source = std::move(entry.source);
-      event.detail_type = std::move(entry.detail_type);
-      event.resources = std::move(entry.resources);
-      event.detail = std::move(entry.detail);
-      if (!delivering.put(bus, event)) error = kMalformedDetail;
+  std::vector<PutResult> results(request.entries.size());
+  std::optional<Delivering> delivering;
+  std::size_t kept_entries = 0;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (!delivering) delivering.emplace(model_, target_of(host), now);
+    results[i] = put_entry(*delivering, std::move(request.entries[i]), call.trace_header, now);
+    const bool last = i + 1 == results.size();
+    if (!last && !delivering->full()) continue;
+    if (auto kept = co_await keep(host, *delivering); !kept) {
+      const auto refused = service::not_kept(kept.error(), kInternal);
+      if (kept_entries == 0) co_return service::json_error(refused);
+      for (std::size_t lost = kept_entries; lost < results.size(); ++lost) {
+        if (!results[lost].error) results[lost].error = EntryError{"InternalFailure", "Nothing of the entry was kept."};
+      }
+      break;
     }
-    out.begin_object();
-    if (error) {
-      ++failed;
-      out.member("ErrorCode", error->code).member("ErrorMessage", error->message);
-    } else {
-      out.member("EventId", event.id);
-    }
-    out.end_object();
+    kept_entries = i + 1;
+    delivering.reset();
   }
-  out.end_array();
-  if (auto kept = co_await keep(host, delivering); !kept) {
-    co_return service::json_error(service::not_kept(kept.error(), kInternal));
-  }
-  std::string body;
-  JsonWriter(body).begin_object().member("FailedEntryCount", failed).key("Entries").raw(entries).end_object();
-  co_return service::json_answer(std::move(body));
+  co_return service::json_answer(put_answer(results));
+}
+
+PutResult EventsService::put_entry(Delivering& delivering, PutEntry entry, const std::string& trace_header,
+                                   WallTime now) {
+  PutResult result;
+  result.error = check_entry(entry);
+  if (result.error) return result;
+  Event event = new_event(random_.uuid(), entry.time.value_or(now));
+  const std::string bus = entry.bus.empty() ? std::string(kDefaultBus) : bus_name(entry.bus);
+  event.trace_header = trace_of(entry, trace_header);
+  event.source = std::move(entry.source);
+  event.detail_type = std::move(entry.detail_type);
+  event.resources = std::move(entry.resources);
+  event.detail = std::move(entry.detail);
+  const auto put = delivering.put(bus, event);
+  if (put == Delivering::Put::kMalformed) result.error = kMalformedDetail;
+  if (put == Delivering::Put::kTooLarge) result.error = kEventTooLarge;
+  result.id = std::move(event.id);
+  return result;
 }
 
 net::awaitable<Result<void>> EventsService::take(ServiceHost& host, std::string target, DestinationRecord message) {
   const std::string bus = bus_name(std::string_view(target).substr(kScheme.size()));
   if (model_.bus(bus) == nullptr) co_return Error(ErrorCode::kDestinationGone, "there is no event bus " + bus);
   const WallTime now = context_.clock.now().wall;
-  const Error refused(ErrorCode::kEventRefused, "the message to the event bus " + bus + " is no event");
-  if (!is_json(message.record)) co_return refused;
-  auto event = event_of(message, bus, random_.uuid(), now);
-  if (!event) co_return refused;
-  event->trace_header = message.trace_header;
+  auto entry = service::bus_entry(message, bus_arn(bus));
+  if (!entry) co_return Error(ErrorCode::kEventRefused, "the message to the event bus " + bus + " is no event");
+  Event event = event_of(std::move(*entry), new_event(random_.uuid(), now));
+  event.trace_header = message.trace_header;
   Delivering delivering(model_, target_of(host), now);
-  if (!event->detail.starts_with('{') || !delivering.put(bus, *event)) co_return refused;
+  const auto put = delivering.put(bus, event);
+  if (put != Delivering::Put::kDone) {
+    const auto& why = put == Delivering::Put::kTooLarge ? kEventTooLarge : kMalformedDetail;
+    co_return Error(ErrorCode::kEventRefused, std::string(why.message)).during("putting an event on the bus " + bus);
+  }
   co_return co_await keep(host, delivering);
 }
 

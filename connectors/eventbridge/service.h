@@ -30,22 +30,28 @@ class EventsService final : public Service {
  private:
   class Turn;
 
+  Model declared() const;
   net::awaitable<Result<void>> load(ServiceHost& host);
   net::awaitable<ServiceAnswer> put_events(ServiceHost& host, ServiceCall call);
+  PutResult put_entry(Delivering& delivering, PutEntry entry, const std::string& trace_header, WallTime now);
   net::awaitable<Result<void>> keep(ServiceHost& host, Delivering& delivering);
   net::awaitable<Result<void>> remember(ServiceHost& host, std::vector<SourceNote> notes);
-  net::awaitable<Result<void>> tidy(ServiceHost& host);
+  net::awaitable<Result<bool>> tidy_some(ServiceHost& host);
+  net::awaitable<Result<bool>> forget_old(ServiceHost& host, Archive archive, WallTime older);
+  net::awaitable<Result<void>> forget_left_over(ServiceHost& host, std::string log);
   net::awaitable<Result<bool>> replay_some(ServiceHost& host);
   net::awaitable<Result<bool>> replay_some(ServiceHost& host, Replay replay);
+  void replay_page(Delivering& delivering, Replay& replay, const KeptPage& page);
   net::awaitable<Result<std::optional<WallTime>>> run_schedules(ServiceHost& host);
   void log_dropped(const Delivering& delivering);
+  void log_too_large(const Event& event);
   Delivering::TargetOf target_of(const ServiceHost& host) const;
 
   ServiceContext context_;
   Model model_;
   Random random_;
-  std::map<std::string, ArchiveSize> sizes_;
-  std::set<std::string> logged_;  ///< rules and targets whose template came to nothing
+  std::set<std::string> untidied_;  ///< archives whose old events are still to be forgotten
+  std::set<std::string> logged_;    ///< rules and targets whose template came to nothing
   net::steady_timer wake_;
   net::steady_timer turns_;                        ///< is cancelled when a change of the model was made
   std::shared_ptr<const schedule::TimeZone> utc_;  ///< in which rules have their schedules

@@ -1,58 +1,57 @@
 #include "service/bus_entry.h"
 
-#include <nlohmann/json.hpp>
+#include "weir/base/json_check.h"
 
 #include "service/arn.h"
+#include "service/json_text.h"
 
 namespace weir::service {
 namespace {
 
-using nlohmann::json;
-using nlohmann::ordered_json;
-
-std::string text_of(const auto& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->template get<std::string>() : "";
-}
-
 /// The requestContext of an invocation's record, without the payloads beside it.
-json request_context(const std::string& record) {
-  const auto wanted = [](int depth, json::parse_event_t event, json& parsed) {
-    return depth != 1 || event != json::parse_event_t::key || parsed == "requestContext";
-  };
-  const json read = json::parse(record, wanted, false);
-  if (!read.is_object()) return json::object();
-  const auto found = read.find("requestContext");
-  return found != read.end() && found->is_object() ? *found : json::object();
+std::string_view request_context(std::string_view record) {
+  return is_json(record) ? member_of(record, "requestContext").value_or("{}") : "{}";
 }
 
 }  // namespace
 
-std::optional<BusEntry> bus_entry(const DestinationRecord& record, std::string_view bus_arn) {
+std::optional<BusEntry> read_bus_event(std::string_view json) {
   BusEntry entry;
-  if (!record.function.empty()) {
-    // Source: invocation-async-retain-records; the resources as recorded (invoke.md 3.4).
-    const json context = request_context(record.record);
-    entry.source = "lambda";
-    entry.detail_type = std::string("Lambda Function Invocation Result - ") +
-                        (text_of(context, "condition") == "Success" ? "Success" : "Failure");
-    entry.detail = record.record;
-    entry.resources = {std::string(bus_arn), text_of(context, "functionArn")};
-    return entry;
+  std::string_view resources;
+  std::string_view detail;
+  each_member(json, [&](std::string_view name, std::string_view value) {
+    if (name == "source") entry.source = decoded(value);
+    if (name == "detail-type") entry.detail_type = decoded(value);
+    if (name == "time") entry.time = decoded(value);
+    if (name == "id") entry.id = decoded(value);
+    if (name == "account") entry.account = decoded(value);
+    if (name == "region") entry.region = decoded(value);
+    if (name == "resources") resources = value;
+    if (name == "detail") detail = value;
+  });
+  if (entry.source.empty() || entry.detail_type.empty() || !detail.starts_with('{')) return std::nullopt;
+  entry.detail = detail;
+  each_element(resources, [&](std::string_view value) {
+    if (value.starts_with('"')) entry.resources.push_back(decoded(value));
+  });
+  return entry;
+}
+
+std::optional<BusEntry> bus_entry(const DestinationRecord& record, std::string_view bus_arn) {
+  if (record.function.empty()) {
+    if (!is_json(record.record)) return std::nullopt;
+    return read_bus_event(record.record);
   }
-  const ordered_json event = ordered_json::parse(record.record, nullptr, false);
-  if (!event.is_object()) return std::nullopt;
-  entry.source = text_of(event, "source");
-  entry.detail_type = text_of(event, "detail-type");
-  entry.time = text_of(event, "time");
-  const auto detail = event.find("detail");
-  if (entry.source.empty() || entry.detail_type.empty() || detail == event.end()) return std::nullopt;
-  entry.detail = detail->dump();
-  const auto resources = event.find("resources");
-  if (resources != event.end() && resources->is_array()) {
-    for (const auto& each : *resources) {
-      if (each.is_string()) entry.resources.push_back(each.get<std::string>());
-    }
+  // Source: invocation-async-retain-records; the resources as recorded (invoke.md 3.4).
+  const std::string_view context = request_context(record.record);
+  BusEntry entry;
+  entry.source = "lambda";
+  entry.detail_type = "Lambda Function Invocation Result - ";
+  entry.detail_type += text_of(context, "condition") == "Success" ? "Success" : "Failure";
+  entry.detail = record.record;
+  entry.resources.emplace_back(bus_arn);
+  if (std::string function = text_of(context, "functionArn"); !function.empty()) {
+    entry.resources.push_back(std::move(function));
   }
   return entry;
 }

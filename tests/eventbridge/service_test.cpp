@@ -8,6 +8,9 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
@@ -15,6 +18,7 @@
 #include "connectors/eventbridge/config.h"
 #include "connectors/eventbridge/connector.h"
 #include "support/fake_clock.h"
+#include "support/kept_pages.h"
 
 using namespace weir;
 using nlohmann::json;
@@ -22,17 +26,44 @@ using nlohmann::json;
 namespace {
 
 const std::string kFunction = "arn:aws:lambda:us-east-1:000000000000:function:mail";
+const std::string kReal = "arn:aws:lambda:eu-west-1:111122223333:function:mail";
 const std::string kQueue = "arn:aws:sqs:us-east-1:000000000000:orders";
 const std::string kBus = "arn:aws:events:us-east-1:000000000000:event-bus/";
 const std::string kRule = "arn:aws:events:us-east-1:000000000000:rule/";
 
+/// What a coroutine waits at until it is opened.
+class Gate {
+ public:
+  explicit Gate(net::io_context& context) : opened_(context, net::steady_timer::time_point::max()) {}
+  void close() { closed_ = true; }
+  void open() {
+    closed_ = false;
+    opened_.cancel();
+  }
+  net::awaitable<void> pass() {
+    if (!closed_) co_return;
+    boost::system::error_code opened;
+    co_await opened_.async_wait(net::redirect_error(net::use_awaitable, opened));
+  }
+
+ private:
+  net::steady_timer opened_;
+  bool closed_ = false;
+};
+
 /// A bridge that keeps what it is given, or refuses for a while.
 class FakeHost final : public ServiceHost {
  public:
+  explicit FakeHost(net::io_context& context) : commit_gate(context), notes_gate(context) {}
+
   net::awaitable<Result<void>> commit(ServiceCommit what) override {
-    if (refusing) co_return Error(ErrorCode::kStoreFull, "no room");
+    co_await commit_gate.pass();
+    if (refusing || commits == refusing_after) co_return Error(ErrorCode::kStoreFull, "no room");
     ++commits;
-    for (ServiceDelivery& delivery : what.deliveries) deliveries.push_back(std::move(delivery));
+    for (ServiceDelivery& delivery : what.deliveries) {
+      ++accepted;
+      if (!forgetful) deliveries.push_back(std::move(delivery));
+    }
     for (SourceNote& note : what.notes) {
       if (note.value) {
         remembered[note.key] = *note.value;
@@ -46,21 +77,19 @@ class FakeHost final : public ServiceHost {
     }
     co_return Result<void>();
   }
-  net::awaitable<Result<std::map<std::string, std::string>>> notes() override { co_return remembered; }
-  net::awaitable<Result<std::vector<KeptEvent>>> kept(std::string log, WallTime from, std::uint64_t after, WallTime to,
-                                                      std::size_t limit) override {
-    std::vector<KeptEvent> found;
-    for (const KeptEvent& event : events) {
-      const bool behind = event.at > from || (event.at == from && event.id > after);
-      if (event.log == log && behind && event.at < to) found.push_back(event);
-    }
-    std::sort(found.begin(), found.end(), [](const KeptEvent& a, const KeptEvent& b) {
-      return std::make_pair(a.at, a.id) < std::make_pair(b.at, b.id);
-    });
-    if (found.size() > limit) found.resize(limit);
-    co_return found;
+  net::awaitable<Result<std::map<std::string, std::string>>> notes() override {
+    const auto read = remembered;
+    co_await notes_gate.pass();
+    co_return read;
+  }
+  net::awaitable<Result<KeptPage>> kept(KeptRange range) override {
+    KeptPage page = test::page_of(events, range);
+    read_events += page.events.size();
+    largest_page = std::max(largest_page, page.events.size());
+    co_return page;
   }
   net::awaitable<Result<void>> forget(std::string log, WallTime before) override {
+    if (!forgetting) co_return Error(ErrorCode::kStoreFull, "no room");
     events.erase(std::remove_if(events.begin(), events.end(),
                                 [&](const KeptEvent& event) { return event.log == log && event.at < before; }),
                  events.end());
@@ -68,6 +97,7 @@ class FakeHost final : public ServiceHost {
   }
   std::string target_of(std::string_view arn) const override {
     constexpr std::string_view kLambda = "arn:aws:lambda:us-east-1:000000000000:function:";
+    if (arn == kReal) return configured ? "lambda:real" : "";
     if (arn.starts_with(kLambda)) return "lambda:" + std::string(arn.substr(kLambda.size()));
     if (arn.find(":sqs:") != std::string_view::npos) return "sqs:" + std::string(arn);
     if (arn.find(":event-bus/") != std::string_view::npos) return "eventbridge:" + std::string(arn);
@@ -80,7 +110,16 @@ class FakeHost final : public ServiceHost {
   std::vector<KeptEvent> events;
   std::uint64_t last_id = 0;
   int commits = 0;
+  int refusing_after = -1;  ///< so many commits
   bool refusing = false;
+  bool forgetting = true;
+  bool forgetful = false;  ///< deliveries are only counted
+  bool configured = true;  ///< whether the configuration has kReal
+  std::size_t accepted = 0;
+  std::size_t read_events = 0;
+  std::size_t largest_page = 0;
+  Gate commit_gate;
+  Gate notes_gate;
 };
 
 struct World {
@@ -90,13 +129,19 @@ struct World {
   void start() {
     ServiceContext made{context.get_executor(), context.get_executor(), null_log(), clock, AwsAccess(), sources_};
     service = eventbridge::make_service(std::move(made));
-    running = net::co_spawn(context, service->run(host), net::bind_cancellation_slot(ending.slot(), net::use_future));
-    settle();
+    run();
     REQUIRE(service->ready());
   }
-  void stop() {
+  void run() {
+    running = net::co_spawn(context, service->run(host), net::bind_cancellation_slot(ending.slot(), net::use_future));
+    settle();
+  }
+  void end_run() {
     ending.emit(net::cancellation_type::terminal);
     settle();
+  }
+  void stop() {
+    end_run();
     service.reset();
   }
   /// What is on disk stays, the rest is forgotten.
@@ -109,12 +154,15 @@ struct World {
     context.poll();
   }
 
-  ServiceAnswer answer(const std::string& operation, const std::string& body) {
+  std::future<ServiceAnswer> begin(const std::string& operation, const std::string& body) {
     ServiceCall call;
     call.operation = operation;
     call.body = body;
     call.trace_header = trace;
-    auto future = net::co_spawn(context, service->call(host, std::move(call)), net::use_future);
+    return net::co_spawn(context, service->call(host, std::move(call)), net::use_future);
+  }
+  ServiceAnswer answer(const std::string& operation, const std::string& body) {
+    auto future = begin(operation, body);
     settle();
     REQUIRE(future.wait_for(std::chrono::seconds(0)) == std::future_status::ready);
     return future.get();
@@ -154,7 +202,7 @@ struct World {
 
   net::io_context context;
   test::FakeClock clock;
-  FakeHost host;
+  FakeHost host{context};
   std::unique_ptr<Service> service;
   net::cancellation_signal ending;
   std::future<Result<void>> running;
@@ -558,4 +606,233 @@ TEST_CASE("a rule with a schedule sends Scheduled Event to its targets, and to n
   world.ask("EnableRule", {{"Name", "often"}});
   world.settle();
   CHECK(world.host.deliveries.size() == 1);
+}
+
+namespace {
+
+/// A rule for everything, with five queues that get the whole event.
+void make_wide_rules(World& world, int rules) {
+  json targets = json::array();
+  for (int i = 0; i < 5; ++i) targets.push_back({{"Id", std::to_string(i)}, {"Arn", kQueue}});
+  for (int i = 0; i < rules; ++i) {
+    const std::string name = "wide-" + std::to_string(i);
+    world.ask("PutRule", {{"Name", name}, {"EventPattern", R"({"source":["shop"]})"}});
+    world.ask("PutTargets", {{"Rule", name}, {"Targets", targets}});
+  }
+  world.host.commits = 0;
+  world.host.forgetful = true;
+}
+
+json entries_of(int count, std::size_t bytes) {
+  const json entry{{"Source", "shop"}, {"DetailType", "t"}, {"Detail", json{{"x", std::string(bytes, 'x')}}.dump()}};
+  json entries = json::array();
+  for (int i = 0; i < count; ++i) entries.push_back(entry);
+  return {{"Entries", entries}};
+}
+
+}  // namespace
+
+TEST_CASE("a call that comes to more than one commit takes is cut between its entries") {
+  World world;
+  make_wide_rules(world, 20);
+  SECTION("what fits goes at once") {
+    CHECK(world.ask("PutEvents", entries_of(10, 10'000)).at("FailedEntryCount") == 0);
+    CHECK(world.host.commits == 1);
+    CHECK(world.host.accepted == 1000);
+  }
+  SECTION("100 deliveries of 100 kB are half of what one takes: entries go by twos") {
+    CHECK(world.ask("PutEvents", entries_of(9, 100'000)).at("FailedEntryCount") == 0);
+    CHECK(world.host.commits == 5);
+    CHECK(world.host.accepted == 900);
+  }
+  SECTION("what is refused behind what was kept is said of each entry, and of no other") {
+    world.host.refusing_after = 1;
+    const json answer = world.ask("PutEvents", entries_of(4, 100'000));
+    CHECK(answer.at("FailedEntryCount") == 2);
+    CHECK(answer.at("Entries").at(1).contains("EventId"));
+    CHECK(answer.at("Entries").at(2).at("ErrorCode") == "InternalFailure");
+    CHECK(answer.at("Entries").at(3).at("ErrorCode") == "InternalFailure");
+    CHECK(world.host.accepted == 200);
+  }
+  SECTION("when nothing was kept the call failed") {
+    world.host.refusing_after = 0;
+    CHECK(world.refused("PutEvents", entries_of(4, 100'000)).starts_with("InternalException"));
+    CHECK(world.host.accepted == 0);
+  }
+}
+
+TEST_CASE("an event whose deliveries are more than 64 MiB is refused whole, and spoils no other") {
+  World world;
+  make_wide_rules(world, 20);
+  json entries = entries_of(2, 10);
+  // What a delivery counts beside its detail: the rest of the event, and what is held for it.
+  const std::size_t most = eventbridge::kMaxEventBytes / 100 - eventbridge::kDeliveryBytes - 188;
+  SECTION("at the limit") {
+    entries["Entries"][0]["Detail"] = json{{"x", std::string(most - 100, 'x')}}.dump();
+    CHECK(world.ask("PutEvents", entries).at("FailedEntryCount") == 0);
+    CHECK(world.host.accepted == 200);
+  }
+  SECTION("above") {
+    entries["Entries"][0]["Detail"] = json{{"x", std::string(most + 100, 'x')}}.dump();
+    const json answer = world.ask("PutEvents", entries);
+    CHECK(answer.at("Entries").at(0) == json{{"ErrorCode", "InvalidArgument"},
+                                             {"ErrorMessage", "The deliveries of the event are more than 64 MiB."}});
+    CHECK(answer.at("Entries").at(1).contains("EventId"));
+    CHECK(world.host.accepted == 100);
+  }
+}
+
+namespace {
+
+const std::string kArchive = "arn:aws:events:us-east-1:000000000000:archive/all";
+
+void make_archive(World& world, int days = 0, const std::string& bus = "default") {
+  world.ask("CreateArchive", {{"ArchiveName", "all"}, {"EventSourceArn", kBus + bus}, {"RetentionDays", days}});
+}
+json events_in(World& world) {
+  return world.ask("DescribeArchive", {{"ArchiveName", "all"}}).at("EventCount");
+}
+json a_replay(World& world, const std::string& bus = "default") {
+  const WallTime now = world.clock.now().wall;
+  return {{"ReplayName", "again"},
+          {"EventSourceArn", kArchive},
+          {"EventStartTime", seconds(now - std::chrono::hours(1))},
+          {"EventEndTime", seconds(now + std::chrono::hours(1))},
+          {"Destination", {{"Arn", kBus + bus}}}};
+}
+/// Copies of the event that was archived last, a millisecond apart.
+void fill_archive(World& world, int more) {
+  KeptEvent event = world.host.events.back();
+  for (int i = 0; i < more; ++i) {
+    event.id = ++world.host.last_id;
+    event.at += std::chrono::milliseconds(1);
+    world.host.events.push_back(event);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a start reads nothing of archives; what they have is remembered") {
+  World world;
+  make_archive(world);
+  world.put();
+  world.put();
+  world.restart();
+  CHECK(world.host.read_events == 0);
+  CHECK(events_in(world) == 2);
+}
+
+TEST_CASE("what an archive keeps no longer goes page by page, each counted off, with all of its millisecond") {
+  World world;
+  make_archive(world, 1);
+  world.put();
+  SECTION("one after the other") {
+    fill_archive(world, 2500);
+  }
+  SECTION("all at once") {
+    fill_archive(world, 2500);
+    for (KeptEvent& event : world.host.events) event.at = world.host.events.front().at;
+  }
+  world.clock.advance(std::chrono::hours(25));
+  world.put();
+  world.host.remembered["size/all"] = R"({"events":2502,"bytes":1000000})";
+  world.restart();
+  CHECK(world.host.events.size() == 1);
+  CHECK(world.host.largest_page == 1000);
+  CHECK(events_in(world) == 1);
+}
+
+TEST_CASE("a deleted archive takes its events with it, also when weir ends in between") {
+  World world;
+  world.rule("mails");
+  make_archive(world);
+  world.put();
+  fill_archive(world, 3);
+  world.host.forgetting = false;
+  world.ask("DeleteArchive", {{"ArchiveName", "all"}});
+  make_archive(world);
+  CHECK(events_in(world) == 0);
+  world.clock.advance(std::chrono::seconds(1));
+  world.put();
+  CHECK(events_in(world) == 1);
+  world.host.deliveries.clear();
+  world.restart();
+  world.ask("StartReplay", a_replay(world));
+  world.restart();
+  CHECK(world.host.deliveries.size() == 1);  // what the new archive has, and nothing of the old one's
+  world.host.forgetting = true;
+  world.restart();
+  CHECK(world.host.events.size() == 1);
+  CHECK(events_in(world) == 1);
+  for (const auto& [key, value] : world.host.remembered) CHECK_FALSE(key.starts_with("left-over/"));
+}
+
+TEST_CASE("a replay whose bus or archive is deleted meanwhile has failed, and says why") {
+  World world;
+  world.ask("CreateEventBus", {{"Name", "orders"}});
+  make_archive(world, 0, "orders");
+  world.put("{}", "orders");
+  const auto started = world.begin("StartReplay", a_replay(world, "orders").dump());
+  std::string why;
+  SECTION("its bus") {
+    const auto deleted = world.begin("DeleteEventBus", R"({"Name":"orders"})");
+    world.settle();
+    why = "Event bus orders does not exist.";
+  }
+  SECTION("its archive") {
+    const auto deleted = world.begin("DeleteArchive", R"({"ArchiveName":"all"})");
+    world.settle();
+    why = "Archive all does not exist.";
+  }
+  const json replay = world.ask("DescribeReplay", {{"ReplayName", "again"}});
+  CHECK(replay.at("State") == "FAILED");
+  CHECK(replay.at("StateReason") == why);
+  CHECK(replay.contains("ReplayEndTime"));
+  world.restart();
+  CHECK(world.ask("ListReplays", {{"State", "FAILED"}}).at("Replays").at(0).at("StateReason") == why);
+}
+
+TEST_CASE("a replay goes on in steps that one commit takes") {
+  World world;
+  make_archive(world);
+  world.put(json{{"x", std::string(100'000, 'x')}}.dump());
+  fill_archive(world, 4);
+  make_wide_rules(world, 20);
+  world.ask("StartReplay", a_replay(world));
+  world.settle();
+  CHECK(world.host.accepted == 500);
+  CHECK(world.host.commits == 1 + 3);  // its start; two events, two, and one
+  CHECK(world.ask("DescribeReplay", {{"ReplayName", "again"}}).at("State") == "COMPLETED");
+}
+
+TEST_CASE("a function that the configuration has no more is gone: its deliveries are dead letters that say which") {
+  World world;
+  world.rule("mails", {{"Id", "t"}, {"Arn", kReal}, {"DeadLetterConfig", {{"Arn", kQueue}}}});
+  world.put();
+  CHECK(world.host.deliveries.at(0).target == "lambda:real");
+  world.host.configured = false;
+  world.put();
+  const ServiceDelivery& lost = world.host.deliveries.at(1);
+  CHECK(lost.target == "lambda:" + kReal);  // a name and qualifier that no function has
+  CHECK(lost.dead_letter == "sqs:" + kQueue);
+  CHECK(lost.dead_letter_attributes.at("TARGET_ARN").value == kReal);
+}
+
+TEST_CASE("what is read at a start waits for the calls of an earlier one") {
+  World world;
+  world.ask("CreateEventBus", {{"Name", "orders"}});
+  world.host.commit_gate.close();
+  const auto deleted = world.begin("DeleteEventBus", R"({"Name":"orders"})");
+  world.settle();
+  world.end_run();
+  world.host.notes_gate.close();
+  world.run();
+  CHECK_FALSE(world.service->ready());
+  world.host.commit_gate.open();
+  world.settle();
+  world.host.notes_gate.open();
+  world.settle();
+  REQUIRE(world.service->ready());
+  CHECK(world.refused("DescribeEventBus", {{"Name", "orders"}}) ==
+        "ResourceNotFoundException: Event bus orders does not exist.");
 }

@@ -1,10 +1,10 @@
-#include "connectors/eventbridge/json_text.h"
+#include "service/json_text.h"
 
 #include <nlohmann/json.hpp>
 
 #include "base/json_scanner.h"
 
-namespace weir::eventbridge {
+namespace weir::service {
 namespace {
 
 std::string unescaped(const JsonScanner::Raw& raw) {
@@ -12,10 +12,6 @@ std::string unescaped(const JsonScanner::Raw& raw) {
   const auto read = nlohmann::json::parse("\"" + std::string(raw.text) + "\"", nullptr, false);
   // Half of a surrogate pair is no character: it stays as it is written.
   return read.is_string() ? read.get<std::string>() : std::string(raw.text);
-}
-
-bool says(const JsonScanner::Raw& raw, std::string_view name) {
-  return raw.escapes ? unescaped(raw) == name : raw.text == name;
 }
 
 /// The value at which the scanner stands, after white space.
@@ -28,22 +24,46 @@ std::optional<std::string_view> value(JsonScanner& in) {
 
 }  // namespace
 
-std::optional<std::string_view> member_of(std::string_view json, std::string_view name) {
-  std::optional<std::string_view> found;
+void each_member(std::string_view json,
+                 const std::function<void(std::string_view name, std::string_view value)>& member) {
   JsonScanner in(json);
   in.space();
-  if (!in.take('{')) return found;
+  if (!in.take('{')) return;
   while (in.peek() != '}') {
     JsonScanner::Raw key;
-    if (!in.string(key)) return found;
+    if (!in.string(key)) return;
     in.space();
-    if (!in.take(':')) return found;
-    const auto member = value(in);
-    if (!member) return found;
-    if (says(key, name)) found = member;
+    if (!in.take(':')) return;
+    const auto found = value(in);
+    if (!found) return;
+    if (key.escapes) {
+      member(unescaped(key), *found);
+    } else {
+      member(key.text, *found);
+    }
     in.space();
     in.take(',');
   }
+}
+
+void each_element(std::string_view json, const std::function<void(std::string_view value)>& element) {
+  JsonScanner in(json);
+  in.space();
+  if (!in.take('[')) return;
+  while (in.peek() != ']') {
+    const auto found = value(in);
+    if (!found) return;
+    element(*found);
+    in.space();
+    in.take(',');
+  }
+}
+
+std::optional<std::string_view> member_of(std::string_view json, std::string_view name) {
+  std::optional<std::string_view> found;
+  each_member(json, [&](std::string_view each, std::string_view member) {
+    if (each == name) found = member;
+  });
   return found;
 }
 
@@ -89,4 +109,4 @@ std::string without_quotes(std::string_view json) {
   return out;
 }
 
-}  // namespace weir::eventbridge
+}  // namespace weir::service
