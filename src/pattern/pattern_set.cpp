@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::uint32_t kNone = ArrayElements::kNone;
 static_assert(kNone == TextTable::kNone);
+constexpr std::size_t kMaxKept = 64;  ///< values of one field, so that a long array does not grow a hundredfold
 
 /// A step of a path that some pattern names.
 struct Step {
@@ -37,11 +38,12 @@ struct KeptValue {
 
 struct Field {
   FieldTests tests;
-  bool keeps_values = false;  ///< some condition asks for them
+  std::vector<std::uint32_t> late;  ///< conditions that ask for its values when a branch is weighed
   // Of the current event:
   std::uint64_t event = 0;  ///< it has a value in this one
   ArrayElements::Places values;
-  std::vector<KeptValue> kept;
+  std::vector<KeptValue> kept;   ///< the last ones: after kMaxKept all of `late` are asked, and it begins anew
+  std::uint64_t kept_round = 0;  ///< counts these beginnings, over all events
 };
 
 /// One field's tests, as they stand in one or many patterns.
@@ -57,8 +59,8 @@ struct SharedCondition {
   /// Those that no index finds, unless it was a pivot: asked when a branch is weighed, of the values that were kept.
   std::vector<SingleTest> late;
   // Of the current event:
-  std::uint64_t event = 0;     ///< passed in this one
-  std::uint64_t asked_in = 0;  ///< the last in which `late` was asked
+  std::uint64_t event = 0;        ///< passed in this one
+  std::uint64_t asked_round = 0;  ///< the field's kept_round in which `late` was asked
   ArrayElements::Places hits;
 };
 
@@ -217,9 +219,13 @@ struct PatternSet::Impl {
         field.tests.add(test, number);
       } else {
         field.tests.read_for(test);
-        field.keeps_values = true;
         condition.late.emplace_back(test);
       }
+    }
+    if (condition.was_pivot) {
+      std::erase(field.late, number);
+    } else {
+      field.late.push_back(number);
     }
   }
 
@@ -240,18 +246,26 @@ struct PatternSet::Impl {
       field.event = event;
       field.values = {};
       field.kept.clear();
+      ++field.kept_round;
     }
     elements.note(field.values, element);
     Scalar scalar = field.tests.read(kind, text);
     passed_now.clear();
     field.tests.match(scalar, passed_now);
     for (const std::uint32_t each : passed_now) note_pass(each, element);
-    if (field.keeps_values) {
-      // A copy: what a piece of an event was read from may be gone when the event is finished.
-      scalar.text = {};
-      field.kept.push_back({std::move(scalar), kept_text.size(), text.size(), element});
-      kept_text += text;
+    if (!field.late.empty()) keep(field, std::move(scalar), element);
+  }
+
+  void keep(Field& field, Scalar scalar, std::uint32_t element) {
+    if (field.kept.size() == kMaxKept) {
+      for (const std::uint32_t number : field.late) ask_late(number);
+      field.kept.clear();
+      ++field.kept_round;
     }
+    // A copy: what a piece of an event was read from may be gone when the event is finished.
+    const std::string_view text = std::exchange(scalar.text, {});
+    field.kept.push_back({std::move(scalar), kept_text.size(), text.size(), element});
+    kept_text += text;
   }
 
   void note_pass(std::uint32_t number, std::uint32_t element) {
@@ -267,8 +281,8 @@ struct PatternSet::Impl {
   void ask_late(std::uint32_t number) {
     SharedCondition& condition = conditions[number];
     Field& field = fields[condition.field];
-    if (condition.asked_in == event || field.event != event) return;
-    condition.asked_in = event;
+    if (field.event != event || condition.asked_round == field.kept_round) return;
+    condition.asked_round = field.kept_round;
     for (KeptValue& value : field.kept) {
       value.scalar.text = std::string_view(kept_text).substr(value.text_begin, value.text_size);
       // No pivot, so that `passed`, which may just be gone through, stays as it is.

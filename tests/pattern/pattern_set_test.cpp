@@ -118,6 +118,29 @@ TEST_CASE("a pattern that comes later may make a field matter that was not looke
   CHECK(matches(set, R"({"a":"x","b":"y"})").empty());
 }
 
+TEST_CASE("of a field with many values none is overlooked") {
+  PatternSet set;
+  // Neither test of "b" is looked at before "a" has passed.
+  REQUIRE(set.add(1, R"({"a":["x"],"b":{"n":[{"anything-but":"y"}]}})").has_value());
+  REQUIRE(set.add(2, R"({"a":["x"],"b":{"n":[{"anything-but":"y"}],"m":[{"wildcard":"*2*"}]}})").has_value());
+  for (const std::size_t count : {1U, 2U, 63U, 64U, 65U, 127U, 128U, 129U, 200U}) {
+    for (const std::size_t at : {std::size_t{0}, count / 2, count - 1, count}) {
+      INFO(at << " of " << count);
+      std::string list = "[";
+      std::string objects = "[";
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::string n = i == at ? R"("z")" : R"("y")";
+        list += (i > 0 ? "," : "") + n;
+        objects += (i > 0 ? "," : "") + (R"({"n":)" + n) + R"(,"m":")" + (i == at ? "2" : "1") + R"("})";
+      }
+      const bool there = at < count;
+      CHECK(matches(set, R"({"b":{"n":)" + list + R"(]},"a":"x"})") == (there ? Ids{1} : Ids{}));
+      CHECK(matches(set, R"({"a":"x","b":)" + objects + "]}") == (there ? Ids{1, 2} : Ids{}));
+      CHECK(matches(set, R"({"b":)" + objects + R"(],"a":"w"})").empty());
+    }
+  }
+}
+
 TEST_CASE("wildcards that share their ends, their middles or all of them") {
   PatternSet set;
   const std::vector<std::string> texts{
