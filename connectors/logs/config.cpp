@@ -20,7 +20,9 @@ bool is_group_name(std::string_view name) {
 }
 
 bool is_stream_name(std::string_view name) {
-  return !name.empty() && name.size() <= kNameMax && name.find_first_of(":*") == std::string_view::npos;
+  const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U; };
+  const auto characters = name.size() - static_cast<std::size_t>(std::ranges::count_if(name, continues));
+  return !name.empty() && characters <= kNameMax && name.find_first_of(":*") == std::string_view::npos;
 }
 
 std::unique_ptr<SourceConfig> read_config(ConfigNode& node) {

@@ -19,6 +19,7 @@
 #include "weir/connector.h"
 #include "weir/destination.h"
 #include "weir/event/delivery.h"
+#include "weir/event/kept.h"
 
 namespace weir {
 
@@ -50,16 +51,6 @@ struct ServiceAnswer {
   std::string body;
 };
 
-/// An event that a service keeps to be read again: of an archive, or of a log group.
-struct KeptEvent {
-  KeptEvent() = default;
-
-  std::string log;       ///< which one of the service's: "archive/NAME", "group/NAME"
-  WallTime at;           ///< what it is found by
-  std::uint64_t id = 0;  ///< given by the store, growing; events of one time are in its order
-  std::string event;     ///< its bytes, the service's own format
-};
-
 /// What is to be done all together or not at all.
 struct ServiceCommit {
   ServiceCommit() = default;
@@ -81,10 +72,8 @@ class ServiceHost {
   virtual net::awaitable<Result<void>> commit(ServiceCommit what) = 0;
   /// What the service remembers, by key.
   virtual net::awaitable<Result<std::map<std::string, std::string>>> notes() = 0;
-  /// Events of one log from `from` on and before `to`, in order of time and id, the first behind (`from`, `after`); at
-  /// most `limit`.
-  virtual net::awaitable<Result<std::vector<KeptEvent>>> kept(std::string log, WallTime from, std::uint64_t after,
-                                                              WallTime to, std::size_t limit) = 0;
+  /// The first of the events of a log that are wanted.
+  virtual net::awaitable<Result<KeptPage>> kept(KeptRange range) = 0;
   /// Forgets the events of a log that are older; all of them with WallTime::max().
   virtual net::awaitable<Result<void>> forget(std::string log, WallTime before) = 0;
   /// What a delivery's target is called, by the ARN of a function, queue, topic, bus, log group or stream:

@@ -68,21 +68,14 @@ class Services::Host final : public ServiceHost {
   net::awaitable<Result<std::map<std::string, std::string>>> notes() override {
     return services_.deps_.events.notes(notes_of(running_.entry.name));
   }
-  net::awaitable<Result<std::vector<KeptEvent>>> kept(std::string log, WallTime from, std::uint64_t after, WallTime to,
-                                                      std::size_t limit) override {
-    auto found = co_await services_.deps_.events.kept(log_of(log), from, after, to, limit);
-    if (!found) co_return std::move(found.error());
-    std::vector<KeptEvent> events;
-    events.reserve(found->size());
-    for (store::KeptEvent& each : *found) {
-      KeptEvent event;
-      event.log = log;
-      event.at = each.at;
-      event.id = each.id;
-      event.event = std::move(each.event);
-      events.push_back(std::move(event));
+  net::awaitable<Result<KeptPage>> kept(KeptRange range) override {
+    const std::string log = range.log;
+    range.log = log_of(log);
+    auto page = co_await services_.deps_.events.kept(std::move(range));
+    if (page) {
+      for (KeptEvent& each : page->events) each.log = log;
     }
-    co_return events;
+    co_return page;
   }
   net::awaitable<Result<void>> forget(std::string log, WallTime before) override {
     return services_.deps_.events.forget(log_of(log), before);
@@ -251,11 +244,8 @@ net::awaitable<Result<void>> Services::commit(Running& running, ServiceCommit wh
     batch.notes.push_back({notes_of(running.entry.name), std::move(note.key), std::move(note.value)});
   }
   for (KeptEvent& event : what.kept) {
-    store::KeptEvent kept;
-    kept.log = running.host->log_of(event.log);
-    kept.at = event.at;
-    kept.event = std::move(event.event);
-    batch.kept.push_back(std::move(kept));
+    event.log = running.host->log_of(event.log);
+    batch.kept.push_back(std::move(event));
   }
   auto kept = co_await deps_.queue.commit(std::move(batch));
   if (!kept) co_return std::move(kept.error());

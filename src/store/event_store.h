@@ -11,6 +11,7 @@
 
 #include "weir/base/error.h"
 #include "weir/base/time.h"
+#include "weir/event/kept.h"
 
 namespace weir::store {
 
@@ -47,15 +48,10 @@ struct StoredNote {
   std::optional<std::string> value;  ///< none: forgotten
 };
 
-/// An event that a service keeps to be read again.
-struct KeptEvent {
-  KeptEvent() = default;
-
-  std::string log;  ///< which one of whose
-  WallTime at;
-  std::uint64_t id = 0;  ///< given by the store, growing
-  std::string event;
-};
+/// Here the name of a log begins with whose it is: "logs/group/NAME".
+using weir::KeptEvent;
+using weir::KeptPage;
+using weir::KeptRange;
 
 /// What is kept together or not at all.
 struct StoredBatch {
@@ -116,10 +112,8 @@ class EventStore {
   virtual net::awaitable<Result<std::vector<DeadLetter>>> list(DeadLetterFilter which, std::size_t limit,
                                                                bool whole) = 0;
 
-  /// Events of one log at or behind `from`, of those of its very time only ids above `after`, and before `to`: at most
-  /// `limit`, in order of time and id.
-  virtual net::awaitable<Result<std::vector<KeptEvent>>> kept(std::string log, WallTime from, std::uint64_t after,
-                                                              WallTime to, std::size_t limit) = 0;
+  /// The first of the events of a log that are wanted.
+  virtual net::awaitable<Result<KeptPage>> kept(KeptRange range) = 0;
   /// Forgets the events of a log that are older.
   virtual net::awaitable<Result<void>> forget(std::string log, WallTime before) = 0;
 

@@ -184,25 +184,36 @@ Result<void> insert_kept(Database& database, const KeptEvent& event) {
   return finish(*statement);
 }
 
-Result<std::vector<KeptEvent>> kept_events(Database& database, std::string_view log, WallTime from, std::uint64_t after,
-                                           WallTime to, std::size_t limit) {
-  auto statement = Statement::prepare(database,
-                                      "SELECT id, at_ms, event FROM kept WHERE log = ? AND (at_ms, id) > (?, ?)"
-                                      " AND at_ms < ? ORDER BY at_ms, id LIMIT ?");
-  if (!statement) return std::move(statement.error());
-  statement->bind(log).bind(epoch_milliseconds(from)).bind(number(after)).bind(epoch_milliseconds(to));
-  statement->bind(as_limit(limit));
-  std::vector<KeptEvent> events;
-  auto done = each_row(*statement, [&](Statement& row) {
+Result<KeptPage> kept_events(Database& database, const KeptRange& range) {
+  constexpr std::string_view kOldestFirst =
+      "SELECT id, at_ms, event FROM kept WHERE log = ? AND (at_ms, id) > (?, ?) AND (at_ms, id) < (?, ?)"
+      " ORDER BY at_ms, id";
+  constexpr std::string_view kNewestFirst =
+      "SELECT id, at_ms, event FROM kept WHERE log = ? AND (at_ms, id) > (?, ?) AND (at_ms, id) < (?, ?)"
+      " ORDER BY at_ms DESC, id DESC";
+  auto rows = Statement::prepare(database, range.newest_first ? kNewestFirst : kOldestFirst);
+  if (!rows) return std::move(rows.error());
+  rows->bind(range.log).bind(epoch_milliseconds(range.from)).bind(number(range.after));
+  rows->bind(epoch_milliseconds(range.to)).bind(number(range.before));
+  // Row by row, for only what is read says how large it is: the first that is too much ends the page.
+  KeptPage page;
+  std::size_t bytes = 0;
+  for (;;) {
+    auto row = rows->step();
+    if (!row) return std::move(row.error());
+    if (!*row) return page;
+    page.more = true;
+    if (page.events.size() == range.limit) return page;
     KeptEvent event;
-    event.log = log;
-    event.id = static_cast<std::uint64_t>(row.integer(0));
-    event.at = from_epoch_milliseconds(row.integer(1));
-    event.event = row.text(2);
-    events.push_back(std::move(event));
-  });
-  if (!done) return std::move(done.error());
-  return events;
+    event.log = range.log;
+    event.id = static_cast<std::uint64_t>(rows->integer(0));
+    event.at = from_epoch_milliseconds(rows->integer(1));
+    event.event = rows->text(2);
+    bytes += event.event.size();
+    if (!page.events.empty() && bytes > range.bytes_max) return page;
+    page.events.push_back(std::move(event));
+    page.more = false;
+  }
 }
 
 Result<int> delete_kept(Database& database, std::string_view log, WallTime before, std::size_t limit) {

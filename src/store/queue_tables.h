@@ -55,10 +55,8 @@ Result<std::vector<WaitingEvent>> waiting_events(Database& database, std::uint64
                                                  std::size_t limit);
 
 Result<void> insert_kept(Database& database, const KeptEvent& event);
-/// At most `limit` events of a log at or behind `from`, of those of its very time only ids above `after`, and before
-/// `to`; in order of time and id.
-Result<std::vector<KeptEvent>> kept_events(Database& database, std::string_view log, WallTime from, std::uint64_t after,
-                                           WallTime to, std::size_t limit);
+/// The first of the events of a log that are wanted.
+Result<KeptPage> kept_events(Database& database, const KeptRange& range);
 /// Forgets at most `limit` events of a log that are older; returns how many.
 Result<int> delete_kept(Database& database, std::string_view log, WallTime before, std::size_t limit);
 

@@ -302,13 +302,12 @@ net::awaitable<Result<std::vector<std::uint64_t>>> StateFolder::append(StoredBat
   co_return ids;
 }
 
-net::awaitable<Result<std::vector<KeptEvent>>> StateFolder::kept(std::string log, WallTime from, std::uint64_t after,
-                                                                 WallTime to, std::size_t limit) {
-  std::vector<KeptEvent> events;
+net::awaitable<Result<KeptPage>> StateFolder::kept(KeptRange range) {
+  KeptPage page;
   auto read = co_await impl_->queue_reads.perform(
-      fetch(events, [&](Database& db) { return queue::kept_events(db, log, from, after, to, limit); }));
-  if (!read) co_return std::move(read.error()).during("reading what is kept in " + log);
-  co_return events;
+      fetch(page, [&range](Database& database) { return queue::kept_events(database, range); }));
+  if (!read) co_return std::move(read.error()).during("reading what is kept in " + range.log);
+  co_return page;
 }
 
 net::awaitable<Result<void>> StateFolder::forget(std::string log, WallTime before) {

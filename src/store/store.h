@@ -87,8 +87,7 @@ class StateFolder final : public CheckpointStore, public EventStore, public Dead
   net::awaitable<Result<void>> bury(std::uint64_t id, DeadLetter letter) override;
   /// Events that are appended after the first piece was read are left out.
   net::awaitable<Result<void>> each_waiting(std::function<void(std::vector<WaitingEvent>)> take) override;
-  net::awaitable<Result<std::vector<KeptEvent>>> kept(std::string log, WallTime from, std::uint64_t after, WallTime to,
-                                                      std::size_t limit) override;
+  net::awaitable<Result<KeptPage>> kept(KeptRange range) override;
   /// In transactions of some hundred, so that appends do not wait long.
   net::awaitable<Result<void>> forget(std::string log, WallTime before) override;
   net::awaitable<Result<void>> remember(std::vector<StoredNote> notes) override;

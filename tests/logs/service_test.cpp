@@ -1,11 +1,14 @@
 // The API of CloudWatch Logs: what it keeps, what it delivers, and AWS's words for what it refuses.
 #include <algorithm>
+#include <future>
 #include <map>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 #include <catch2/catch.hpp>
@@ -14,6 +17,7 @@
 #include "connectors/logs/connector.h"
 #include "logs/unpack.h"
 #include "support/fake_clock.h"
+#include "support/kept_pages.h"
 #include "support/run_coroutine.h"
 
 using namespace weir;
@@ -26,6 +30,13 @@ class FakeHost final : public ServiceHost {
  public:
   net::awaitable<Result<void>> commit(ServiceCommit what) override {
     if (refuse) co_return Error(std::exchange(refuse, std::nullopt).value(), "the test refuses this");
+    ++commits;
+    while (held) {
+      net::steady_timer timer(co_await net::this_coro::executor, net::steady_timer::time_point::max());
+      waiting.push_back(&timer);
+      boost::system::error_code woken;
+      co_await timer.async_wait(net::redirect_error(net::use_awaitable, woken));
+    }
     for (const SourceNote& note : what.notes) {
       if (note.value)
         remembered[note.key] = *note.value;
@@ -41,14 +52,13 @@ class FakeHost final : public ServiceHost {
     co_return Result<void>();
   }
   net::awaitable<Result<std::map<std::string, std::string>>> notes() override { co_return remembered; }
-  net::awaitable<Result<std::vector<KeptEvent>>> kept(std::string log, WallTime from, std::uint64_t after, WallTime to,
-                                                      std::size_t limit) override {
-    std::vector<KeptEvent> found;
-    for (const KeptEvent& event : events) {
-      const bool behind = event.at > from || (event.at == from && event.id > after);
-      if (event.log == log && behind && event.at < to && found.size() < limit) found.push_back(event);
-    }
-    co_return found;
+  net::awaitable<Result<KeptPage>> kept(KeptRange range) override {
+    KeptPage page = test::page_of(events, range);
+    read += page.events.size();
+    std::size_t bytes = 0;
+    for (const KeptEvent& event : page.events) bytes += event.event.size();
+    most_at_once = std::max(most_at_once, bytes);
+    co_return page;
   }
   net::awaitable<Result<void>> forget(std::string log, WallTime before) override {
     std::erase_if(events, [&](const KeptEvent& event) { return event.log == log && event.at < before; });
@@ -59,7 +69,19 @@ class FakeHost final : public ServiceHost {
   }
   bool exists(std::string_view target) const override { return target != "lambda:nobody"; }
 
+  /// Commits from now on wait, until go_on().
+  void hold() { held = true; }
+  void go_on() {
+    held = false;
+    for (net::steady_timer* each : std::exchange(waiting, {})) each->cancel();
+  }
+
   std::optional<ErrorCode> refuse;
+  bool held = false;
+  std::vector<net::steady_timer*> waiting;
+  int commits = 0;
+  std::size_t read = 0;          ///< events that were given to be looked at
+  std::size_t most_at_once = 0;  ///< bytes of them
   std::map<std::string, std::string> remembered;
   std::vector<KeptEvent> events;
   std::vector<ServiceDelivery> deliveries;
@@ -87,14 +109,27 @@ class LogsWorld {
   }
   ~LogsWorld() { io_.reset(); }  // with it the coroutine, which refers to the service
 
-  /// The answer's body; of an error "CODE: message".
-  std::string call(const std::string& operation, const std::string& body) {
+  /// Goes as far as it gets.
+  std::future<ServiceAnswer> begin_call(const std::string& operation, const std::string& body) {
     ServiceCall asked;
     asked.operation = operation;
     asked.body = body;
+    asked.trace_header = "Root=1-5759e988-bd862e3fe1be46a994272793";
     auto answered = net::co_spawn(*io_, service_->call(host, std::move(asked)), net::use_future);
+    go_on();
+    return answered;
+  }
+  void go_on() {
     io_->restart();
     io_->poll();
+  }
+  /// The answer's body; of an error "CODE: message".
+  std::string call(const std::string& operation, const std::string& body) {
+    auto answered = begin_call(operation, body);
+    return text(answered);
+  }
+  static std::string text(std::future<ServiceAnswer>& answered) {
+    REQUIRE(answered.wait_for(std::chrono::seconds(0)) == std::future_status::ready);
     const ServiceAnswer answer = answered.get();
     if (answer.status == 200) return answer.body;
     const json error = json::parse(answer.body);
@@ -229,7 +264,7 @@ TEST_CASE("the API refuses what AWS refuses") {
         "ResourceNotFoundException: The specified log stream does not exist.");
   CHECK(world.put(world.event(1, "a") + "," + world.event(0, "b")) ==
         "InvalidParameterException: Log events in a single PutLogEvents request must be in chronological order.");
-  CHECK(world.put(world.event(0, "a") + "," + world.event(24 * kHour + 1, "b")) ==
+  CHECK(world.put(world.event(-23 * kHour, "a") + "," + world.event(kHour + 1, "b")) ==
         "InvalidParameterException: The batch of log events in a single PutLogEvents request cannot span more than 24 "
         "hours.");
   CHECK(world.put(world.event(0, std::string(1'048'576 - 26, 'x'))).find("nextSequenceToken") != std::string::npos);
@@ -261,9 +296,451 @@ TEST_CASE("a store that refuses keeps nothing and answers that the call may be r
   world.host.refuse = ErrorCode::kStoreFull;
   CHECK(world.put(world.event(0, "ERROR")).starts_with("ServiceUnavailableException"));
   CHECK(world.host.events.empty());
-  // What no function would take is kept all the same.
-  world.host.refuse = ErrorCode::kEventRefused;
+  CHECK(world.host.deliveries.empty());
+  const json streams = json::parse(world.call("DescribeLogStreams", R"({"logGroupName":"/shop"})")).at("logStreams");
+  CHECK_FALSE(streams[0].contains("lastEventTimestamp"));  // nor says it was there
   CHECK(world.put(world.event(0, "ERROR")).find("nextSequenceToken") != std::string::npos);
   CHECK(world.host.events.size() == 1);
-  CHECK(world.host.deliveries.empty());
+}
+
+TEST_CASE("an answer has a megabyte of events or 10,000, and the store is read in pages") {
+  LogsWorld world;
+  world.call("CreateLogStream", kStream);
+  const std::string half(524'288 - 26, 'x');  // two are a megabyte exactly
+  for (int i = 0; i < 5; ++i) {
+    CHECK(world.put(world.event(i, std::to_string(i) + half.substr(1))).find("nextSequenceToken") != std::string::npos);
+  }
+  const auto shown = [&](const std::string& operation, const std::string& settings) {
+    world.messages(operation, settings);
+    std::string first;
+    for (const json& each : world.last.at("events")) first += each.at("message").get<std::string>().front();
+    return first;
+  };
+  const std::string stream = R"(,"logStreamName":"s")";
+  CHECK(shown("GetLogEvents", stream + R"(,"startFromHead":true)") == "01");
+  const std::string on = world.last.at("nextForwardToken");
+  CHECK(shown("GetLogEvents", stream + R"(,"startFromHead":true,"nextToken":")" + on + "\"") == "23");
+  CHECK(shown("GetLogEvents", stream) == "34");
+  const std::string back = world.last.at("nextBackwardToken");
+  CHECK(shown("GetLogEvents", stream + R"(,"nextToken":")" + back + "\"") == "12");
+  CHECK(shown("FilterLogEvents", "") == "01");
+  CHECK(world.last.contains("nextToken"));
+  CHECK(world.host.most_at_once <= 1'048'576 + 200);
+
+  // 10,000 of another stream.
+  world.call("CreateLogStream", R"({"logGroupName":"/shop","logStreamName":"many"})");
+  std::string events;
+  for (int i = 0; i < 10'000; ++i) events += (i > 0 ? "," : "") + world.event(10, "m");
+  for (int i = 0; i < 2; ++i)
+    world.call("PutLogEvents", R"({"logGroupName":"/shop","logStreamName":"many","logEvents":[)" + events + "]}");
+  CHECK(shown("GetLogEvents", R"(,"logStreamName":"many","startFromHead":true)").size() == 10'000);
+  CHECK(shown("FilterLogEvents", R"(,"logStreamNames":["many"])").size() == 10'000);
+}
+
+TEST_CASE("the latest events are read from the end of a group, not from its beginning") {
+  LogsWorld world;
+  world.call("CreateLogStream", kStream);
+  for (int put = 0; put < 5; ++put) {
+    std::string events;
+    for (int i = 0; i < 1000; ++i)
+      events += (i > 0 ? "," : "") + world.event(put, std::to_string(put) + "." + std::to_string(i));
+    world.put(events);
+  }
+  CHECK(world.messages("GetLogEvents", R"(,"logStreamName":"s","limit":2)") == "4.998|4.999");
+  CHECK(world.host.read <= 1000);
+  const std::string back = world.last.at("nextBackwardToken");
+  CHECK(world.messages("GetLogEvents", R"(,"logStreamName":"s","limit":2,"nextToken":")" + back + "\"") ==
+        "4.996|4.997");
+  // A stream's own times say where it is, however much others put.
+  world.call("CreateLogStream", R"({"logGroupName":"/shop","logStreamName":"late"})");
+  world.call("PutLogEvents",
+             R"({"logGroupName":"/shop","logStreamName":"late","logEvents":[)" + world.event(9, "x") + "]}");
+  world.host.read = 0;
+  CHECK(world.messages("GetLogEvents", R"(,"logStreamName":"late","startFromHead":true)") == "x");
+  CHECK(world.host.read == 1);
+}
+
+TEST_CASE("tokens of pages go both ways, and stay what they are at both ends") {
+  LogsWorld world;
+  world.call("CreateLogStream", kStream);
+  world.call("CreateLogStream", R"({"logGroupName":"/shop","logStreamName":"other"})");
+  const auto get = [&](const char* token) {
+    return world.messages("GetLogEvents", R"(,"logStreamName":"s","startFromHead":true,"limit":2,"nextToken":")" +
+                                              world.last.at(token).get<std::string>() + "\"");
+  };
+  // An empty stream: what is put later is behind its token.
+  CHECK(world.messages("GetLogEvents", R"(,"logStreamName":"s")").empty());
+  world.put(world.event(0, "1") + "," + world.event(0, "2") + "," + world.event(0, "3"));
+  CHECK(get("nextForwardToken") == "1|2");
+  CHECK(world.last.at("nextForwardToken").get<std::string>().starts_with("f/"));
+  CHECK(world.last.at("nextBackwardToken").get<std::string>().starts_with("b/"));
+  CHECK(get("nextForwardToken") == "3");
+  const json end = world.last.at("nextForwardToken");
+  CHECK(get("nextForwardToken").empty());
+  CHECK(world.last.at("nextForwardToken") == end);
+  world.call("PutLogEvents",
+             R"({"logGroupName":"/shop","logStreamName":"other","logEvents":[)" + world.event(5, "o") + "]}");
+  CHECK(get("nextForwardToken").empty());
+  CHECK(world.last.at("nextForwardToken") == end);  // what others put does not move it
+  CHECK(get("nextBackwardToken") == "2|3");
+  CHECK(get("nextBackwardToken") == "1");
+  const json beginning = world.last.at("nextBackwardToken");
+  CHECK(get("nextBackwardToken").empty());
+  CHECK(world.last.at("nextBackwardToken") == beginning);
+  CHECK(get("nextForwardToken") == "1|2");
+  for (const char* const token : {"x", "f/", "f/1", "f/1/", "f/1/x", "f/-1/1", "c/1/1", "f/99999999999999/1",
+                                  "f/1/9223372036854775807", "f/1/2/3"}) {
+    CHECK(world.call("GetLogEvents",
+                     json{{"logGroupName", "/shop"}, {"logStreamName", "s"}, {"nextToken", token}}.dump()) ==
+          "InvalidParameterException: The specified nextToken is invalid.");
+  }
+}
+
+TEST_CASE("FilterLogEvents goes backward, too") {
+  LogsWorld world;
+  world.call("CreateLogStream", kStream);
+  world.put(world.event(0, "1") + "," + world.event(1, "2") + "," + world.event(2, "3"));
+  const std::string backward = R"(,"startFromHead":false,"limit":2,"startTime":)" + std::to_string(world.now() - 5);
+  CHECK(world.messages("FilterLogEvents", backward) == "3|2");
+  const std::string on = world.last.at("nextToken");
+  CHECK(world.messages("FilterLogEvents", R"(,"nextToken":")" + on + "\"") == "1");  // the token knows the direction
+  CHECK_FALSE(world.last.contains("nextToken"));
+  CHECK(world.call("FilterLogEvents", R"({"logGroupName":"/shop","startFromHead":false,"startTime":1704067199999})")
+            .starts_with("InvalidParameterException"));
+  // Both ends belong to it.
+  const std::string now = std::to_string(world.now() + 1);
+  CHECK(world.messages("FilterLogEvents", R"(,"startTime":)" + now + R"(,"endTime":)" + now) == "2");
+}
+
+TEST_CASE("requests over a limit are refused in AWS's words") {
+  LogsWorld world;
+  world.call("CreateLogStream", kStream);
+  const auto words = [](const std::string& value, const std::string& key, const std::string& says) {
+    return "InvalidParameterException: 1 validation error detected: Value '" + value + "' at '" + key +
+           "' failed to satisfy constraint: Member must " + says;
+  };
+  const std::string long_name(513, 'a');
+  const std::string cut = std::string(256, 'a') + "...";
+  const std::string group_pattern = "satisfy regular expression pattern: [\\.\\-_/#A-Za-z0-9]+";
+  struct Row {
+    std::string operation;
+    json asked;
+    std::string answer;
+  };
+  json many_names = json::array();
+  for (int i = 0; i < 101; ++i) many_names.push_back("s");
+  json many_events = json::array();
+  for (int i = 0; i < 10'001; ++i) many_events.push_back({{"timestamp", world.now()}, {"message", "m"}});
+  const json event{{"timestamp", world.now()}, {"message", "m"}};
+  const std::vector<Row> rows = {
+      {"CreateLogGroup", json::object(),
+       "InvalidParameterException: 1 validation error detected: Value null at 'logGroupName' failed to satisfy "
+       "constraint: Member must not be null"},
+      {"CreateLogGroup", {{"logGroupName", ""}}, words("", "logGroupName", "have length greater than or equal to 1")},
+      {"CreateLogGroup",
+       {{"logGroupName", long_name}},
+       words(cut, "logGroupName", "have length less than or equal to 512")},
+      {"CreateLogGroup", {{"logGroupName", "a b"}}, words("a b", "logGroupName", group_pattern)},
+      {"CreateLogGroup", {{"logGroupName", 5}}, "SerializationException: logGroupName has to be a string"},
+      {"DeleteLogGroup", {{"logGroupName", "a:b"}}, words("a:b", "logGroupName", group_pattern)},
+      {"CreateLogStream",
+       {{"logGroupName", "/shop"}, {"logStreamName", "a*"}},
+       words("a*", "logStreamName", "satisfy regular expression pattern: [^:*]*")},
+      {"CreateLogStream",
+       {{"logGroupName", "/shop"}, {"logStreamName", long_name}},
+       words(cut, "logStreamName", "have length less than or equal to 512")},
+      {"PutSubscriptionFilter",
+       {{"logGroupName", "/shop"}, {"filterName", "a:b"}},
+       words("a:b", "filterName", "satisfy regular expression pattern: [^:*]*")},
+      {"DescribeLogGroups", {{"limit", 51}}, words("51", "limit", "have value less than or equal to 50")},
+      {"DescribeLogGroups", {{"limit", 0}}, words("0", "limit", "have value greater than or equal to 1")},
+      {"DescribeLogGroups", {{"nextToken", "x"}}, "InvalidParameterException: The specified nextToken is invalid."},
+      {"DescribeLogStreams",
+       {{"logGroupName", "/shop"}, {"limit", 51}},
+       words("51", "limit", "have value less than or equal to 50")},
+      {"DescribeLogStreams",
+       {{"logGroupName", "/shop"}, {"orderBy", "x"}},
+       words("x", "orderBy", "satisfy enum value set: [LogStreamName, LastEventTime]")},
+      {"DescribeSubscriptionFilters",
+       {{"logGroupName", "/shop"}, {"limit", 51}},
+       words("51", "limit", "have value less than or equal to 50")},
+      {"FilterLogEvents",
+       {{"logGroupName", "/shop"}, {"logStreamNames", many_names}},
+       words("[...]", "logStreamNames", "have length less than or equal to 100")},
+      {"FilterLogEvents",
+       {{"logGroupName", "/shop"}, {"logStreamNames", json::array()}},
+       words("[]", "logStreamNames", "have length greater than or equal to 1")},
+      {"FilterLogEvents",
+       {{"logGroupName", "/shop"}, {"logStreamNames", {"s", "a:b"}}},
+       words("a:b", "logStreamNames.2.member", "satisfy regular expression pattern: [^:*]*")},
+      {"FilterLogEvents",
+       {{"logGroupName", "/shop"}, {"logStreamNames", {"s", "none"}}},
+       "ResourceNotFoundException: The specified log stream does not exist."},
+      {"FilterLogEvents",
+       {{"logGroupName", "/shop"}, {"limit", 10'001}},
+       words("10001", "limit", "have value less than or equal to 10000")},
+      {"FilterLogEvents",
+       {{"logGroupName", "/shop"}, {"startTime", -1}},
+       words("-1", "startTime", "have value greater than or equal to 0")},
+      {"FilterLogEvents",
+       {{"logGroupName", "/shop"}, {"logGroupIdentifier", "/shop"}},
+       "InvalidParameterException: A request cannot have both logGroupName and logGroupIdentifier."},
+      {"FilterLogEvents",
+       {{"logGroupIdentifier", "arn:aws:logs:us-east-1:000000000000:log-group:/none:*"}},
+       "ResourceNotFoundException: The specified log group does not exist."},
+      {"GetLogEvents",
+       {{"logGroupName", "/shop"}, {"logStreamName", "s"}, {"limit", 10'001}},
+       words("10001", "limit", "have value less than or equal to 10000")},
+      {"GetLogEvents",
+       {{"logGroupName", "/shop"}, {"logStreamName", "s"}, {"endTime", -1}},
+       words("-1", "endTime", "have value greater than or equal to 0")},
+      {"PutLogEvents",
+       {{"logGroupName", "/shop"}, {"logStreamName", "s"}},
+       "InvalidParameterException: 1 validation error detected: Value null at 'logEvents' failed to satisfy "
+       "constraint: Member must not be null"},
+      {"PutLogEvents",
+       {{"logGroupName", "/shop"}, {"logStreamName", "s"}, {"logEvents", json::array()}},
+       words("[]", "logEvents", "have length greater than or equal to 1")},
+      {"PutLogEvents",
+       {{"logGroupName", "/shop"}, {"logStreamName", "s"}, {"logEvents", many_events}},
+       words("[...]", "logEvents", "have length less than or equal to 10000")},
+      {"PutLogEvents",
+       {{"logGroupName", "/shop"}, {"logStreamName", "s"}, {"logEvents", {event, {{"timestamp", 1}, {"message", ""}}}}},
+       words("", "logEvents.2.member.message", "have length greater than or equal to 1")},
+      {"PutLogEvents",
+       {{"logGroupName", "/shop"}, {"logStreamName", "s"}, {"logEvents", {{{"timestamp", -1}, {"message", "m"}}}}},
+       words("-1", "logEvents.1.member.timestamp", "have value greater than or equal to 0")},
+      {"PutRetentionPolicy",
+       {{"logGroupName", "/shop"}, {"retentionInDays", 2}},
+       words("2", "retentionInDays",
+             "satisfy enum value set: [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, "
+             "2192, 2557, 2922, 3288, 3653]")},
+      {"TestMetricFilter",
+       {{"filterPattern", ""}, {"logEventMessages", json::array()}},
+       words("[]", "logEventMessages", "have length greater than or equal to 1")},
+      {"TestMetricFilter",
+       {{"filterPattern", ""}, {"logEventMessages", {"a", ""}}},
+       words("", "logEventMessages.2.member", "have length greater than or equal to 1")},
+  };
+  for (const Row& row : rows) {
+    DYNAMIC_SECTION(row.operation << " " << row.answer) {
+      CHECK(world.call(row.operation, row.asked.dump()) == row.answer);
+    }
+  }
+  many_names.erase(0);
+  CHECK(world.call("FilterLogEvents", json{{"logGroupName", "/shop"}, {"logStreamNames", many_names}}.dump())
+            .starts_with("{"));
+  many_events.erase(0);
+  CHECK(world
+            .call("PutLogEvents",
+                  json{{"logGroupName", "/shop"}, {"logStreamName", "s"}, {"logEvents", many_events}}.dump())
+            .starts_with("{"));
+  CHECK(world.call("CreateLogGroup", json{{"logGroupName", long_name.substr(1)}}.dump()) == "{}");
+  // 512 characters, whatever bytes they have.
+  std::string wide;
+  for (int i = 0; i < 512; ++i) wide += "\u00e9";
+  CHECK(world.call("CreateLogStream", R"({"logGroupName":"/shop","logStreamName":")" + wide + "\"}") == "{}");
+}
+
+TEST_CASE("a day is the span of events that are neither too old nor too new") {
+  LogsWorld world;
+  world.call("CreateLogStream", kStream);
+  const json answer = json::parse(world.put(world.event(-15 * 24 * kHour, "old") + "," + world.event(0, "now")));
+  CHECK(answer.at("rejectedLogEventsInfo").dump() == R"({"tooOldLogEventEndIndex":1})");
+  CHECK(world.messages("GetLogEvents", R"(,"logStreamName":"s")") == "now");
+}
+
+TEST_CASE("a delivery holds what a function takes; what is larger goes alone") {
+  LogsWorld world;
+  world.call("CreateLogStream", kStream);
+  // What does not compress: an event of a megabyte that has more than that in base64.
+  std::string noise = "ERROR ";
+  std::uint64_t state = 1;
+  while (noise.size() < 900'000) {
+    state = state * 6'364'136'223'846'793'005U + 1'442'695'040'888'963'407U;
+    noise += static_cast<char>(' ' + (state >> 33U) % 95);
+  }
+  for (char& c : noise) c = c == '"' || c == '\\' ? 'x' : c;
+  CHECK(world.put(world.event(0, "ERROR a") + "," + world.event(1, noise) + "," + world.event(2, "ERROR b"))
+            .find("nextSequenceToken") != std::string::npos);
+  REQUIRE(world.host.deliveries.size() == 3);
+  const auto first = [&](std::size_t i) {
+    const json inside = test::unpack(world.host.deliveries[i].payload);
+    return inside.at("logEvents").size() == 1 ? inside.at("logEvents")[0].at("message").get<std::string>() : "";
+  };
+  CHECK(first(0) == "ERROR a");
+  CHECK(first(1) == noise);
+  CHECK(first(2) == "ERROR b");
+  CHECK(world.host.deliveries[2].trace_header == "Root=1-5759e988-bd862e3fe1be46a994272793");  // by which loops end
+
+  // Otherwise half a megabyte of JSON each, all of them in order.
+  world.host.deliveries.clear();
+  std::string events;
+  for (int i = 0; i < 10; ++i)
+    events += (i > 0 ? "," : "") + world.event(3, "ERROR" + std::to_string(i) + std::string(100'000, 'x'));
+  world.put(events);
+  REQUIRE(world.host.deliveries.size() == 2);
+  std::string order;
+  for (const ServiceDelivery& delivery : world.host.deliveries) {
+    const json inside = test::unpack(delivery.payload);
+    for (const json& each : inside.at("logEvents")) order += each.at("message").get<std::string>()[5];
+    order += " ";
+  }
+  CHECK(order == "01234 56789 ");
+}
+
+TEST_CASE("changes of a group come one after the other") {
+  LogsWorld world;
+  const std::string group = R"({"logGroupName":"/g"})";
+  const std::string stream = R"({"logGroupName":"/g","logStreamName":"s"})";
+  const std::string put = R"({"logGroupName":"/g","logStreamName":"s","logEvents":[)" + world.event(0, "x") + "]}";
+  const auto notes = [&](const std::string& part) {
+    return std::ranges::count_if(world.host.remembered,
+                                 [&](const auto& note) { return note.first.find(part) != std::string::npos; });
+  };
+  SECTION("a group is made once") {
+    world.host.hold();
+    auto first = world.begin_call("CreateLogGroup", group);
+    auto second = world.begin_call("CreateLogGroup", group);
+    world.host.go_on();
+    world.go_on();
+    CHECK(world.text(first) == "{}");
+    CHECK(world.text(second) == "ResourceAlreadyExistsException: The specified log group already exists");
+  }
+  SECTION("what is put after a group's end leaves nothing") {
+    world.call("CreateLogGroup", group);
+    world.call("CreateLogStream", stream);
+    world.host.hold();
+    auto ending = world.begin_call("DeleteLogGroup", group);
+    auto putting = world.begin_call("PutLogEvents", put);
+    auto filter = world.begin_call("PutSubscriptionFilter",
+                                   R"({"logGroupName":"/g","filterName":"f","filterPattern":"","destinationArn":)"
+                                   R"("arn:aws:lambda:us-east-1:000000000000:function:audit"})");
+    world.host.go_on();
+    world.go_on();
+    CHECK(world.text(ending) == "{}");
+    CHECK(world.text(putting) == "ResourceNotFoundException: The specified log group does not exist.");
+    CHECK(world.text(filter) == "ResourceNotFoundException: The specified log group does not exist.");
+    CHECK(notes("/g\n") == 0);
+    CHECK(world.host.events.empty());
+    world.begin();
+    CHECK(json::parse(world.call("DescribeLogGroups", "{}")).at("logGroups").size() == 1);
+  }
+  SECTION("a group ends when what is put before is kept") {
+    world.call("CreateLogGroup", group);
+    world.call("CreateLogStream", stream);
+    world.host.hold();
+    auto putting = world.begin_call("PutLogEvents", put);
+    auto ending = world.begin_call("DeleteLogGroup", group);
+    world.host.go_on();
+    world.go_on();
+    CHECK(world.text(putting).find("nextSequenceToken") != std::string::npos);
+    CHECK(world.text(ending) == "{}");
+    CHECK(notes("/g\n") == 0);
+  }
+  SECTION("two filters are two, also when three come at once") {
+    world.call("CreateLogGroup", group);
+    world.host.hold();
+    std::vector<std::future<ServiceAnswer>> putting;
+    for (const char* const name : {"a", "b", "c"}) {
+      putting.push_back(world.begin_call(
+          "PutSubscriptionFilter", json{{"logGroupName", "/g"},
+                                        {"filterName", name},
+                                        {"filterPattern", ""},
+                                        {"destinationArn", "arn:aws:lambda:us-east-1:000000000000:function:audit"}}
+                                       .dump()));
+    }
+    world.host.go_on();
+    world.go_on();
+    CHECK(world.text(putting[0]) == "{}");
+    CHECK(world.text(putting[1]) == "{}");
+    CHECK(world.text(putting[2]) == "LimitExceededException: Resource limit exceeded.");
+    CHECK(notes("filter/") == 2);
+  }
+  SECTION("into different streams is put side by side, into one after the other") {
+    world.call("CreateLogStream", kStream);
+    world.call("CreateLogStream", R"({"logGroupName":"/shop","logStreamName":"t"})");
+    world.host.commits = 0;
+    world.host.hold();
+    const std::string events = R"(,"logEvents":[)" + world.event(0, "x") + "]}";
+    auto one = world.begin_call("PutLogEvents", R"({"logGroupName":"/shop","logStreamName":"s")" + events);
+    auto two = world.begin_call("PutLogEvents", R"({"logGroupName":"/shop","logStreamName":"t")" + events);
+    auto again = world.begin_call("PutLogEvents", R"({"logGroupName":"/shop","logStreamName":"s")" + events);
+    CHECK(world.host.commits == 2);
+    world.host.go_on();
+    world.go_on();
+    CHECK(world.host.commits == 3);
+    CHECK(world.text(again).find("nextSequenceToken") != std::string::npos);
+  }
+}
+
+TEST_CASE("a group's events go with it, and a new group of its name has nothing to do with them") {
+  LogsWorld world;
+  const std::string stream = R"({"logGroupName":"/g","logStreamName":"s"})";
+  const auto make = [&] {
+    world.call("CreateLogGroup", R"({"logGroupName":"/g"})");
+    world.call("CreateLogStream", stream);
+    world.call("PutLogEvents",
+               R"({"logGroupName":"/g","logStreamName":"s","logEvents":[)" + world.event(0, "x") + "]}");
+  };
+  make();
+  REQUIRE(world.host.events.size() == 1);
+  const std::string old = world.host.events[0].log;
+  CHECK(world.call("DeleteLogGroup", R"({"logGroupName":"/g"})") == "{}");
+  CHECK(world.host.events.empty());
+  CHECK_FALSE(world.host.remembered.contains("gone/" + old));
+  make();
+  REQUIRE(world.host.events.size() == 1);
+  CHECK(world.host.events[0].log != old);
+  // One that a stop came before is forgotten at the next start.
+  world.host.remembered["gone/" + world.host.events[0].log] = "{}";
+  world.begin();
+  CHECK(world.host.events.empty());
+}
+
+TEST_CASE("pages of descriptions go on where an item was that is gone") {
+  LogsWorld world;
+  for (const char* const name : {"a", "b", "c", "d"})
+    world.call("CreateLogStream", json{{"logGroupName", "/shop"}, {"logStreamName", name}}.dump());
+  const auto names = [&](const std::string& settings) {
+    const json answer =
+        json::parse(world.call("DescribeLogStreams", R"({"logGroupName":"/shop","limit":2)" + settings + "}"));
+    world.last = answer;
+    std::string all;
+    for (const json& each : answer.at("logStreams")) all += each.at("logStreamName").get<std::string>();
+    return all;
+  };
+  CHECK(names("") == "ab");
+  std::string on = R"(,"nextToken":")" + world.last.at("nextToken").get<std::string>() + "\"";
+  world.call("DeleteLogStream", R"({"logGroupName":"/shop","logStreamName":"b"})");
+  CHECK(names(on) == "cd");
+  CHECK_FALSE(world.last.contains("nextToken"));
+  CHECK(names(R"(,"descending":true)") == "dc");
+  on = R"(,"nextToken":")" + world.last.at("nextToken").get<std::string>() + "\"";
+  CHECK(names(R"(,"descending":true)" + on) == "a");
+  world.call("PutLogEvents",
+             R"({"logGroupName":"/shop","logStreamName":"a","logEvents":[)" + world.event(0, "x") + "]}");
+  CHECK(names(R"(,"orderBy":"LastEventTime","descending":true)") == "ad");
+  CHECK(names(R"(,"logStreamNamePrefix":"c")") == "c");
+  CHECK(json::parse(world.call("DescribeLogStreams",
+                               R"({"logGroupIdentifier":"arn:aws:logs:us-east-1:000000000000:log-group:/shop:*"})"))
+            .at("logStreams")
+            .size() == 3);
+}
+
+TEST_CASE("TestMetricFilter says which messages match, and what is in their fields") {
+  LogsWorld world;
+  const auto matches = [&](const std::string& pattern) {
+    return json::parse(
+               world.call("TestMetricFilter",
+                          json{{"filterPattern", pattern}, {"logEventMessages", {"INFO a b", "ERROR c d"}}}.dump()))
+        .at("matches")
+        .dump();
+  };
+  CHECK(matches("ERROR") == R"([{"eventMessage":"ERROR c d","eventNumber":2,"extractedValues":{}}])");
+  CHECK(matches("[level=ERROR, , rest]") ==
+        R"([{"eventMessage":"ERROR c d","eventNumber":2,"extractedValues":{"$2":"c","$level":"ERROR","$rest":"d"}}])");
+  CHECK(matches("none") == "[]");
+  CHECK(world.call("TestMetricFilter", R"({"filterPattern":"ERR*","logEventMessages":["a"]})") ==
+        "InvalidParameterException: Invalid character(s) in term '*'");
 }

@@ -41,10 +41,7 @@ class FakeHost final : public ServiceHost {
     co_return Result<void>();
   }
   net::awaitable<Result<std::map<std::string, std::string>>> notes() override { co_return kept_notes; }
-  net::awaitable<Result<std::vector<KeptEvent>>> kept(std::string, WallTime, std::uint64_t, WallTime,
-                                                      std::size_t) override {
-    co_return std::vector<KeptEvent>();
-  }
+  net::awaitable<Result<KeptPage>> kept(KeptRange) override { co_return KeptPage(); }
   net::awaitable<Result<void>> forget(std::string, WallTime) override { co_return Result<void>(); }
   std::string target_of(std::string_view arn) const override {
     if (arn.find(":sqs:") != std::string_view::npos) return "sqs:" + std::string(arn);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <future>
 #include <set>
 
@@ -70,6 +71,10 @@ struct Caller {
   std::vector<DeadLetter> letters(const DeadLetterFilter& which = {}, std::size_t limit = 100, bool whole = false) {
     return run(context, store->list(which, limit, whole)).value();
   }
+  std::vector<DeadLetter> piece(const DeadLetterFilter& which, std::size_t limit) {
+    return run(context, store->list_piece(which, limit)).value();
+  }
+  RedrivenPiece redrive(const DeadLetterFilter& which) { return run(context, store->redrive(which, kLater)).value(); }
   bool is_there(std::uint64_t id) { return run(context, store->load(id)).has_value(); }
 
   net::io_context context;
@@ -277,7 +282,7 @@ TEST_CASE("redriven dead letters wait as new events") {
   }
   DeadLetterFilter which;
   which.function = "resize";
-  const auto redriven = run(caller.context, caller.store->redrive(which, kLater)).value();
+  const std::vector<WaitingEvent> redriven = caller.redrive(which).events;
   REQUIRE(redriven.size() == 2);
   std::set<std::string> request_ids;
   for (const WaitingEvent& event : redriven) {
@@ -296,25 +301,103 @@ TEST_CASE("redriven dead letters wait as new events") {
   CHECK(caller.waiting().size() == 2);
   REQUIRE(caller.letters().size() == 1);
   CHECK(caller.letters()[0].function == "audit");
-  CHECK(run(caller.context, caller.store->redrive(which, kLater)).value().empty());
+  CHECK(caller.redrive(which).events.empty());
   CHECK(*caller.store->redrive_dead_letters({}, kLater) == 1);
   CHECK(*caller.store->count_dead_letters() == 0);
   CHECK(run(caller.context, caller.store->load(3)).value().source == "clicks");
 }
 
+TEST_CASE("the dead letters of a piece are the oldest behind an id, whole, and no more than memory should have") {
+  const TemporaryFolder folder;
+  Caller caller(folder);
+  for (int i = 1; i <= 300; ++i) {
+    DeadLetter letter = letter_for(i % 3 == 0 ? "audit" : "resize", i % 2 == 0 ? "clicks" : "", std::to_string(i));
+    net::co_spawn(caller.context, caller.store->keep(std::move(letter)), net::detached);
+  }
+  caller.context.run();
+  const auto all = [&](DeadLetterFilter which, std::size_t limit) {
+    std::vector<std::uint64_t> found;
+    for (std::vector<DeadLetter> piece = caller.piece(which, limit); !piece.empty();
+         piece = caller.piece(which, limit)) {
+      CHECK(piece.size() <= limit);
+      for (const DeadLetter& letter : piece) {
+        CHECK(letter.payload == std::to_string(letter.id));
+        found.push_back(letter.id);
+      }
+      which.after = found.back();
+    }
+    return found;
+  };
+  const auto numbers = [](std::uint64_t first, std::uint64_t last, std::uint64_t step) {
+    std::vector<std::uint64_t> found;
+    for (std::uint64_t id = first; id <= last; id += step) found.push_back(id);
+    return found;
+  };
+  DeadLetterFilter which;
+  CHECK(all(which, 1000) == numbers(1, 300, 1));
+  CHECK(all(which, 7) == numbers(1, 300, 1));
+  CHECK(caller.piece(which, 1000).size() == 256);
+  CHECK(caller.piece(which, 0).empty());
+  which.function = "audit";
+  CHECK(all(which, 20) == numbers(3, 300, 3));
+  which.source = "clicks";
+  CHECK(all(which, 20) == numbers(6, 300, 6));
+  which.function.clear();
+  CHECK(all(which, 149) == numbers(2, 300, 2));
+  which.after = 100;
+  which.upto = 104;
+  CHECK(all(which, 20) == numbers(102, 104, 2));
+  which.ids = {104, 106, 102, 100, 103, 102};
+  CHECK(all(which, 20) == numbers(102, 104, 2));
+  CHECK(all(which, 1) == numbers(102, 104, 2));
+  which.after = 104;
+  CHECK(all(which, 20).empty());
+}
+
+TEST_CASE("dead letters as large as they get come a few at a time, and are redriven so") {
+  const TemporaryFolder folder;
+  Caller caller(folder);
+  for (int i = 0; i < 8; ++i) {
+    auto kept = caller.store->keep(letter_for("resize", "clicks", '"' + std::string(900'000, 'x') + '"'));
+    REQUIRE(run(caller.context, std::move(kept)).has_value());
+  }
+  CHECK(caller.piece({}, 100).size() == 2);  // the second goes over the megabyte
+  const RedrivenPiece first = caller.redrive({});
+  CHECK(first.events.size() == 5);
+  CHECK(first.more);
+  DeadLetterFilter rest;
+  rest.after = first.last;
+  const RedrivenPiece second = caller.redrive(rest);
+  CHECK(second.events.size() == 3);
+  CHECK_FALSE(second.more);
+}
+
 TEST_CASE("more dead letters than one transaction should have are redriven in several") {
   const TemporaryFolder folder;
-  const int letters = GENERATE(255, 256, 257, 600);
+  const std::size_t letters = GENERATE(std::size_t{255}, std::size_t{256}, std::size_t{257}, std::size_t{600});
   Caller caller(folder);
   const auto keep = [&]() -> net::awaitable<void> {
     DeadLetter letter = letter_for("resize", "");
     if (!co_await caller.store->keep(std::move(letter))) throw std::runtime_error("not kept");
   };
-  for (int i = 0; i < letters; ++i) net::co_spawn(caller.context, keep(), net::detached);
+  for (std::size_t i = 0; i < letters; ++i) net::co_spawn(caller.context, keep(), net::detached);
   caller.context.run();
-  const auto redriven = run(caller.context, caller.store->redrive({}, kLater)).value();
-  CHECK(redriven.size() == static_cast<std::size_t>(letters));
-  CHECK(caller.waiting().size() == redriven.size());
+  SECTION("by a bridge, that asks for each") {
+    DeadLetterFilter which;
+    std::size_t redriven = 0;
+    for (bool more = true; more;) {
+      const RedrivenPiece piece = caller.redrive(which);
+      CHECK(piece.events.size() == std::min<std::size_t>(256, letters - redriven));
+      redriven += piece.events.size();
+      which.after = piece.last;
+      more = piece.more;
+    }
+    CHECK(redriven == letters);
+  }
+  SECTION("by a command") {
+    CHECK(*caller.store->redrive_dead_letters({}, kLater) == letters);
+  }
+  CHECK(caller.waiting().size() == letters);
   CHECK(*caller.store->count_dead_letters() == 0);
 }
 
@@ -332,13 +415,18 @@ TEST_CASE("a redrive that the disk stops tells what waits again, and loses nothi
     CHECK(caller.waiting().empty());
     CHECK(*caller.store->count_dead_letters() == 300);
   }
+  SECTION("at once, a command's") {
+    vfs.fail_once(FaultVfs::Call::kSync, 1);
+    CHECK_FALSE(caller.store->redrive_dead_letters({}, kLater).has_value());
+    CHECK(*caller.store->count_dead_letters() == 300);
+  }
   SECTION("in the middle") {
     vfs.fail_once(FaultVfs::Call::kSync, 2);
-    CHECK(run(caller.context, caller.store->redrive({}, kLater)).value().size() == 256);
+    CHECK(caller.store->redrive_dead_letters({}, kLater).value() == 256);
     CHECK(caller.waiting().size() == 256);
     CHECK(*caller.store->count_dead_letters() == 44);
   }
-  CHECK(run(caller.context, caller.store->redrive({}, kLater)).has_value());
+  CHECK(caller.store->redrive_dead_letters({}, kLater).has_value());
   CHECK(caller.waiting().size() == 300);
   CHECK(caller.letters().empty());
 }
@@ -401,10 +489,9 @@ TEST_CASE("a batch is kept whole: its events, its notes and what is to be read a
   CHECK(waiting[1].function == "sqs:orders");
   CHECK(waiting[1].qualifier == "live");
   CHECK(run(caller.context, caller.store->notes("service:sns")).value().at("topic/orders") == "{}");
-  CHECK(run(caller.context, caller.store->kept("events/archive/all", WallTime::min(), 0, WallTime::max(), 10))
-            .value()
-            .at(0)
-            .event == "{\"id\":1}");
+  CHECK(
+      run(caller.context, caller.store->kept(store::KeptRange("events/archive/all", 10))).value().events.at(0).event ==
+      "{\"id\":1}");
 }
 
 TEST_CASE("what is kept to be read again comes in order of its time, in pieces, and is forgotten by age") {
@@ -425,24 +512,45 @@ TEST_CASE("what is kept to be read again comes in order of its time, in pieces, 
   other.event = "other";
   batch.kept.push_back(other);
   REQUIRE(run(caller.context, caller.store->append(batch)).has_value());
-  const auto read = [&](WallTime from, std::uint64_t after, WallTime to, std::size_t limit) {
-    return run(caller.context, caller.store->kept("logs/app", from, after, to, limit)).value();
+  store::KeptRange range("logs/app", 10);
+  const auto read = [&](WallTime from, std::uint64_t after, WallTime to, std::uint64_t before = 0) {
+    range.from = from;
+    range.after = after;
+    range.to = to;
+    range.before = before;
+    return run(caller.context, caller.store->kept(range)).value();
   };
-  const auto text = [](const std::vector<store::KeptEvent>& events) {
+  const auto text = [](const store::KeptPage& page) {
     std::string all;
-    for (const auto& each : events) all += each.event;
-    return all;
+    for (const auto& each : page.events) all += each.event;
+    return all + (page.more ? "..." : "");
   };
-  CHECK(text(read(at(1), 0, at(4), 10)) == "12223");
-  CHECK(text(read(at(2), 0, at(3), 10)) == "222");  // from is in it, to is not
-  const auto piece = read(at(1), 0, at(4), 2);
-  CHECK(text(piece) == "12");
-  CHECK(text(read(piece.back().at, piece.back().id, at(4), 10)) == "223");  // the rest of the same time first
+  CHECK(text(read(at(1), 0, at(4))) == "12223");
+  CHECK(text(read(at(2), 0, at(3))) == "222");  // from is in it, to is not
+  range.limit = 2;
+  const auto piece = read(at(1), 0, at(4));
+  CHECK(text(piece) == "12...");
+  range.limit = 3;
+  const store::KeptEvent& last = piece.events.back();
+  CHECK(text(read(last.at, last.id, at(4))) == "223");  // the rest of the same time first
+  range.newest_first = true;
+  CHECK(text(read(at(1), 0, at(4))) == "322...");
+  CHECK(text(read(at(1), 0, last.at, last.id)) == "1");
+  CHECK(text(read(last.at, last.id, at(4))) == "322");
+  range.newest_first = false;
+  // Its bytes end a page, too; the first event is in it whatever it has.
+  range.limit = 10;
+  range.bytes_max = 3;
+  CHECK(text(read(at(1), 0, at(4))) == "122...");
+  range.bytes_max = 0;
+  CHECK(text(read(at(1), 0, at(4))) == "1...");
+  CHECK(text(read(at(3), 0, at(4))) == "3");
+  range.bytes_max = 100;
   REQUIRE(run(caller.context, caller.store->forget("logs/app", at(2))).has_value());
-  CHECK(text(read(at(0), 0, at(4), 10)) == "2223");
+  CHECK(text(read(at(0), 0, at(4))) == "2223");
   REQUIRE(run(caller.context, caller.store->forget("logs/app", WallTime::max())).has_value());
-  CHECK(read(at(0), 0, at(4), 10).empty());
-  CHECK(run(caller.context, caller.store->kept("logs/other", at(0), 0, at(4), 10)).value().size() == 1);
+  CHECK(text(read(at(0), 0, at(4))).empty());
+  CHECK(run(caller.context, caller.store->kept(store::KeptRange("logs/other", 10))).value().events.size() == 1);
 }
 
 TEST_CASE("a folder of the first version has its queue file brought up to date, with what waits in it") {
@@ -450,13 +558,20 @@ TEST_CASE("a folder of the first version has its queue file brought up to date, 
   {
     Caller caller(folder);
     caller.append(event_for("resize"));
+    REQUIRE(run(caller.context, caller.store->keep(letter_for("resize", ""))).has_value());
   }
   sqlite3* handle = nullptr;
   REQUIRE(sqlite3_open((folder / "state/queue.sqlite").c_str(), &handle) == SQLITE_OK);
-  REQUIRE(sqlite3_exec(handle, "DROP TABLE kept; PRAGMA user_version=1", nullptr, nullptr, nullptr) == SQLITE_OK);
+  REQUIRE(sqlite3_exec(handle,
+                       "DROP TABLE kept; DROP INDEX dead_letters_of_function; DROP INDEX dead_letters_of_source;"
+                       "CREATE INDEX dead_letters_of ON dead_letters (function, source); PRAGMA user_version=1",
+                       nullptr, nullptr, nullptr) == SQLITE_OK);
   sqlite3_close(handle);
   Caller caller(folder);
   CHECK(caller.waiting().size() == 1);
+  DeadLetterFilter which;
+  which.function = "resize";
+  CHECK(caller.piece(which, 10).size() == 1);
   store::StoredBatch batch;
   store::KeptEvent kept;
   kept.log = "logs/app";
