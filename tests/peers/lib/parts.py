@@ -76,9 +76,19 @@ def client_eventbridge():
     return _part(f"client-eventbridge-{versions()['CLIENT_EVENTBRIDGE']}", "node_modules")
 
 
+def aws_cron_parser():
+    """The folder from which Node resolves aws-cron-parser, which knows the grammar of AWS's cron()."""
+    return _part(f"aws-cron-parser-{versions()['AWS_CRON_PARSER']}", "node_modules")
+
+
 def client_lambda():
     """The folder from which Node resolves @aws-sdk/client-lambda, AWS's own caller of functions."""
     return _part(f"client-lambda-{versions()['CLIENT_LAMBDA']}", "node_modules")
+
+
+def client_cloudwatch_logs():
+    """The folder from which Node resolves @aws-sdk/client-cloudwatch-logs."""
+    return _part(f"client-cloudwatch-logs-{versions()['CLIENT_CLOUDWATCH_LOGS']}", "node_modules")
 
 
 def client_sns():
@@ -93,6 +103,11 @@ def _boto():
 def python_with_boto():
     """A Python interpreter that has boto3."""
     return _part(_boto(), "venv/bin/python")
+
+
+def python_with_watchtower():
+    """A Python interpreter that has PyPI's watchtower, a logging handler that writes to CloudWatch Logs."""
+    return _part(f"watchtower-{versions()['WATCHTOWER']}", "venv/bin/python")
 
 
 def minio():
