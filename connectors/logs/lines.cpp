@@ -11,8 +11,8 @@ LineCutter::LineCutter(const pattern::LogPattern& filter, const std::optional<pa
 
 void LineCutter::feed(std::string_view bytes, const Take& take) {
   while (!bytes.empty()) {
-    if (line_.empty() && !start_ && !filter_.needle().empty()) {
-      // Whole lines, among which only those with the needle have to be looked at.
+    if (line_.empty() && !start_ && !filter_.needles().empty()) {
+      // Whole lines, among which only those with one of the needles have to be looked at.
       const void* last = ::memrchr(bytes.data(), '\n', bytes.size());
       if (last != nullptr) {
         const auto lines = static_cast<std::size_t>(static_cast<const char*>(last) - bytes.data()) + 1;
@@ -51,13 +51,21 @@ void LineCutter::feed(std::string_view bytes, const Take& take) {
 }
 
 void LineCutter::feed_searching(std::string_view bytes, const Take& take) {
-  const std::string_view needle = filter_.needle();
+  const std::span<const std::string> needles = filter_.needles();
+  // Where each needle comes next; looked for again only when that was passed.
+  hits_.assign(needles.size(), 0);
+  const auto look = [&](std::size_t number, std::size_t from) {
+    const std::string& needle = needles[number];
+    const void* found = ::memmem(bytes.data() + from, bytes.size() - from, needle.data(), needle.size());
+    hits_[number] = found == nullptr ? std::string_view::npos
+                                     : static_cast<std::size_t>(static_cast<const char*>(found) - bytes.data());
+  };
+  for (std::size_t number = 0; number < needles.size(); ++number) look(number, 0);
   const std::uint64_t begin = read_to_;
   std::size_t at = 0;
   while (at < bytes.size()) {
-    const void* found = ::memmem(bytes.data() + at, bytes.size() - at, needle.data(), needle.size());
-    if (found == nullptr) break;
-    const auto hit = static_cast<std::size_t>(static_cast<const char*>(found) - bytes.data());
+    const std::size_t hit = std::ranges::min(hits_);
+    if (hit == std::string_view::npos) break;
     const void* before = ::memrchr(bytes.data() + at, '\n', hit - at);
     const std::size_t first =
         before == nullptr ? at : static_cast<std::size_t>(static_cast<const char*>(before) - bytes.data()) + 1;
@@ -65,6 +73,9 @@ void LineCutter::feed_searching(std::string_view bytes, const Take& take) {
     const std::size_t end = bytes.find('\n', hit);
     at = end + 1;
     line(bytes.substr(first, end - first), begin + first, begin + at, take);
+    for (std::size_t number = 0; number < needles.size(); ++number) {
+      if (hits_[number] < at) look(number, at);
+    }
   }
   read_to_ += bytes.size();
 }

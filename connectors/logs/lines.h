@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "pattern/log_pattern.h"
 
@@ -47,9 +48,10 @@ class LineCutter {
   const std::optional<pattern::LogPattern>& start_;
   const std::size_t message_bytes_;
   std::uint64_t read_to_;
-  std::string line_;              ///< the beginning of a line
-  std::string open_;              ///< complete lines of a message, their ends between them
-  std::uint64_t open_bytes_ = 0;  ///< that they take in the file
+  std::string line_;               ///< the beginning of a line
+  std::string open_;               ///< complete lines of a message, their ends between them
+  std::uint64_t open_bytes_ = 0;   ///< that they take in the file
+  std::vector<std::size_t> hits_;  ///< of the search under way; kept for its memory
 };
 
 }  // namespace weir::logs

@@ -426,13 +426,16 @@ net::awaitable<bool> Tail::read_piece(Followed& file) {
       file.cutter->flush(true, take);  // what was read of the former content
       return piece;
     }
-    auto bytes = file.file->read(file.cutter->read_to(), tuning.piece_bytes);
-    if (!bytes) {
-      piece.failure = bytes.error();
+    // One for each of the pool's threads: made anew for every piece it would cost more than what is done with it.
+    thread_local std::vector<char> buffer;
+    if (buffer.size() < tuning.piece_bytes) buffer.resize(tuning.piece_bytes);
+    const auto got = file.file->read(file.read_to, std::span(buffer).first(tuning.piece_bytes));
+    if (!got) {
+      piece.failure = got.error();
       return piece;
     }
-    piece.grown = !bytes->empty();
-    file.cutter->feed(*bytes, take);
+    piece.grown = *got > 0;
+    file.cutter->feed(std::string_view(buffer.data(), *got), take);
     return piece;
   };
   Piece piece = co_await runtime::offload(context_.blocking, std::move(reading));

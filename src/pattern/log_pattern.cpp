@@ -430,7 +430,7 @@ class LogPattern::Json {
 struct LogPattern::Compiled {
   std::variant<Any, Terms, Fields, Json, LogRegex> what;
   std::size_t regexes = 0;
-  std::string needle;
+  std::vector<std::string> needles;
 };
 
 /// Reads a pattern; refuses by throwing, which ends in compile().
@@ -536,8 +536,10 @@ class LogPattern::Reader {
       list->push_back(std::move(term));
     }
     const auto longest = std::ranges::max_element(terms.required, {}, &std::string::size);
-    if (longest != terms.required.end()) out.needle = *longest;
-    if (terms.required.empty() && terms.excluded.empty() && terms.optional.size() == 1) out.needle = terms.optional[0];
+    if (longest != terms.required.end()) out.needles = {*longest};
+    // Each is looked for by itself, so of many it is quicker to look at every message.
+    constexpr std::size_t kFew = 4;
+    if (terms.required.empty() && terms.excluded.empty() && terms.optional.size() <= kFew) out.needles = terms.optional;
     out.what = std::move(terms);
   }
 
@@ -865,8 +867,8 @@ std::size_t LogPattern::regexes() const {
   return compiled_->regexes;
 }
 
-std::string_view LogPattern::needle() const {
-  return compiled_->needle;
+std::span<const std::string> LogPattern::needles() const {
+  return compiled_->needles;
 }
 
 }  // namespace weir::pattern

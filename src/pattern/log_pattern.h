@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -33,9 +34,9 @@ class LogPattern {
 
   /// How many regular expressions it has.
   std::size_t regexes() const;
-  /// A text that is in every message which matches; "" when none is known. So whoever has many messages in a row may
-  /// look for it first.
-  std::string_view needle() const;
+  /// Texts of which at least one is in every message that matches; none when there is nothing of that kind. So whoever
+  /// has many messages in a row may look for them first. They are few.
+  std::span<const std::string> needles() const;
 
  private:
   struct Any;

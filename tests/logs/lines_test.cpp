@@ -41,6 +41,8 @@ TEST_CASE("lines come out the same however their bytes come in") {
   CHECK(cut(text, piece, "").done == text.size() - 4);
   CHECK(cut(text, piece, "ERROR").messages == "ERROR three|xERROR");
   CHECK(cut(text, piece, "ERROR").done == text.size() - 4);
+  CHECK(cut(text, piece, "?words ?three ?nowhere").messages == "two words|ERROR three");
+  CHECK(cut(text, piece, "?ERROR ?three ?E ?R").messages == "ERROR three|xERROR");
   CHECK(cut(text, piece, "-ERROR").messages == "one|two words");
   CHECK(cut(text, piece, "part").messages.empty());
   const Told whole = cut(text, piece, "part", "", 100, true);

@@ -363,10 +363,16 @@ TEST_CASE("a pattern has at most 1024 characters, however many bytes they are") 
 }
 
 TEST_CASE("what is in every match may be looked for first") {
-  CHECK(compiled("ERROR timeouts -x").needle() == "timeouts");
-  CHECK(compiled("?ERROR").needle() == "ERROR");
-  CHECK(compiled("?ERROR ?WARN").needle().empty());
-  CHECK(compiled("{ $.a = 1 }").needle().empty());
+  const auto needles = [](std::string_view text) {
+    const pattern::LogPattern pattern = compiled(text);
+    return std::vector<std::string>(pattern.needles().begin(), pattern.needles().end());
+  };
+  CHECK(needles("ERROR timeouts -x") == std::vector<std::string>{"timeouts"});
+  CHECK(needles("?ERROR ?WARN") == std::vector<std::string>{"ERROR", "WARN"});
+  CHECK(needles("?a ?b ?c ?d").size() == 4);
+  CHECK(needles("?a ?b ?c ?d ?e").empty());
+  CHECK(needles("?a -b").empty());
+  CHECK(needles("{ $.a = 1 }").empty());
 }
 
 TEST_CASE("hostile patterns and messages take time in proportion to the message") {
