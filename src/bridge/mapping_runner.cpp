@@ -15,6 +15,10 @@ constexpr std::size_t kSourceBufferBytes = 128U << 20U;
 /// A shard gets at least this much of it. Of very many shards with large records each invokes smaller batches for it.
 constexpr std::size_t kShardBufferBytes = 1U << 20U;
 
+/// For how long a shard has not been there before its end is forgotten. What stands in for a service may list less for
+/// a moment than it has, and a shard whose end was forgotten would be read again.
+constexpr Duration kGoneForGood = std::chrono::hours(1);
+
 LastResult last_result_of(const ShardRunner& runner) {
   return {runner.engine().last_result(), runner.engine().last_result_at()};
 }
@@ -202,7 +206,22 @@ net::awaitable<void> MappingRunner::begin_opened() {
     request_stop();
     reader_.cancel();
   }
+  note_shardless();
   for (const ShardId& id : opened) scope_.spawn(run_shard(id));
+}
+
+/// A checkpoint can be set before anybody knows which shards there are, and a shard may have been forgotten by its
+/// stream before all of it was read.
+void MappingRunner::note_shardless() {
+  if (std::exchange(looked_for_shardless_, true)) return;
+  for (const auto& [name, resume] : stored_) {
+    if (resume.kind() == Resume::Kind::kShardEnd || deps_.source.has_shard(name) != false) continue;
+    deps_.log.warn("checkpoint.without_shard", {{"source", name_},
+                                                {"shard", name},
+                                                {"checkpoint", resume.text()},
+                                                {"message", "there is no such shard, or no more"},
+                                                {"remedy", "weir checkpoint reset " + name_ + " " + name}});
+  }
 }
 
 /// Where the shards go on, or where they begin. What the source wants remembered of that is kept at once and all
@@ -265,8 +284,41 @@ void MappingRunner::close(const std::string& name) {
     if (upto && !shard.runner->lost()) stored_.insert_or_assign(name, Resume::after(*upto));
     if (for_good) stored_.insert_or_assign(name, Resume::shard_end());
     note_left(name, *shard.runner);
+    if (for_good && !stopping_) scope_.spawn(forget_gone());
   }
   shards_.erase(found);
+}
+
+/// The ends of shards that the stream has forgotten need not be remembered. They are looked for as another end is
+/// added, so that they do not become ever more.
+net::awaitable<void> MappingRunner::forget_gone() {
+  const Instant now = deps_.clock.now().instant;
+  store::SourceStarts starts;
+  bool some_are_there = false;
+  for (const auto& [name, resume] : stored_) {
+    const std::optional<bool> there = deps_.source.has_shard(name);
+    some_are_there = some_are_there || there == true;
+    if (there != false || resume.kind() != Resume::Kind::kShardEnd) {
+      gone_since_.erase(name);
+    } else if (now - gone_since_.try_emplace(name, now).first->second >= kGoneForGood) {
+      starts.gone.push_back(name);
+    }
+  }
+  // Without any checkpoint the next start would be a first run, and begin at the starting position.
+  if (starts.gone.empty() || !some_are_there) co_return;
+  const auto saved = co_await deps_.checkpoints.save_starts(name_, starts);
+  if (!saved) {
+    // No harm: they are looked for again as the next shard ends.
+    deps_.log.warn("checkpoints.not_forgotten", {{"source", name_}, {"message", saved.error().describe()}});
+    co_return;
+  }
+  for (const std::string& name : starts.gone) {
+    stored_.erase(name);
+    gone_since_.erase(name);
+  }
+  deps_.log.info("checkpoints.forgotten", {{"source", name_},
+                                           {"shards", starts.gone.size()},
+                                           {"message", "of shards that ended and that the stream has no more"}});
 }
 
 /// What was in flight when the source failed may have been done since.

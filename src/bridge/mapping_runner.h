@@ -74,6 +74,8 @@ class MappingRunner final : public SourceRunner, public ShardListener {
   net::awaitable<void> run_shard(ShardId id);
   void close(const std::string& name);
   void note_left(const std::string& name, const ShardRunner& runner);
+  net::awaitable<void> forget_gone();
+  void note_shardless();
   engine::ShardSettings settings_for(const ShardId& shard);
   void wake();
 
@@ -87,13 +89,15 @@ class MappingRunner final : public SourceRunner, public ShardListener {
   std::map<std::string, std::unique_ptr<Shard>> shards_;
   std::vector<ShardId> opened_;  ///< at this turn of the executor; they begin together
   std::map<std::string, engine::ShardCounters> closed_;
-  LastResult closed_result_;              ///< of closed shards
-  std::map<std::string, Resume> stored_;  ///< checkpoints, as they were when a shard was opened or closed last
-  bool first_run_ = true;                 ///< there was none when the mapping began
-  std::string stored_stream_;             ///< whose they are; "" when nobody said
-  std::string new_stream_;                ///< not yet stored; "" when it is
-  bool forget_stored_ = false;            ///< what is on disk is another stream's
+  LastResult closed_result_;                   ///< of closed shards
+  std::map<std::string, Resume> stored_;       ///< checkpoints, as they were when a shard was opened or closed last
+  std::map<std::string, Instant> gone_since_;  ///< shards that ended and are not there, as they were looked for
+  bool first_run_ = true;                      ///< there was none when the mapping began
+  std::string stored_stream_;                  ///< whose they are; "" when nobody said
+  std::string new_stream_;                     ///< not yet stored; "" when it is
+  bool forget_stored_ = false;                 ///< what is on disk is another stream's
   bool compared_ = false;
+  bool looked_for_shardless_ = false;
   bool asked_later_starts_ = false;
   std::optional<Result<void>> read_result_;
   std::vector<ShardStatus> left_;

@@ -268,6 +268,9 @@ net::awaitable<Result<void>> StateFolder::save_starts(std::string source, Source
         if (starts.forget) {
           if (auto done = forget_checkpoints(database, source, ""); !done) return std::move(done.error());
         }
+        for (const std::string& shard : starts.gone) {
+          if (auto done = forget_checkpoints(database, source, shard); !done) return std::move(done.error());
+        }
         if (!starts.stream.empty()) {
           if (auto done = save_stream(database, source, starts.stream); !done) return done;
         }

@@ -42,6 +42,7 @@ struct SourceStarts {
 
   std::string stream;                    ///< the stream from now on; "" leaves it as it is
   bool forget = false;                   ///< what is stored of the source, which is another stream's
+  std::vector<std::string> gone;         ///< shards that there are no more, whose checkpoints are forgotten
   std::map<std::string, Resume> shards;  ///< where shards begin, by their names
 };
 

@@ -7,8 +7,10 @@ namespace weir::streams {
 
 void ShardLineage::on_listing(const std::vector<ListedShard>& listing) {
   for (auto& [id, shard] : known_) shard.listed = false;
+  parents_.clear();
   std::size_t place = 0;
   for (const ListedShard& listed : listing) {
+    parents_.insert(listed.parents.begin(), listed.parents.end());
     const auto [known, is_new] = known_.try_emplace(listed.id);
     known->second.parents = listed.parents;
     known->second.listed = true;

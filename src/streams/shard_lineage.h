@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,8 @@ class ShardLineage {
   bool all_ended() const;
   /// Whether the last listing had it.
   bool lists(std::string_view shard) const;
+  /// Whether a shard of the last listing has it as a parent.
+  bool is_parent(std::string_view shard) const { return parents_.contains(shard); }
   /// Whether it came with the first listing.
   bool is_original(std::string_view shard) const;
   /// The shards that wait for their parents to be done.
@@ -44,6 +47,7 @@ class ShardLineage {
   bool may_open(const Known& shard) const;
 
   std::map<std::string, Known, std::less<>> known_;
+  std::set<std::string, std::less<>> parents_;  ///< of the last listing's shards
   bool listed_before_ = false;
 };
 

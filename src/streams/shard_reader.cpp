@@ -156,7 +156,8 @@ net::awaitable<Result<void>> ShardReader::serve(ShardListener& listener) {
         const ReadError& problem = found.error();
         if (!may_pass(problem.failure)) co_return problem.error;
         if (problem.failure == ReadFailure::kUnreachable) {
-          if (!failing_since) failing_since = now;
+          // Not from when it was asked: one request that hangs is not all the patience there is.
+          if (!failing_since) failing_since = then;
           if (then - *failing_since >= settings_.patience) co_return problem.error;
           retries.on_failure(now, then);
         } else {
@@ -403,19 +404,29 @@ void ShardReader::release(const ShardId& id, bool ended) {
 std::string ShardReader::trouble() const {
   if (told_empty_ && !opened_) return "the stream has no shards yet";
   std::string throttled;
+  const Shard* refused = nullptr;
+  std::size_t count = 0;
   for (const auto& [name, shard] : shards_) {
-    if (shard->refused_position) {
-      return "shard.checkpoint_refused: " + name + ": " + *shard->refused_position + "; weir checkpoint reset " +
-             settings_.source + " " + name;
-    }
+    if (shard->refused_position && count++ == 0) refused = shard.get();
     if (shard->throttling_told && throttled.empty()) throttled = name + " is throttled";
   }
-  return throttled;
+  if (refused == nullptr) return throttled;
+  const std::string& first = refused->id.name;
+  const std::string why = ": " + *refused->refused_position + "; weir checkpoint reset " + settings_.source;
+  if (shards_.size() > 1 && count == shards_.size())
+    return "shard.checkpoint_refused: " + first + " and all other shards" + why;
+  if (count > 1)
+    return "shard.checkpoint_refused: " + first + " and " + std::to_string(count - 1) + " more" + why + " " + first +
+           ", and so on";
+  return "shard.checkpoint_refused: " + first + why + " " + first;
 }
 
 std::optional<bool> ShardReader::has_shard(std::string_view shard) const {
   if (!opened_) return std::nullopt;
-  return lineage_.lists(shard) || shards_.contains(shard);
+  if (lineage_.lists(shard) || shards_.contains(shard)) return true;
+  // The stream still speaks of it.
+  if (lineage_.is_parent(shard)) return std::nullopt;
+  return false;
 }
 
 }  // namespace weir::streams

@@ -27,10 +27,11 @@ struct FakeStream final : SourceConfig {
   bool keeps_checkpoints = false;  ///< as a consumer group does; taken only while the source runs
   std::map<std::string, std::uint64_t> committed;
   int lives = 0;
-  std::string trouble;        ///< what hinders it while it runs
-  bool knows_shards = false;  ///< says which shards there are
-  bool keyed = false;         ///< each record has a key of its own
-  bool says_hello = false;    ///< each life logs that it fetched its credentials
+  std::string trouble;                          ///< what hinders it while it runs
+  bool knows_shards = false;                    ///< says which shards there are
+  std::optional<std::set<std::string>> listed;  ///< them, if not all
+  bool keyed = false;                           ///< each record has a key of its own
+  bool says_hello = false;                      ///< each life logs that it fetched its credentials
 
   // Of the life that runs.
   std::function<void(Error)> fail;
@@ -132,6 +133,7 @@ class FakeSource final : public PollSource {
   std::string trouble() const override { return stream_->trouble; }
   std::optional<bool> has_shard(std::string_view shard) const override {
     if (!stream_->knows_shards) return std::nullopt;
+    if (stream_->listed) return stream_->listed->contains(std::string(shard));
     return stream_->shards.contains(std::string(shard));
   }
   /// The body of record 7 is {"n":7}.

@@ -1,4 +1,7 @@
 // The first run of a mapping, killed after each of its writes: it has begun with all of its shards or with none.
+#include <optional>
+#include <set>
+
 #include <catch2/catch.hpp>
 
 #include "bridge/fakes.h"
@@ -24,6 +27,7 @@ class MortalStore final : public store::CheckpointStore, public store::DeadLette
     co_return all;
   }
   net::awaitable<Result<void>> save(ShardId shard, Resume resume) override {
+    if (resume == Resume::shard_end() && on_end) on_end(shard.name);
     store::SourceStarts one;
     one.shards.emplace(shard.name, std::move(resume));
     co_return write(one);
@@ -37,22 +41,39 @@ class MortalStore final : public store::CheckpointStore, public store::DeadLette
   std::map<std::string, Resume> kept;
   int writes_left = 0;
   bool died = false;
+  std::function<void(const std::string&)> on_end;  ///< before the end of a shard is kept
 
  private:
   Result<void> write(const store::SourceStarts& what) {
     died = died || writes_left-- == 0;
     if (died) return Error(ErrorCode::kStoreFailed, "killed");
     if (what.forget) kept.clear();
+    for (const std::string& shard : what.gone) kept.erase(shard);
     if (!what.stream.empty()) stream = what.stream;
     for (const auto& [shard, resume] : what.shards) kept.insert_or_assign(shard, resume);
     return {};
   }
 };
 
+/// Goes, and jumps where a test says so.
+class JumpingClock final : public Clock {
+ public:
+  Moment now() const override {
+    Moment moment = system_.now();
+    moment.instant += ahead;
+    moment.wall += ahead;
+    return moment;
+  }
+  Duration ahead{0};
+
+ private:
+  SystemClock system_;
+};
+
 /// Lives of one mapping over one stream and one store.
 struct Lives {
   net::io_context context;
-  SystemClock clock;
+  JumpingClock clock;
   test::EventNames log;
   MortalStore store;
   std::shared_ptr<FakeStream> stream = std::make_shared<FakeStream>();
@@ -82,9 +103,9 @@ struct Lives {
     bool over = false;
     runtime::TaskScope scope(executor);
     scope.spawn(run_mapping(mapping, over));
-    const Instant patience = clock.now().instant + std::chrono::seconds(60);
+    const Instant patience = SystemClock().now().instant + std::chrono::seconds(60);
     while (!over && !store.died && !(enough && enough())) {
-      if (clock.now().instant > patience) throw std::runtime_error("it did not come to that in a minute");
+      if (SystemClock().now().instant > patience) throw std::runtime_error("it did not come to that in a minute");
       co_await net::post(net::use_awaitable);
     }
     mapping.cancel();
@@ -175,4 +196,84 @@ TEST_CASE("checkpoints of which nobody said whose they are count as this stream'
   CHECK(lives.live() == std::vector<std::string>{"{\"a\":3}"});
   CHECK(lives.store.stream == "arn:one");
   CHECK(lives.log.count("checkpoints.other_stream") == 0);
+}
+
+TEST_CASE("the end of a shard that the stream has no more is forgotten, an hour after that was seen") {
+  Lives lives;
+  FakeStream& stream = *lives.stream;
+  lives.store.writes_left = 1000;
+  stream.shards = {{"a", 1}, {"b", 1}};
+  stream.children = {{"a", {"b"}}};
+  stream.ends = stream.remembers_ends = true;
+  stream.knows_shards = true;
+  lives.store.kept.emplace("old", Resume::shard_end());
+  lives.store.kept.emplace("older", Resume::shard_end());
+  lives.store.kept.emplace("elsewhere", Resume::after(Position(7)));
+  // Rows are looked through as a shard ends: "a" first, then "b".
+  Duration between = std::chrono::hours(1);
+  std::optional<std::set<std::string>> listed_then;
+  lives.store.on_end = [&](const std::string& shard) {
+    if (shard != "b") return;
+    lives.clock.ahead += between;
+    if (listed_then) stream.listed = listed_then;
+  };
+  const auto kept = [&] {
+    std::string names;
+    for (const auto& [name, resume] : lives.store.kept) names += name + " ";
+    return names;
+  };
+  SECTION("and only that") {
+    lives.live();
+    CHECK(kept() == "a b elsewhere ");
+    CHECK(lives.log.count("checkpoints.forgotten") == 1);
+  }
+  SECTION("not before") {
+    between = std::chrono::minutes(59);
+    lives.live();
+    CHECK(kept() == "a b elsewhere old older ");
+  }
+  SECTION("one that is there, or of which that is not known, is kept") {
+    stream.listed = {"a", "b", "older"};
+    lives.live();
+    CHECK(kept() == "a b elsewhere older ");
+  }
+  SECTION("a source that does not know its shards forgets none") {
+    stream.knows_shards = false;
+    lives.live();
+    CHECK(kept() == "a b elsewhere old older ");
+  }
+  SECTION("one that is back when it is looked for again is kept") {
+    listed_then = {"a", "b", "old"};
+    lives.live();
+    CHECK(kept() == "a b elsewhere old ");
+  }
+  SECTION("what lists nothing any more forgets nothing: the next start would be a first run") {
+    stream.listed.emplace();
+    lives.live();
+    CHECK(kept() == "a b elsewhere old older ");
+  }
+  SECTION("a store that refuses keeps them, and nothing else comes of it") {
+    lives.store.on_end = [&](const std::string& shard) {
+      if (shard != "b") return;
+      lives.clock.ahead += between;
+      lives.store.writes_left = 1;
+    };
+    lives.live();
+    CHECK(kept() == "a b elsewhere old older ");
+    CHECK(lives.log.count("checkpoints.not_forgotten") == 1);
+  }
+}
+
+TEST_CASE("a checkpoint of a shard that is not there is said, with what to do about it") {
+  Lives lives;
+  FakeStream& stream = *lives.stream;
+  lives.store.writes_left = 1000;
+  stream.shards = {{"a", 3}};
+  stream.ends = stream.remembers_ends = true;
+  stream.knows_shards = GENERATE(true, false);
+  lives.store.kept.emplace("a", Resume::after(Position(1)));
+  lives.store.kept.emplace("ghost", Resume::after(Position(7)));
+  lives.store.kept.emplace("old", Resume::shard_end());
+  CHECK(lives.live() == std::vector<std::string>{"{\"a\":2,3}"});
+  CHECK(lives.log.count("checkpoint.without_shard") == (stream.knows_shards ? 1 : 0));
 }

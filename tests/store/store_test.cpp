@@ -92,6 +92,15 @@ TEST_CASE("checkpoints know their stream; another one's are forgotten as it begi
   CHECK(run(context, store->load_all("clicks")).value().stream == "arn:clicks");
   CHECK(run(context, store->load_all("clicks")).value().shards.size() == 2);
 
+  starts.gone = {"b", "never"};
+  starts.shards.clear();
+  REQUIRE(run(context, store->save_starts("clicks", starts)).has_value());
+  CHECK(run(context, store->load_all("clicks")).value().shards.size() == 1);
+  CHECK(run(context, store->load_all("clicks")).value().shards.contains(kShard.name));
+  CHECK(run(context, store->load_all("others")).value().shards.size() == 1);
+
+  starts.gone.clear();
+  starts.shards.emplace("b", resume("LATEST"));
   starts.stream = "arn:clicks-2";
   starts.forget = true;
   REQUIRE(run(context, store->save_starts("clicks", starts)).has_value());

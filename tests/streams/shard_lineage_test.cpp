@@ -122,3 +122,15 @@ TEST_CASE("what came with the first listing is told from what came later") {
   CHECK_FALSE(lineage.is_original("c"));
   CHECK_FALSE(lineage.is_original("x"));
 }
+
+TEST_CASE("a shard that is listed as a parent only is known to be that, as long as it is") {
+  ShardLineage lineage;
+  lineage.on_listing(listing("b<a c<a,z"));
+  CHECK(lineage.is_parent("a"));
+  CHECK(lineage.is_parent("z"));
+  CHECK_FALSE(lineage.is_parent("b"));
+  CHECK_FALSE(lineage.lists("a"));
+  lineage.on_listing(listing("d<b"));
+  CHECK_FALSE(lineage.is_parent("a"));
+  CHECK(lineage.is_parent("b"));
+}

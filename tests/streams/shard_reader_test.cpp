@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <deque>
+#include <set>
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -43,10 +44,12 @@ class FakeStream final : public StreamApi {
   std::vector<std::string> order;
   std::deque<ReadFailure> list_faults, iterator_faults, read_faults;
   std::function<void()> before_list, before_read;
+  std::function<void(const std::string& shard)> before_iterator;
   std::function<void(ReadPage&)> change_page;
   std::string wrong_position;  ///< the shard of which any checkpoint is refused
   std::string asked;           ///< "a:TRIM_HORIZON b:LATEST "
   int listings = 0;
+  int iterators = 0;
   int reads = 0;
   Duration failing_takes = 0s;
 
@@ -78,6 +81,8 @@ class FakeStream final : public StreamApi {
   net::awaitable<ReadResult<std::string>> shard_iterator(std::string shard, Resume from) override {
     co_await net::post(net::use_awaitable);
     asked += shard + ":" + from.text() + " ";
+    ++iterators;
+    if (before_iterator) before_iterator(shard);
     if (wrong_position == shard && from.kind() == Resume::Kind::kAfter) {
       co_return ReadError(ReadFailure::kWrongPosition,
                           Error(ErrorCode::kSourceFailed, "did not come from this stream"));
@@ -94,6 +99,7 @@ class FakeStream final : public StreamApi {
                                                    std::size_t max_records) override {
     co_await net::post(net::use_awaitable);
     ++reads;
+    asked_for.push_back(max_records);
     if (before_read) before_read();
     if (auto fault = take(read_faults)) co_return *fault;
     if (!shards.contains(shard)) co_return ReadError(ReadFailure::kGone, Error(ErrorCode::kSourceNotFound, "no shard"));
@@ -114,6 +120,7 @@ class FakeStream final : public StreamApi {
   std::optional<Error> closed_for_good() const override { return over; }
 
   std::size_t page_max = 1000;
+  std::vector<std::size_t> asked_for;  ///< records, of each read
   std::optional<Error> over;
 
  private:
@@ -459,6 +466,37 @@ TEST_CASE("a checkpoint that is none of its shard keeps that shard waiting, and 
   CHECK(world.log.warned == "shard.checkpoint_refused\n");
 }
 
+TEST_CASE("how many shards wait for their checkpoints, and what to type") {
+  World world;
+  std::set<std::string> wrong;
+  for (const char* id : {"a", "b", "c"}) {
+    world.stream.add(id, 3);
+    world.stored.emplace(id, Resume::after(Position(1)));
+  }
+  std::string said;
+  world.stream.before_iterator = [&](const std::string& shard) {
+    world.stream.wrong_position = wrong.contains(shard) ? shard : "";
+    said = world.reader->trouble();
+    if (world.stream.iterators > 30) world.stop();
+  };
+  const std::string begin = "shard.checkpoint_refused: a";
+  SECTION("all") {
+    wrong = {"a", "b", "c"};
+    world.run();
+    CHECK(said == begin + " and all other shards: did not come from this stream; weir checkpoint reset clicks");
+  }
+  SECTION("two of three") {
+    wrong = {"a", "b"};
+    world.run();
+    CHECK(said == begin + " and 1 more: did not come from this stream; weir checkpoint reset clicks a, and so on");
+  }
+  SECTION("one of three") {
+    wrong = {"a"};
+    world.run();
+    CHECK(said == begin + ": did not come from this stream; weir checkpoint reset clicks a");
+  }
+}
+
 TEST_CASE("a position that was this shard's and is none any more: the stream is another one, and the source fails") {
   World world;
   world.stream.add("a", 3);
@@ -469,6 +507,16 @@ TEST_CASE("a position that was this shard's and is none any more: the stream is 
   };
   CHECK(world.run() == "source.failed");
   CHECK(world.seen == "a1-3 ");
+}
+
+TEST_CASE("which shards there are: a parent that is no longer listed is still spoken of") {
+  World world;
+  world.stream.add("b", 3, false, {"a"});
+  world.until = [&] { return !world.seen.empty(); };
+  CHECK(world.run() == "stopped");
+  CHECK(world.reader->has_shard("b") == true);
+  CHECK_FALSE(world.reader->has_shard("a").has_value());
+  CHECK(world.reader->has_shard("c") == false);
 }
 
 TEST_CASE("a stream without shards is listed again soon, which is said once") {
@@ -562,7 +610,11 @@ TEST_CASE("a request that hangs for longer than all the patience there is is ask
   World world;
   world.stream.add("a", 3);
   world.stream.failing_takes = 60s;
-  (GENERATE(false, true) ? world.stream.read_faults : world.stream.iterator_faults) = {ReadFailure::kUnreachable};
+  const int which = GENERATE(0, 1, 2);
+  std::deque<ReadFailure>& faults = which == 0   ? world.stream.read_faults
+                                    : which == 1 ? world.stream.list_faults
+                                                 : world.stream.iterator_faults;
+  faults = {ReadFailure::kUnreachable};
   world.until = [&] { return !world.seen.empty(); };
   CHECK(world.run() == "stopped");
   CHECK(world.seen == "a1-3 ");
@@ -675,4 +727,31 @@ TEST_CASE("shards are looked for again and again") {
   world.until = [&] { return has(world.seen, "b1"); };
   CHECK(world.run() == "stopped");
   CHECK(world.seen == "a1 b1 ");
+}
+
+TEST_CASE("a read asks for a bounded part of what the buffer has room for, and for a batch whatever it holds") {
+  World world;
+  world.stream.add("a", 300);
+  world.settings.page_bytes = 64U << 10U;
+  world.stream.change_page = [](ReadPage& page) {
+    static const std::string data(1024 - sizeof(Record), 'x');
+    for (Record& record : page.records.records) record.data = data;
+  };
+  world.until = [&] { return has(world.seen, "300"); };
+  SECTION("as many records as are that long") {
+    world.fetch_records = 10;
+    CHECK(world.run() == "stopped");
+    CHECK(world.stream.asked_for == std::vector<std::size_t>{64, 64, 64, 64, 64});
+  }
+  SECTION("the batch is larger") {
+    world.fetch_records = 150;
+    CHECK(world.run() == "stopped");
+    CHECK(world.stream.asked_for == std::vector<std::size_t>{150, 150});
+  }
+  SECTION("the service gives fewer") {
+    world.fetch_records = 10;
+    world.settings.page_max_records = 50;
+    CHECK(world.run() == "stopped");
+    CHECK(world.stream.asked_for == std::vector<std::size_t>{50, 50, 50, 50, 50, 50});
+  }
 }
