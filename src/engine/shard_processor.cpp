@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 namespace weir::engine {
 namespace {
@@ -36,9 +37,21 @@ struct ShardProcessor::Read {
     pinned += bytes;
     *pinned_bytes += bytes;
   }
+  /// They are pinned once the source has let go of them too: of a large page it hands out parts, and reading no further
+  /// would keep all of it in memory.
+  void settle(std::size_t bytes) {
+    settled += bytes;
+    if (is_last || owner.use_count() <= 1) pin(std::exchange(settled, 0));
+  }
+  void let_go() {
+    is_last = true;
+    settle(0);
+  }
 
   std::shared_ptr<const void> owner;
-  std::uint64_t end = 0;  ///< the ordinal behind its last record
+  std::uint64_t end = 0;    ///< the ordinal behind its last record
+  bool is_last = false;     ///< no other read shares the owner
+  std::size_t settled = 0;  ///< bytes, in other lanes, not yet pinned
   std::size_t pinned = 0;
   std::shared_ptr<std::size_t> pinned_bytes;
 };
@@ -553,20 +566,31 @@ void ShardProcessor::take(Moment now, RecordBatch read) {
 }
 
 /// A source may hand out a large page in parts, each with the page's owner: then the parts are one read.
-std::shared_ptr<ShardProcessor::Read> ShardProcessor::read_of(const RecordBatch& batch) {
-  const bool goes_on = pins_settled() && batch.owner != nullptr && !last_owner_.owner_before(batch.owner) &&
-                       !batch.owner.owner_before(last_owner_);
-  std::shared_ptr<Read> read = goes_on ? last_read_.lock() : nullptr;
-  if (!read) {
-    read = std::make_shared<Read>(batch.owner, pinned_bytes_);
-    if (goes_on) read->pin(last_owner_bytes_);  // its other parts are settled, and in memory
+std::shared_ptr<ShardProcessor::Read> ShardProcessor::read_of(RecordBatch& batch) {
+  std::shared_ptr<const void> owner = std::move(batch.owner);
+  if (!pins_settled()) {
+    auto read = std::make_shared<Read>(std::move(owner), pinned_bytes_);
+    read->end = next_ordinal_ + batch.records.size();
+    return read;
   }
-  read->end = next_ordinal_ + batch.records.size();
-  if (!pins_settled()) return read;
-  if (!goes_on) last_owner_bytes_ = 0;
+  const bool goes_on = owner != nullptr && !last_owner_.owner_before(owner) && !owner.owner_before(last_owner_);
+  std::shared_ptr<Read> read = last_read_.lock();
+  if (!goes_on) {
+    if (read) read->let_go();
+    read.reset();
+    last_owner_ = owner;
+    last_owner_bytes_ = 0;
+  }
+  if (read) {
+    owner.reset();
+  } else {
+    read = std::make_shared<Read>(std::move(owner), pinned_bytes_);
+    read->settled = last_owner_bytes_;  // the parts before it, of which nothing waits any more
+    last_read_ = read;
+  }
+  read->settle(0);
   for (const Record& record : batch.records) last_owner_bytes_ += record.memory_bytes();
-  last_owner_ = batch.owner;
-  last_read_ = read;
+  read->end = next_ordinal_ + batch.records.size();
   return read;
 }
 
@@ -657,7 +681,7 @@ void ShardProcessor::settle(Lane& lane, Batch& batch) {
   batch.ordinals.for_each_run([&](OrdinalRun run) {
     for (std::size_t i = 0; pins_settled() && i < run.size(); ++i) {
       while ((*from)->end <= run.first + i) ++from;
-      (*from)->pin(rest[i].memory_bytes());
+      (*from)->settle(rest[i].memory_bytes());
     }
     settlement_.settle(run, take_last_whole(rest.first(run.size())));
     rest = rest.subspan(run.size());

@@ -272,7 +272,7 @@ class ShardProcessor {
 
   // What was read.
   void take(Moment now, RecordBatch read);
-  std::shared_ptr<Read> read_of(const RecordBatch& batch);
+  std::shared_ptr<Read> read_of(RecordBatch& batch);
   std::size_t lane_of(const Record& record) const;
   bool buffer_full() const;
   void want_fetch();

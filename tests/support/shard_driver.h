@@ -70,9 +70,9 @@ class ShardDriver {
     }
     return tell_records(std::move(read));
   }
-  /// From now on every read gives a part of one page, which the source holds until end_page().
+  /// From now on every read gives a part of one page, which the source holds as well; the next one is the last.
   void begin_page() { page_ = std::make_shared<int>(); }
-  void end_page() { page_.reset(); }
+  void end_page() { page_ends_ = true; }
   std::string gives_nothing() { return tell_records({}); }
   /// The read is answered with the shard's last records.
   std::string ends(std::size_t count = 0) {
@@ -182,6 +182,7 @@ class ShardDriver {
   std::string tell_records(RecordBatch records) {
     records.owner = page_ ? page_ : std::make_shared<int>();
     last_owner_ = records.owner;
+    if (std::exchange(page_ends_, false)) page_.reset();
     shard_.on_records(now_, std::move(records));
     return wanted();
   }
@@ -226,6 +227,7 @@ class ShardDriver {
   std::uint64_t last_position_ = 0;
   std::weak_ptr<const void> last_owner_;
   std::shared_ptr<const void> page_;
+  bool page_ends_ = false;
   std::optional<engine::Fetch> fetch_;
   std::optional<engine::Invoke> invoke_;
   std::optional<engine::Discard> discard_;
