@@ -19,7 +19,8 @@ namespace {
 
 constexpr std::string_view kBegunNote = "begun";
 constexpr std::string_view kFileNote = "file/";
-constexpr std::size_t kFirstBytes = 256;  // that tell a file from another with its inode
+constexpr std::size_t kFirstBytes = 256;         // that tell a file from another with its inode
+constexpr std::size_t kBlockBytes = 256 * 1024;  // read at once: what a processor's cache holds while it is searched
 constexpr std::uint32_t kWatched = IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR;
 constexpr std::size_t kToldMax = 100;
 
@@ -408,7 +409,9 @@ net::awaitable<bool> Tail::read_piece(Followed& file) {
   // Behind a store that refuses, the file waits: send_due() comes back only when there is room.
   std::function<Piece()> reading = [&file, &tuning = tuning_] {
     Piece piece;
-    const auto take = [&piece](std::string_view message, std::uint64_t end) {
+    std::size_t taken = 0;
+    const auto take = [&](std::string_view message, std::uint64_t end) {
+      taken += message.size() + kEventOverhead;
       Pending pending;
       pending.event.message = message;
       pending.end = end;
@@ -427,15 +430,24 @@ net::awaitable<bool> Tail::read_piece(Followed& file) {
       return piece;
     }
     // One for each of the pool's threads: made anew for every piece it would cost more than what is done with it.
-    thread_local std::vector<char> buffer;
-    if (buffer.size() < tuning.piece_bytes) buffer.resize(tuning.piece_bytes);
-    const auto got = file.file->read(file.read_to, std::span(buffer).first(tuning.piece_bytes));
-    if (!got) {
-      piece.failure = got.error();
-      return piece;
-    }
-    piece.grown = *got > 0;
-    file.cutter->feed(std::string_view(buffer.data(), *got), take);
+    thread_local std::vector<char> block(kBlockBytes);
+    std::uint64_t position = file.read_to;
+    const std::uint64_t end = position + tuning.piece_bytes;
+    std::size_t got = 0;
+    // What fills a batch is sent before more is read.
+    do {
+      const auto room = std::min<std::uint64_t>(block.size(), end - position);
+      const auto read = file.file->read(position, std::span(block).first(static_cast<std::size_t>(room)));
+      if (!read) {
+        // What came before it counts; the next piece begins with the failure.
+        if (position == file.read_to) piece.failure = read.error();
+        break;
+      }
+      got = *read;
+      position += got;
+      file.cutter->feed(std::string_view(block.data(), got), take);
+    } while (got == block.size() && position < end && taken < tuning.batch_bytes);
+    piece.grown = position > file.read_to;
     return piece;
   };
   Piece piece = co_await runtime::offload(context_.blocking, std::move(reading));

@@ -26,7 +26,7 @@ namespace weir::logs {
 
 /// How much tailing does at once and how long it waits.
 struct TailTuning {
-  std::size_t piece_bytes = 1 << 20;  ///< read of a file in one go; then it is the next file's turn
+  std::size_t piece_bytes = 8 << 20;  ///< read of a file in one go; then it is the next file's turn
   std::size_t message_bytes = kTailedBytesMax;
   std::size_t batch_bytes = kBatchBytes;
   std::size_t batch_events = kBatchEvents;
