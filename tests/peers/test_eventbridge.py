@@ -2,13 +2,14 @@
 
 import json
 import os
+import re
 import subprocess
 import time
 import unittest.mock
 
 from lib import parts, processes
 from lib.case import PeerTest
-from lib.sqs import CREDENTIALS, Moto
+from lib.sqs import CREDENTIALS, Elasticmq, Moto
 from lib.weir import Weir, function
 
 # Calls of EventBridge on stdin, [operation, arguments] each; on stdout what they came to.
@@ -65,7 +66,10 @@ class EventBridge(PeerTest):
         return bridge.start()
 
     def ask(self, bridge, client, *calls):
-        """What calls of EventBridge come to, by "boto3" or "node"."""
+        """What calls of EventBridge come to, by "boto3", "node" or "aws"."""
+        if client == "aws":
+            return [self.aws(bridge, re.sub(r"(?<!^)([A-Z])", r"-\1", operation).lower(), "--cli-input-json", json.dumps(arguments))
+                    for operation, arguments in calls]
         if client == "boto3":
             command = [parts.python_with_boto(), "-c", BOTO]
         else:
@@ -76,6 +80,16 @@ class EventBridge(PeerTest):
                               env={**os.environ, "NODE_PATH": parts.client_eventbridge()})
         self.assertEqual(done.returncode, 0, done.stderr)
         return json.loads(done.stdout)
+
+    def aws(self, bridge, *arguments):
+        """What the aws command says, or is refused with."""
+        done = subprocess.run([parts.command("aws"), "events", *arguments, "--endpoint-url", bridge.gateway, "--output", "json"],
+                              capture_output=True, text=True, timeout=60)
+        if done.returncode == 0:
+            return json.loads(done.stdout or "{}")
+        refused = re.search(r"An error occurred \((\w+)\) when calling the \w+ operation: (.*)", done.stderr)
+        self.assertTrue(refused, done.stderr)
+        return {"refused": refused[1], "message": refused[2]}
 
     def got(self, count, bridge, seconds=30):
         """The events that the function got, once there are so many."""
@@ -172,50 +186,61 @@ class Calls(EventBridge):
         self.every_call("node")
 
     def test_the_aws_command(self):
+        self.every_call("aws")
+
+    def test_a_rule_of_the_configuration_and_the_aws_command(self):
         source = {"type": "eventbridge", "event_pattern": {"source": ["shop"]}, "function": "sink",
                   "input_transformer": {"input_paths_map": {"n": "$.detail.n"}, "input_template": '{"n": <n>, "rule": <aws.events.rule-name>}'}}
         bridge = self.bridge({"orders": source})
 
-        def aws(*arguments):
-            done = subprocess.run([parts.command("aws"), "events", *arguments, "--endpoint-url", bridge.gateway, "--output", "json"],
-                                  capture_output=True, text=True, timeout=60)
-            self.assertEqual(done.returncode, 0, done.stderr)
-            return json.loads(done.stdout or "{}")
-        put = aws("put-events", "--entries", json.dumps([entry({"n": 7})]))
+        put = self.aws(bridge, "put-events", "--entries", json.dumps([entry({"n": 7})]))
         self.assertEqual(put["FailedEntryCount"], 0)
         self.assertEqual(self.got(1, bridge), [{"n": 7, "rule": "orders"}])
-        self.assertEqual([(rule["Name"], rule["ManagedBy"]) for rule in aws("list-rules")["Rules"]], [("orders", "weir")])
+        self.assertEqual([(rule["Name"], rule["ManagedBy"]) for rule in self.aws(bridge, "list-rules")["Rules"]], [("orders", "weir")])
 
 
 class Queues(EventBridge):
-    def test_a_queue_is_a_target_and_its_dead_letter_queue_tells_why(self):
-        moto = Moto(self.folder / "moto")
-        self.addCleanup(moto.stop)
-        moto.start()
-        queue, dead = moto.make_queue("orders"), moto.make_queue("dead")
-        bridge = self.bridge(aws={"region": "us-east-1", "endpoint_url": moto.url})
-        gone = moto.arn(queue).replace("orders", "gone")
+    def message(self, server, queue, bridge):
+        found = []
+
+        def there():
+            found.extend(server.call("ReceiveMessage", QueueUrl=queue, MessageAttributeNames=["All"],
+                                     AttributeNames=["All"]).get("Messages", []))
+            return found
+        processes.wait_until(lambda: f"a message is in {queue}; {self.explain([bridge])}", there, 30)
+        return found[0]
+
+    def targets(self, server):
+        server.start()
+        self.addCleanup(server.stop)
+        queue, dead, ordered = (server.make_queue(name) for name in ("orders", "dead", "ordered.fifo"))
+        bridge = self.bridge(aws={"region": server.region, "endpoint_url": server.url})
+        gone = server.arn(queue).replace("orders", "gone")
         answers = self.ask(
             bridge, "boto3",
             ["PutRule", {"Name": "all", "EventPattern": '{"source": ["shop"]}'}],
             ["PutTargets", {"Rule": "all", "Targets": [
-                {"Id": "there", "Arn": moto.arn(queue), "InputPath": "$.detail"},
-                {"Id": "gone", "Arn": gone, "DeadLetterConfig": {"Arn": moto.arn(dead)}}]}],
+                {"Id": "there", "Arn": server.arn(queue), "InputPath": "$.detail"},
+                {"Id": "ordered", "Arn": server.arn(ordered), "SqsParameters": {"MessageGroupId": "g"}},
+                {"Id": "gone", "Arn": gone, "DeadLetterConfig": {"Arn": server.arn(dead)},
+                 "RetryPolicy": {"MaximumRetryAttempts": 3, "MaximumEventAgeInSeconds": 60}}]}],
             ["PutEvents", {"Entries": [entry({"n": 1})]}])
         self.assertEqual([each for each in answers if "refused" in each], [])
-
-        def message(url):
-            found = []
-
-            def there():
-                found.extend(moto.call("ReceiveMessage", QueueUrl=url, MessageAttributeNames=["All"]).get("Messages", []))
-                return found
-            processes.wait_until(lambda: f"a message is in {url}; {self.explain([bridge])}", there, 30)
-            return found[0]
-        self.assertEqual(json.loads(message(queue)["Body"]), {"n": 1})
-        letter = message(dead)
-        self.assertEqual(json.loads(letter["Body"])["detail"], {"n": 1})
+        self.assertEqual(json.loads(self.message(server, queue, bridge)["Body"]), {"n": 1})
+        in_order = self.message(server, ordered, bridge)
+        self.assertEqual((json.loads(in_order["Body"])["detail"], in_order["Attributes"]["MessageGroupId"]), ({"n": 1}, "g"))
+        letter = self.message(server, dead, bridge)
+        event = json.loads(letter["Body"])
+        self.assertEqual(event["detail"], {"n": 1})
+        self.judged([event])
         told = {name: each["StringValue"] for name, each in letter["MessageAttributes"].items()}
+        # A queue that is not there is not tried again, whatever the policy.
         self.assertEqual((told["RULE_ARN"], told["TARGET_ARN"], told["ERROR_CODE"], told["RETRY_ATTEMPTS"]),
                          ("arn:aws:events:us-east-1:000000000000:rule/all", gone, "NO_RESOURCE", "0"))
         self.assertNotIn("EXHAUSTED_RETRY_CONDITION", told)
+
+    def test_queues_of_moto_and_a_dead_letter_queue_that_tells_why(self):
+        self.targets(Moto(self.folder / "moto"))
+
+    def test_queues_of_elasticmq_and_a_dead_letter_queue_that_tells_why(self):
+        self.targets(Elasticmq(self.folder / "elasticmq"))
