@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import unittest
+import urllib.request
 
 from lib import processes
 from lib.case import PeerTest
@@ -51,7 +52,10 @@ class Tail(PeerTest):
         sink = function("events", self.mark, WEIR_PEER_EVENTS=self.events)
         source = {"type": "logs", "function": "sink", "files": [str(self.logs / "*.log")], "filter_pattern": "line",
                   "starting_position": "TRIM_HORIZON"}
-        self.bridge = Weir(self.folder / "bridge", {"sink": sink}, {"lines": source})
+        printed = {"type": "logs", "function": "sink", "files": [str(self.folder / "bridge" / "state" / "logs" / "printer.log")],
+                   "log_group": "/aws/lambda/printer", "filter_pattern": "?START ?REPORT"}
+        printer = function("events", self.mark, WEIR_PEER_EVENTS=self.folder)
+        self.bridge = Weir(self.folder / "bridge", {"sink": sink, "printer": printer}, {"lines": source, "printed": printed})
         self._bridges.append(self.bridge)
         self.bridge.start()
 
@@ -73,14 +77,14 @@ class Tail(PeerTest):
         settings.write_text(f"{self.path} {{\n rotate 99\n" + "".join(f" {line}\n" for line in how) + "}\n")
         subprocess.run([self.rotator, "-f", "-s", self.folder / "logrotate.state", settings], check=True, timeout=30)
 
+    def batches(self):
+        for path in self.events.glob("*.json"):
+            yield json.loads(gzip.decompress(base64.b64decode(json.loads(path.read_text())["awslogs"]["data"])))
+
     def came(self):
         """How often each line came."""
-        counts = collections.Counter()
-        for path in self.events.glob("*.json"):
-            packed = json.loads(path.read_text())["awslogs"]["data"]
-            for event in json.loads(gzip.decompress(base64.b64decode(packed)))["logEvents"]:
-                counts[int(event["message"].removeprefix("line "))] += 1
-        return counts
+        return collections.Counter(int(event["message"].removeprefix("line "))
+                                   for batch in self.batches() for event in batch["logEvents"])
 
     def wait_for_all(self, count):
         processes.wait_until(lambda: f"{count} lines come; there are {len(self.came())}; {processes.tail(self.bridge.log)}",
@@ -137,6 +141,22 @@ class Tail(PeerTest):
         for number in range(written):
             if number not in came:
                 self.assertTrue(number + 1 not in came or number + 1 in firsts, f"{number} is missing, and {number + 1} came")
+
+    def test_what_a_function_prints(self):
+        """The log of a function that weir runs is tailed like any file, and is its log group."""
+        request = urllib.request.Request(self.bridge.gateway + "/2015-03-31/functions/printer/invocations", b"{}", method="POST")
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            self.assertEqual(answer.status, 200)
+            called = answer.headers["x-amzn-RequestId"]
+        def messages():
+            events = [event for batch in self.batches() for event in batch["logEvents"]]
+            return [event["message"] for event in sorted(events, key=lambda event: event["id"])]
+        processes.wait_until(lambda: f"two lines come; {messages()}; {processes.tail(self.bridge.log)}",
+                             lambda: len(messages()) >= 2, 20, every=0.3)
+        start, report = messages()
+        self.assertEqual(start, f"START RequestId: {called} Version: $LATEST")
+        self.assertTrue(report.startswith(f"REPORT RequestId: {called}\tDuration: "), report)
+        self.assertEqual({batch["logGroup"] for batch in self.batches()}, {"/aws/lambda/printer"})
 
 
 if __name__ == "__main__":
