@@ -14,6 +14,8 @@ std::string role_arn(const StreamArn& arn) {
   return "arn:" + arn.partition + ":iam::" + arn.account + ":role/weir";
 }
 
+constexpr std::size_t kStandInPageBytes = 128U << 10U;
+
 /// What stands in for Kinesis has no limit of reads, so a record is seen sooner there.
 streams::PaceLimits pace_of_stand_in() {
   streams::PaceLimits pace;
@@ -79,6 +81,8 @@ net::awaitable<Result<void>> KinesisSource::connect() {
     reading.pace = pace_of_subscriptions();
   } else if (client_->url().find(".amazonaws.com") == std::string::npos) {
     reading.pace = pace_of_stand_in();
+    // It may be read as often as there is need: the answers may be small.
+    reading.page_bytes = kStandInPageBytes;
   }
   reader_ = std::make_unique<streams::ShardReader>(context_.executor, *read, std::move(reading), context_.log,
                                                    context_.clock);

@@ -216,7 +216,8 @@ std::map<std::string, Resume> ShardReader::later_starts() const {
 
 std::size_t ShardReader::page_size(const Shard& shard, FetchLimits limits) const {
   // More than a batch is read at once: reads are few, and what is left over waits here.
-  const std::size_t room = limits.max_bytes / std::max<std::size_t>(1, shard.record_bytes);
+  const std::size_t bytes = std::min(limits.max_bytes, settings_.page_bytes);
+  const std::size_t room = bytes / std::max<std::size_t>(1, shard.record_bytes);
   return std::clamp<std::size_t>(std::max(limits.max_records, room), 1, settings_.page_max_records);
 }
 

@@ -29,8 +29,11 @@ struct ShardReaderSettings {
   std::string source;                                 ///< its name in the configuration
   Resume starting_position = Resume::trim_horizon();  ///< of a mapping that has never run before
   std::size_t page_max_records = 10'000;              ///< that one read may ask for
-  Duration discovery = std::chrono::seconds(60);      ///< between two listings of the shards
-  Duration patience = std::chrono::seconds(30);       ///< with a service that does not answer
+  /// About so much of records one read asks for, as they are held in memory; more where a batch needs it. Five reads a
+  /// second of so much are more than Kinesis gives of a shard.
+  std::size_t page_bytes = 1U << 20U;
+  Duration discovery = std::chrono::seconds(60);  ///< between two listings of the shards
+  Duration patience = std::chrono::seconds(30);   ///< with a service that does not answer
   PaceLimits pace;
 };
 
