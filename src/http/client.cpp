@@ -324,6 +324,7 @@ struct Client::State : std::enable_shared_from_this<Client::State> {
   static int on_socket(CURL* easy, curl_socket_t socket, int what, void* state, void* known);
   static int on_timer(CURLM* multi, long milliseconds, void* state);
 
+  bool start();
   void act_on_time();
   void act_on_sockets();
   void collect();
@@ -340,16 +341,22 @@ struct Client::State : std::enable_shared_from_this<Client::State> {
   bool sockets_wait = false;
   bool call_posted = false;
   std::size_t under_way = 0;
-  Multi multi;  ///< last: its end calls on_socket
+  Multi multi;  ///< from the first request on; last: its end calls on_socket
 };
 
 Client::State::State(net::any_io_executor where) : executor(where), sockets(where), timer(where) {
-  start_curl();
   const int set = ::epoll_create1(EPOLL_CLOEXEC);
   if (set < 0) throw std::runtime_error("no descriptor for an HTTP client");
   sockets.assign(set);
+}
+
+/// Not before the first request: most of what libcurl costs in memory and time is OpenSSL's beginning, and who reads
+/// files or Kafka may never send one.
+bool Client::State::start() {
+  if (multi) return true;
+  start_curl();
   multi.reset(curl_multi_init());
-  if (!multi) throw std::runtime_error("libcurl could not be started");
+  if (!multi) return false;
   curl_multi_setopt(multi.get(), CURLMOPT_SOCKETFUNCTION, &State::on_socket);
   curl_multi_setopt(multi.get(), CURLMOPT_SOCKETDATA, this);
   curl_multi_setopt(multi.get(), CURLMOPT_TIMERFUNCTION, &State::on_timer);
@@ -357,6 +364,7 @@ Client::State::State(net::any_io_executor where) : executor(where), sockets(wher
   curl_multi_setopt(multi.get(), CURLMOPT_MAXCONNECTS, kIdleConnectionsMax);
   // With HTTP/2 too each exchange has a connection: one that pauses, because its reader is busy, would stop the others.
   curl_multi_setopt(multi.get(), CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+  return true;
 }
 
 /// `known` is set for a socket that is in the epoll set.
@@ -478,6 +486,7 @@ Client::State::Transfer::Transfer(std::shared_ptr<State> of, const ClientRequest
     : state(std::move(of)), exchange(request), ended(state->executor, net::steady_timer::time_point::max()) {}
 
 Result<void> Client::State::Transfer::begin() {
+  if (!state->start()) return exchange.failure(ErrorCode::kHttpFailed, "libcurl could not be started");
   if (state->idle.empty()) {
     easy.reset(curl_easy_init());
     if (!easy) return exchange.failure(ErrorCode::kHttpFailed, "libcurl has no memory for a request");
