@@ -180,6 +180,31 @@ std::string scope_text(std::string_view date, std::string_view region, std::stri
   return out;
 }
 
+/// A day's key for one service. Four of the five HMACs of a signature make it, and most requests of a process need the
+/// same few: the last ones are kept.
+Key signing_key(std::string_view secret, std::string_view date, std::string_view region, std::string_view service) {
+  struct Derived {
+    std::string secret, date, region, service;
+    Key key{};
+  };
+  thread_local std::array<Derived, 8> kept;
+  thread_local std::size_t oldest = 0;
+  for (const Derived& each : kept) {
+    if (each.date == date && each.region == region && each.service == service && each.secret == secret &&
+        !each.date.empty())
+      return each.key;
+  }
+  const std::string first = "AWS4" + std::string(secret);
+  Derived& made = kept.at(oldest);
+  oldest = (oldest + 1) % kept.size();
+  made.secret = secret;
+  made.date = date;
+  made.region = region;
+  made.service = service;
+  made.key = hmac(hmac(hmac(hmac(first.data(), first.size(), date), region), service), kTerminator);
+  return made.key;
+}
+
 std::string signature(const Canonical& request, std::string_view secret, std::string_view time, std::string_view region,
                       std::string_view service) {
   std::string text(request.method);
@@ -195,9 +220,7 @@ std::string signature(const Canonical& request, std::string_view secret, std::st
   (to_sign += scope_text(date, region, service)) += '\n';
   to_sign += sha256_hex(text);
 
-  const std::string first = "AWS4" + std::string(secret);
-  const Key key = hmac(hmac(hmac(hmac(first.data(), first.size(), date), region), service), kTerminator);
-  const Key signed_key = hmac(key, to_sign);
+  const Key signed_key = hmac(signing_key(secret, date, region, service), to_sign);
   return hex(signed_key.data(), signed_key.size());
 }
 

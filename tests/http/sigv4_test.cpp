@@ -1,6 +1,7 @@
 #include "http/sigv4.h"
 
 #include <chrono>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -201,6 +202,32 @@ TEST_CASE("signing again replaces the earlier signature") {
   const auto first = headers.all();
   sign("GET", kLambda, "/", "", example_credentials(), {"eu-west-1", "lambda", signing_time()}, headers);
   CHECK(headers.all() == first);
+}
+
+TEST_CASE("a key that is kept for the next signature is of its secret, day, region and service alone") {
+  // More of them than are kept, so that each is made again.
+  const auto sign_all = [] {
+    std::vector<std::string> signatures;
+    for (const char* secret : {"one", "two"}) {
+      for (const char* region : {"eu-west-1", "us-east-1"}) {
+        for (const char* service : {"lambda", "sqs", "kinesis"}) {
+          for (const auto age : {0h, 24h}) {
+            Credentials credentials = example_credentials();
+            credentials.secret_access_key = secret;
+            Headers headers;
+            const SigningScope scope{region, service, signing_time() + age};
+            sign("POST", kLambda, "/", "{}", credentials, scope, headers);
+            const std::string text(headers.get("Authorization").value_or(""));
+            signatures.push_back(text.substr(text.rfind('=') + 1));
+          }
+        }
+      }
+    }
+    return signatures;
+  };
+  const std::vector<std::string> signatures = sign_all();
+  CHECK(sign_all() == signatures);
+  CHECK(std::set<std::string>(signatures.begin(), signatures.end()).size() == 24);
 }
 
 TEST_CASE("a signed request is accepted, also when a proxy has added to it") {
