@@ -15,6 +15,9 @@ constexpr std::array<std::string_view, 9> kAttributeOrder{
     "MessageGroupId",          "SenderId",       "MessageDeduplicationId", "ApproximateFirstReceiveTimestamp",
     "DeadLetterQueueSourceArn"};
 
+/// What an element has beside its body and receipt, where it has no attributes of its own.
+constexpr std::size_t kUsualRestBytes = 512;
+
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
@@ -52,7 +55,12 @@ void write_message_attributes(const ReceivedMessage& message, JsonWriter& out) {
     out.key(each.name).begin_object();
     if (each.string_value) {
       const bool is_number = each.data_type == "Number" || each.data_type.starts_with("Number.");
-      out.member("stringValue", is_number ? normal_number(*each.string_value) : *each.string_value);
+      out.key("stringValue");
+      if (is_number) {
+        out.value(normal_number(*each.string_value));
+      } else {
+        out.value(*each.string_value);
+      }
     }
     if (each.binary_value) out.member("binaryValue", *each.binary_value);
     out.key("stringListValues").begin_array().end_array();
@@ -82,9 +90,9 @@ std::string normal_number(std::string_view text) {
   return out;
 }
 
-QueueMessage make_message(ReceivedMessage received, const QueueArn& queue) {
+QueueMessage make_message(const ReceivedMessage& received, const QueueArn& queue) {
   QueueMessage message;
-  message.json.reserve(received.body.size() + received.receipt.size() + 512);
+  message.json.reserve(received.body.size() + received.receipt.size() + kUsualRestBytes);
   JsonWriter out(message.json);
   out.begin_object();
   out.member("messageId", received.id).member("receiptHandle", received.receipt).member("body", received.body);
@@ -98,9 +106,9 @@ QueueMessage make_message(ReceivedMessage received, const QueueArn& queue) {
   message.group = attribute(received, "MessageGroupId");
   message.sent = from_epoch_milliseconds(number(attribute(received, "SentTimestamp"), 0));
   message.receive_count = static_cast<int>(number(attribute(received, "ApproximateReceiveCount"), 1));
-  message.id = std::move(received.id);
-  message.receipt = std::move(received.receipt);
-  message.body = std::move(received.body);
+  message.id = received.id;
+  message.receipt = received.receipt;
+  message.body = received.body;
   return message;
 }
 

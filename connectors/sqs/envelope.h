@@ -10,26 +10,27 @@
 
 namespace weir::sqs {
 
-/// A message attribute, as a receive gives it.
+/// A message attribute, as a receive gives it. Its texts are of the answer.
 struct MessageAttribute {
   MessageAttribute() = default;
 
-  std::string name;
-  std::string data_type;
-  std::optional<std::string> string_value;
-  std::optional<std::string> binary_value;  ///< base64
+  std::string_view name;
+  std::string_view data_type;
+  std::optional<std::string_view> string_value;
+  std::optional<std::string_view> binary_value;  ///< base64
 };
 
-/// A message, as a receive gives it.
+/// A message, as a receive gives it. Its texts are of the answer: a message is written at once, and what it keeps is
+/// copied once.
 struct ReceivedMessage {
   ReceivedMessage() = default;
 
-  std::string id;
-  std::string receipt;
-  std::string body;
-  std::string md5_of_body;
-  std::string md5_of_attributes;                                ///< "" when there is none
-  std::vector<std::pair<std::string, std::string>> attributes;  ///< the system's
+  std::string_view id;
+  std::string_view receipt;
+  std::string_view body;
+  std::string_view md5_of_body;
+  std::string_view md5_of_attributes;                                     ///< "" when there is none
+  std::vector<std::pair<std::string_view, std::string_view>> attributes;  ///< the system's
   std::vector<MessageAttribute> message_attributes;
 };
 
@@ -42,7 +43,7 @@ struct QueueArn {
 };
 
 /// The message with its element of the event's `Records` (reference stream-sources.md, 2.4).
-QueueMessage make_message(ReceivedMessage received, const QueueArn& queue);
+QueueMessage make_message(const ReceivedMessage& received, const QueueArn& queue);
 
 void write_event(std::span<const QueueMessage* const> messages, std::string& out);
 

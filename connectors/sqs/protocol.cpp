@@ -15,6 +15,9 @@ namespace {
 using nlohmann::json;
 namespace dom = simdjson::dom;
 
+/// What an entry of a batch has beside its receipt.
+constexpr std::size_t kEntryBytes = 64;
+
 std::int64_t in_seconds(Duration time) {
   return std::chrono::duration_cast<std::chrono::seconds>(time).count();
 }
@@ -36,10 +39,10 @@ std::optional<std::int64_t> number(std::string_view text) {
 }
 
 /// A member that is a text; nothing when it is not there.
-std::optional<std::string> member(const dom::object& object, std::string_view key) {
+std::optional<std::string_view> member(const dom::object& object, std::string_view key) {
   std::string_view text;
   if (object[key].get(text) != simdjson::SUCCESS) return std::nullopt;
-  return std::string(text);
+  return text;
 }
 
 MessageAttribute read_attribute(std::string_view name, const dom::object& object) {
@@ -94,6 +97,9 @@ std::string receive_body(const std::string& url, const ReceiveLimits& limits) {
 std::string batch_body(const std::string& url, std::span<const std::string> receipts,
                        std::optional<Duration> visibility_timeout) {
   std::string body;
+  std::size_t bytes = url.size() + kEntryBytes;
+  for (const std::string& receipt : receipts) bytes += receipt.size() + kEntryBytes;
+  body.reserve(bytes);
   JsonWriter out(body);
   out.begin_object().member("QueueUrl", url).key("Entries").begin_array();
   for (std::size_t i = 0; i < receipts.size(); ++i) {
@@ -129,13 +135,17 @@ Result<QueueAttributes> read_queue_attributes(std::string_view answer) {
 }
 
 Result<std::vector<bool>> read_batch(std::string_view answer, std::size_t count) {
-  const json document = json::parse(answer, nullptr, false);
-  if (!document.is_object()) return wrong("it is no JSON object");
+  dom::parser parser;
+  dom::object document;
+  if (parser.parse(answer.data(), answer.size()).get(document) != simdjson::SUCCESS)
+    return wrong("it is no JSON object");
   std::vector<bool> done(count, false);
-  const auto successful = document.find("Successful");
-  if (successful == document.end() || !successful->is_array()) return done;
-  for (const json& entry : *successful) {
-    const auto place = entry.is_object() ? number(text_of(entry, "Id")) : std::nullopt;
+  dom::array successful;
+  if (document["Successful"].get(successful) != simdjson::SUCCESS) return done;
+  for (const dom::element entry : successful) {
+    dom::object object;
+    const bool is_object = entry.get(object) == simdjson::SUCCESS;
+    const auto place = is_object ? number(member(object, "Id").value_or("")) : std::nullopt;
     if (!place || *place < 0 || static_cast<std::size_t>(*place) >= count) return wrong("it names an entry of others");
     done[static_cast<std::size_t>(*place)] = true;
   }
@@ -155,21 +165,23 @@ Result<std::vector<ReceivedMessage>> MessagesReader::read(const std::string& ans
   std::vector<ReceivedMessage> messages;
   dom::array list;
   if (document["Messages"].get(list) != simdjson::SUCCESS) return messages;  // absent when there are none
+  messages.reserve(list.size());
   for (const dom::element element : list) {
     dom::object object;
     if (element.get(object) != simdjson::SUCCESS) return wrong("a message is no JSON object");
     ReceivedMessage message;
-    auto id = member(object, "MessageId");
-    auto receipt = member(object, "ReceiptHandle");
-    auto body = member(object, "Body");
+    const auto id = member(object, "MessageId");
+    const auto receipt = member(object, "ReceiptHandle");
+    const auto body = member(object, "Body");
     if (!id || !receipt || !body) return wrong("a message lacks MessageId, ReceiptHandle or Body");
-    message.id = std::move(*id);
-    message.receipt = std::move(*receipt);
-    message.body = std::move(*body);
+    message.id = *id;
+    message.receipt = *receipt;
+    message.body = *body;
     message.md5_of_body = member(object, "MD5OfBody").value_or("");
     message.md5_of_attributes = member(object, "MD5OfMessageAttributes").value_or("");
     dom::object attributes;
     if (object["Attributes"].get(attributes) == simdjson::SUCCESS) {
+      message.attributes.reserve(attributes.size());
       for (const dom::key_value_pair pair : attributes) {
         std::string_view value;
         if (pair.value.get(value) == simdjson::SUCCESS) message.attributes.emplace_back(pair.key, value);

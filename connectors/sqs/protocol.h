@@ -36,7 +36,8 @@ Result<QueueAttributes> read_queue_attributes(std::string_view answer);
 /// Which of `count` entries were done.
 Result<std::vector<bool>> read_batch(std::string_view answer, std::size_t count);
 
-/// Reads answers of ReceiveMessage. Keeps scratch memory; one thread.
+/// Reads answers of ReceiveMessage. Keeps scratch memory, which the texts of messages are of: they live until the next
+/// read. One thread.
 class MessagesReader {
  public:
   MessagesReader();

@@ -106,7 +106,7 @@ net::awaitable<Result<std::vector<QueueMessage>>> SqsSource::receive(ReceiveLimi
   if (!received) co_return std::move(received.error());
   std::vector<QueueMessage> messages;
   messages.reserve(received->size());
-  for (ReceivedMessage& each : *received) messages.push_back(make_message(std::move(each), arn_));
+  for (const ReceivedMessage& each : *received) messages.push_back(make_message(each, arn_));
   co_return std::move(messages);
 }
 
@@ -225,7 +225,7 @@ std::string sample_event() {
   QueueArn queue;
   queue.arn = "arn:aws:sqs:us-east-1:123456789012:my-queue";
   queue.region = "us-east-1";
-  const QueueMessage message = make_message(std::move(received), queue);
+  const QueueMessage message = make_message(received, queue);
   std::string out;
   const std::vector<const QueueMessage*> messages{&message};
   write_event(messages, out);

@@ -29,7 +29,7 @@ QueueMessage only(const std::string& answer) {
   auto received = reader.read(answer);
   REQUIRE(received.has_value());
   REQUIRE(received->size() == 1);
-  return make_message(std::move(received->front()), orders());
+  return make_message(received->front(), orders());
 }
 
 }  // namespace
@@ -133,14 +133,13 @@ TEST_CASE("whatever the texts are, the event says them, and filters see all but 
       }
       return made;
     };
+    const std::string id = text(), receipt = text(), body = text(), sent = text();
     ReceivedMessage received;
-    received.id = text();
-    received.receipt = text();
-    received.body = text();
-    received.attributes = {{"SentTimestamp", text()}};
-    const std::string body = received.body;
-    const std::string receipt = received.receipt;
-    const QueueMessage message = make_message(std::move(received), orders());
+    received.id = id;
+    received.receipt = receipt;
+    received.body = body;
+    received.attributes = {{"SentTimestamp", sent}};
+    const QueueMessage message = make_message(received, orders());
     auto whole = nlohmann::json::parse(message.json);
     CHECK(whole.at("body") == body);
     CHECK(whole.at("receiptHandle") == receipt);
@@ -168,6 +167,10 @@ TEST_CASE("what was done of a batch is what the answer calls successful") {
             .value() == std::vector<bool>{true, false, true});
   CHECK(read_batch(R"({"Failed":[{"Id":"0"}]})", 1).value() == std::vector<bool>{false});
   CHECK(read_batch(R"({"Successful":[{"Id":"1"}]})", 1).has_error());
+  CHECK(read_batch(R"({"Successful":[{"Id":7}]})", 8).has_error());
+  CHECK(read_batch(R"({"Successful":[0]})", 1).has_error());
+  CHECK(read_batch("[]", 1).has_error());
+  CHECK(read_batch("", 1).has_error());
   CHECK(read_batch("no", 1).has_error());
 }
 
