@@ -4,39 +4,82 @@ import json
 import os
 import shutil
 import subprocess
+import time
 import unittest
 
 from lib import parts, processes
 from lib.case import PeerTest
+from lib.sqs import CREDENTIALS
 from lib.weir import Weir, function
 
-PUT = """
-import boto3, json, sys, time
-logs = boto3.client("logs", endpoint_url=sys.argv[1], region_name="us-east-1", aws_access_key_id="peer",
-                    aws_secret_access_key="peersecret")
-logs.create_log_stream(logGroupName="/shop", logStreamName="host-1")
-logs.create_log_group(logGroupName="/other")
-logs.put_retention_policy(logGroupName="/other", retentionInDays=7)
-now = int(time.time() * 1000)
-put = logs.put_log_events(logGroupName="/shop", logStreamName="host-1", logEvents=[
-    {"timestamp": now - 40 * 86400 * 1000, "message": "ERROR too old"}])
-late = put["rejectedLogEventsInfo"]
-logs.put_log_events(logGroupName="/shop", logStreamName="host-1", logEvents=[
-    {"timestamp": now, "message": "ERROR one"}, {"timestamp": now, "message": "INFO two"}, {"timestamp": now + 1, "message": "ERROR 3"}])
-found = [event for page in logs.get_paginator("filter_log_events").paginate(logGroupName="/shop", filterPattern="ERROR",
-         PaginationConfig={"PageSize": 1}) for event in page["events"]]
-refused = ""
-try:
-    logs.put_subscription_filter(logGroupName="/other", filterName="f", filterPattern="ERR*", destinationArn="arn:aws:lambda:us-east-1:000000000000:function:sink")
-except logs.exceptions.InvalidParameterException as error:
-    refused = error.response["Error"]["Message"]
-print(json.dumps({"late": late, "found": found, "refused": refused,
-                  "all": [e["message"] for e in logs.get_log_events(logGroupName="/shop", logStreamName="host-1")["events"]],
-                  "groups": [g["logGroupName"] for g in logs.describe_log_groups()["logGroups"]]}))
+FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:sink"
+
+# Each runs a list of [operation, arguments] and prints what they came to; of [operation, arguments, key] the items of that
+# key on all pages, as the client's own paginator finds them.
+BOTO = r"""
+import json, re, sys, boto3, botocore
+from botocore.config import Config
+client = boto3.client("logs", endpoint_url=sys.argv[1], region_name="us-east-1", config=Config(retries={"total_max_attempts": 1}))
+out = []
+for operation, arguments, *key in json.load(sys.stdin):
+    try:
+        if key:
+            pages = client.get_paginator(re.sub("(?<!^)([A-Z])", r"_\1", operation).lower()).paginate(**arguments)
+            out.append([item for page in pages for item in page[key[0]]])
+            continue
+        answer = client._make_api_call(operation, arguments)
+        answer.pop("ResponseMetadata")
+        out.append(answer)
+    except botocore.exceptions.ClientError as error:
+        out.append({"error": error.response["Error"]["Code"], "message": error.response["Error"]["Message"]})
+json.dump(out, sys.stdout)
+"""
+NODE = r"""
+const sdk = require("@aws-sdk/client-cloudwatch-logs");
+(async () => {
+  const client = new sdk.CloudWatchLogsClient({ endpoint: process.argv[2], region: "us-east-1", maxAttempts: 1 });
+  const out = [];
+  for (const [operation, args, key] of JSON.parse(require("fs").readFileSync(0))) {
+    try {
+      if (key) {
+        const items = [];
+        for await (const page of sdk["paginate" + operation]({ client }, args)) items.push(...page[key]);
+        out.push(items);
+        continue;
+      }
+      const { $metadata, ...answer } = await client.send(new sdk[operation + "Command"](args));
+      out.push(answer);
+    } catch (error) {
+      out.push({ error: error.name, message: error.message });
+    }
+  }
+  process.stdout.write(JSON.stringify(out));
+})();
+"""
+# A program that logs, and knows weir by its endpoint alone.
+WATCHTOWER = r"""
+import logging, sys, boto3, watchtower
+client = boto3.client("logs", endpoint_url=sys.argv[1], region_name="us-east-1")
+handler = watchtower.CloudWatchLogHandler(boto3_client=client, log_group_name="/shop", log_stream_name="{program_name}",
+                                          log_group_retention_days=7, send_interval=1)
+log = logging.getLogger("shop")
+log.addHandler(handler)
+log.error("ERROR disk full")
+log.warning({"state": "ERROR", "order": 7})
+for number in range(3000):
+    log.warning("line %d", number)
+handler.close()
 """
 
 
 class Logs(PeerTest):
+    def setUp(self):
+        super().setUp()
+        for name, value in CREDENTIALS.items():
+            previous = os.environ.get(name)
+            os.environ[name] = value
+            self.addCleanup(lambda n=name, p=previous: os.environ.pop(n) if p is None else os.environ.update({n: p}))
+
     def logs_bridge(self, **source):
         """A bridge whose function keeps its events in the folder `events`."""
         self.events = self.folder / "events"
@@ -108,19 +151,134 @@ class Logs(PeerTest):
             path.rename(f"{path}.{number}")
             path.touch()
 
-    def test_boto3_puts_events_and_reads_them(self):
+    def environment(self, **more):
+        return {**os.environ, "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull,
+                "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_DEFAULT_REGION": "us-east-1", **more}
+
+    def calls(self, client, url, *calls):
+        if client == "boto3":
+            command, more = [parts.python_with_boto(), "-c", BOTO, url], {}
+        else:
+            script = self.folder / "client.js"
+            script.write_text(NODE)
+            command, more = [parts.command("node"), script, url], {"NODE_PATH": parts.client_cloudwatch_logs()}
+        done = subprocess.run(command, input=json.dumps(calls), capture_output=True, text=True, timeout=60,
+                              env=self.environment(**more))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def aws(self, url, *arguments, fails=False):
+        """What the command line prints; of a call that fails its complaint."""
+        done = subprocess.run([parts.command("aws"), "--endpoint-url", url, "logs", *arguments], capture_output=True, text=True,
+                              timeout=60, env=self.environment())
+        self.assertEqual(done.returncode != 0, fails, done.stderr)
+        return done.stderr if fails else json.loads(done.stdout or "{}")
+
+    def test_clients_put_events_and_read_them_page_by_page(self):
         bridge = self.logs_bridge(log_group="/shop", filter_pattern="ERROR")
-        said = subprocess.run([parts.python_with_boto(), "-c", PUT, bridge.gateway], capture_output=True, text=True, timeout=60)
+        for client in ("boto3", "node"):
+            now = int(time.time() * 1000)
+            group, stream = f"/{client}", f"{client}-1"
+            named = {"logGroupName": "/shop", "logStreamName": stream}
+            events = [{"timestamp": now + number, "message": f"{'ERROR' if number % 2 else 'INFO'} {client} {number}"}
+                      for number in range(6)]
+            made = self.calls(client, bridge.gateway, ["CreateLogGroup", {"logGroupName": group}],
+                              ["PutRetentionPolicy", {"logGroupName": group, "retentionInDays": 7}],
+                              *(["CreateLogStream", {"logGroupName": group, "logStreamName": f"s{number}"}] for number in range(5)),
+                              ["CreateLogStream", named])
+            self.assertEqual(made, [{}] * 8)
+            late, put, first, all_of, errors, streams, groups, tried = self.calls(
+                client, bridge.gateway,
+                ["PutLogEvents", {**named, "logEvents": [{"timestamp": now - 40 * 86_400_000, "message": "ERROR too old"}]}],
+                ["PutLogEvents", {**named, "logEvents": events}],
+                ["GetLogEvents", {**named, "limit": 4, "startFromHead": True}],
+                ["FilterLogEvents", {"logGroupName": "/shop", "logStreamNames": [stream], "limit": 2}, "events"],
+                ["FilterLogEvents", {"logGroupName": "/shop", "logStreamNamePrefix": client, "filterPattern": "ERROR", "limit": 1}, "events"],
+                ["DescribeLogStreams", {"logGroupName": group, "limit": 2}, "logStreams"],
+                ["DescribeLogGroups", {"limit": 1}, "logGroups"],
+                ["TestMetricFilter", {"filterPattern": "[level=ERROR, who, number]", "logEventMessages": [each["message"] for each in events]}])
+            self.assertEqual(late["rejectedLogEventsInfo"], {"tooOldLogEventEndIndex": 1})
+            self.assertIn("nextSequenceToken", put)
+            self.assertEqual([(each["timestamp"], each["message"]) for each in first["events"]],
+                             [(each["timestamp"], each["message"]) for each in events[:4]])
+            self.assertEqual([each["message"] for each in all_of], [each["message"] for each in events])
+            self.assertEqual([each["message"] for each in errors], [each["message"] for each in events[1::2]])
+            self.assertEqual([each["logStreamName"] for each in streams], ["s0", "s1", "s2", "s3", "s4"])
+            self.assertEqual(next(each for each in groups if each["logGroupName"] == group)["retentionInDays"], 7)
+            self.assertIn("/shop", [each["logGroupName"] for each in groups])
+            self.assertEqual([(each["eventNumber"], each["extractedValues"]) for each in tried["matches"]],
+                             [(number + 1, {"$level": "ERROR", "$who": client, "$number": str(number)}) for number in (1, 3, 5)])
+            on, latest = self.calls(client, bridge.gateway,
+                                    ["GetLogEvents", {**named, "startFromHead": True, "nextToken": first["nextForwardToken"]}],
+                                    ["GetLogEvents", {**named, "limit": 2}])
+            end, back = self.calls(client, bridge.gateway,
+                                   ["GetLogEvents", {**named, "startFromHead": True, "nextToken": on["nextForwardToken"]}],
+                                   ["GetLogEvents", {**named, "limit": 3, "nextToken": latest["nextBackwardToken"]}])
+            for page, messages in ((on, events[4:]), (latest, events[4:]), (end, []), (back, events[1:4])):
+                self.assertEqual([each["message"] for each in page["events"]], [each["message"] for each in messages])
+            self.assertEqual(end["nextForwardToken"], on["nextForwardToken"])
+
+            subscription = {"logGroupName": group, "filterName": "f", "filterPattern": "ERR*", "destinationArn": FUNCTION}
+            refused = self.calls(
+                client, bridge.gateway, ["PutSubscriptionFilter", subscription], ["CreateLogGroup", {"logGroupName": group}],
+                ["DeleteLogGroup", {"logGroupName": "/none"}], ["GetLogEvents", {"logGroupName": group, "logStreamName": "none"}],
+                ["PutSubscriptionFilter", {**subscription, "filterPattern": ""}],
+                ["PutSubscriptionFilter", {**subscription, "filterName": "g", "filterPattern": "x"}],
+                ["PutSubscriptionFilter", {**subscription, "filterName": "h", "filterPattern": "x"}],
+                ["DescribeSubscriptionFilters", {"logGroupName": group, "limit": 1}, "subscriptionFilters"],
+                ["DeleteSubscriptionFilter", {"logGroupName": group, "filterName": "f"}], ["StartQuery", {
+                    "logGroupName": group, "startTime": 0, "endTime": 1, "queryString": "fields @message"}],
+                ["DeleteLogStream", {"logGroupName": group, "logStreamName": "s0"}], ["DeleteRetentionPolicy", {"logGroupName": group}],
+                ["DeleteLogGroup", {"logGroupName": group}], ["DescribeLogGroups", {"logGroupNamePrefix": group}])
+            self.assertEqual([each.get("error", "") if isinstance(each, dict) else [one["filterName"] for one in each]
+                              for each in refused],
+                             ["InvalidParameterException", "ResourceAlreadyExistsException", "ResourceNotFoundException",
+                              "ResourceNotFoundException", "", "", "LimitExceededException", ["f", "g"], "",
+                              "UnknownOperationException", "", "", "", ""])
+            self.assertEqual(refused[0]["message"], "Invalid character(s) in term '*'")
+            self.assertEqual(refused[-1]["logGroups"], [])
+        self.wait_for([f"ERROR {client} {number}" for client in ("boto3", "node") for number in (1, 3, 5)], bridge)
+        batches = {batch["logStream"]: batch for batch in self.unpacked()}
+        self.assertEqual([each["id"] for each in batches["node-1"]["logEvents"]], [each["eventId"] for each in errors])
+
+    def test_the_command_line_does_what_the_readme_says(self):
+        bridge = self.logs_bridge(log_group="/other")
+        url, now = bridge.gateway, int(time.time() * 1000)
+        self.aws(url, "create-log-group", "--log-group-name", "/shop")
+        self.aws(url, "create-log-stream", "--log-group-name", "/shop", "--log-stream-name", "host-1")
+        self.aws(url, "put-subscription-filter", "--log-group-name", "/shop", "--filter-name", "failed", "--filter-pattern",
+                 '{ $.state = "failed" }', "--destination-arn", FUNCTION)
+        self.aws(url, "put-log-events", "--log-group-name", "/shop", "--log-stream-name", "host-1", "--log-events", json.dumps(
+            [{"timestamp": now, "message": '{"state":"failed"}'}, {"timestamp": now, "message": '{"state":"done"}'}]))
+        self.wait_for(['{"state":"failed"}'], bridge)
+        got = self.aws(url, "get-log-events", "--log-group-name", "/shop", "--log-stream-name", "host-1")
+        self.assertEqual([each["message"] for each in got["events"]], ['{"state":"failed"}', '{"state":"done"}'])
+        found = self.aws(url, "filter-log-events", "--log-group-name", "/shop", "--filter-pattern", '{ $.state = "done" }')
+        self.assertEqual([each["message"] for each in found["events"]], ['{"state":"done"}'])
+        groups = self.aws(url, "describe-log-groups", "--log-group-name-prefix", "/s")["logGroups"]
+        self.assertEqual([each["arn"] for each in groups], ["arn:aws:logs:us-east-1:000000000000:log-group:/shop:*"])
+        streams = self.aws(url, "describe-log-streams", "--log-group-name", "/shop", "--order-by", "LastEventTime", "--descending")
+        self.assertEqual([(each["logStreamName"], each["lastEventTimestamp"]) for each in streams["logStreams"]], [("host-1", now)])
+        filters = self.aws(url, "describe-subscription-filters", "--log-group-name", "/shop")["subscriptionFilters"]
+        self.assertEqual([(each["filterName"], each["destinationArn"]) for each in filters], [("failed", FUNCTION)])
+        tried = self.aws(url, "test-metric-filter", "--filter-pattern", "[a, b=2]", "--log-event-messages", "1 2", "1 3")
+        self.assertEqual(tried["matches"], [{"eventNumber": 1, "eventMessage": "1 2", "extractedValues": {"$a": "1", "$b": "2"}}])
+        self.assertIn("(ResourceNotFoundException) when calling the DeleteLogStream operation: The specified log stream does not exist.",
+                      self.aws(url, "delete-log-stream", "--log-group-name", "/shop", "--log-stream-name", "x", fails=True))
+        # All settings of a group that weir has from its configuration are there, and it stays.
+        self.assertIn("declared in weir's configuration", self.aws(url, "delete-log-group", "--log-group-name", "/other", fails=True))
+        self.aws(url, "delete-log-group", "--log-group-name", "/shop")
+
+    def test_watchtower_logs_to_a_function(self):
+        bridge = self.logs_bridge(log_group="/shop", filter_pattern="ERROR")
+        said = subprocess.run([parts.python_with_watchtower(), "-c", WATCHTOWER, bridge.gateway], capture_output=True, text=True,
+                              timeout=60, env=self.environment())
         self.assertEqual((said.returncode, said.stderr), (0, ""), processes.tail(bridge.log))
-        answer = json.loads(said.stdout)
-        self.assertEqual(answer["late"], {"tooOldLogEventEndIndex": 1})
-        self.assertEqual([event["message"] for event in answer["found"]], ["ERROR one", "ERROR 3"])
-        self.assertEqual(answer["refused"], "Invalid character(s) in term '*'")
-        self.assertEqual(answer["all"], ["ERROR one", "INFO two", "ERROR 3"])
-        self.assertEqual(answer["groups"], ["/other", "/shop"])
-        self.wait_for(["ERROR one", "ERROR 3"], bridge)
-        (batch,) = self.unpacked()
-        self.assertEqual([event["id"] for event in batch["logEvents"]], [event["eventId"] for event in answer["found"]])
+        self.wait_for(["ERROR disk full", '{"state": "ERROR", "order": 7}'], bridge)
+        (lines,) = self.calls("boto3", bridge.gateway, ["FilterLogEvents", {"logGroupName": "/shop", "filterPattern": "line"}, "events"])
+        self.assertEqual([each["message"] for each in lines], [f"line {number}" for number in range(3000)])
+        (groups,) = self.calls("boto3", bridge.gateway, ["DescribeLogGroups", {}])
+        self.assertEqual([(each["logGroupName"], each["retentionInDays"]) for each in groups["logGroups"]], [("/shop", 7)])
 
 
 if __name__ == "__main__":
