@@ -233,6 +233,11 @@ net::awaitable<Result<std::vector<store::DeadLetter>>> Bridge::dead_letters(stor
   co_return co_await store_.list(std::move(which), limit, whole);
 }
 
+net::awaitable<Result<std::vector<store::DeadLetter>>> Bridge::dead_letter_piece(store::DeadLetterFilter which,
+                                                                                 std::size_t limit) {
+  co_return co_await store_.list_piece(std::move(which), limit);
+}
+
 net::awaitable<Result<std::size_t>> Bridge::redrive(store::DeadLetterFilter which) {
   std::function<void(const store::WaitingEvent&)> again = [this](const store::WaitingEvent& kept) {
     deliveries_.accepted(kept);

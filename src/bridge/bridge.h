@@ -93,8 +93,11 @@ class Bridge {
   /// A call of the API of a service that the bridge was made with; 503 while that does not run.
   net::awaitable<ServiceAnswer> call(const ServiceEntry& service, ServiceCall call);
 
+  /// As EventStore's list() and list_piece().
   net::awaitable<Result<std::vector<store::DeadLetter>>> dead_letters(store::DeadLetterFilter which, std::size_t limit,
                                                                       bool whole);
+  net::awaitable<Result<std::vector<store::DeadLetter>>> dead_letter_piece(store::DeadLetterFilter which,
+                                                                           std::size_t limit);
   /// Sends dead letters again, each as an asynchronous invocation of its function with a new request id, or to the
   /// target that did not take it. Returns how many.
   net::awaitable<Result<std::size_t>> redrive(store::DeadLetterFilter which);

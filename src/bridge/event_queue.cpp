@@ -5,7 +5,6 @@
 #include <utility>
 
 #include <boost/asio/error.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
@@ -23,8 +22,6 @@ constexpr std::size_t kBytesAtHand = 32U << 20U;
 
 /// Endings that may have their event in memory at a time: the event, its record and the dead letter are up to 3 MB.
 constexpr int kWholeMax = 32;
-/// Redriven events that the engine is told of in one turn.
-constexpr std::size_t kRedrivenAtOnce = 1000;
 /// How often an event that is over may be unreadable before it is a dead letter without its payload.
 constexpr int kUnreadableMax = 3;
 /// The waits before a destination that failed is tried again, while weir does not stop.
@@ -258,6 +255,7 @@ net::awaitable<Result<std::vector<std::uint64_t>>> EventQueue::keep(QueueCommit 
     queued.id = event.id;
     queued.function = function(event.function).id;
     queued.accepted = accepted;
+    queued.recursive = is_recursive(event.trace_header);
     keep_at_hand(std::move(event));
     tell([&](Moment now) { engine_.on_accepted(now, queued); });
   }
@@ -280,26 +278,42 @@ net::awaitable<Result<void>> EventQueue::accept_record(std::string function, std
   co_return Result<void>();
 }
 
+Result<void> EventQueue::may_redrive() const {
+  if (stopping_ || !restored_) return Error(ErrorCode::kCancelled, "weir is not running");
+  if (parked_) return Error(ErrorCode::kInternal, "the queue is parked");
+  if (engine_.full()) return Error(ErrorCode::kStoreFull, "too many events wait");
+  return {};
+}
+
 net::awaitable<Result<std::size_t>> EventQueue::redrive(store::DeadLetterFilter which,
                                                         std::function<void(const store::WaitingEvent&)> delivery) {
-  if (stopping_ || !restored_) co_return Error(ErrorCode::kCancelled, "weir is not running");
-  auto again = co_await deps_.events.redrive(std::move(which), deps_.clock.now().wall);
-  if (!again) co_return std::move(again.error()).during("sending dead letters again");
-  std::size_t told = 0;
-  for (const store::WaitingEvent& each : *again) {
-    // A million of them is no reason to let everything else wait.
-    if (++told % kRedrivenAtOnce == 0) co_await net::post(net::use_awaitable);
-    if (is_delivery(each.function)) {
-      delivery(each);
-      continue;
+  if (auto may = may_redrive(); !may) co_return std::move(may.error());
+  // What fails again meanwhile is a new dead letter, and would be redriven for ever.
+  auto newest = co_await deps_.events.list(which, 1, false);
+  if (!newest) co_return std::move(newest.error()).during("sending dead letters again");
+  if (newest->empty()) co_return std::size_t{0};
+  which.upto = newest->front().id;
+  std::size_t count = 0;
+  for (bool more = true; more && may_redrive();) {
+    auto piece = co_await deps_.events.redrive(which, deps_.clock.now().wall);
+    if (!piece && count == 0) co_return std::move(piece.error()).during("sending dead letters again");
+    if (!piece) break;
+    for (const store::WaitingEvent& each : piece->events) {
+      if (is_delivery(each.function)) {
+        delivery(each);
+        continue;
+      }
+      engine::QueuedEvent queued;
+      queued.id = each.id;
+      queued.function = function(each.function).id;
+      queued.accepted = each.accepted;
+      tell([&](Moment now) { engine_.on_accepted(now, queued); });
     }
-    engine::QueuedEvent queued;
-    queued.id = each.id;
-    queued.function = function(each.function).id;
-    queued.accepted = each.accepted;
-    tell([&](Moment now) { engine_.on_accepted(now, queued); });
+    count += piece->events.size();
+    which.after = piece->last;
+    more = piece->more;
   }
-  co_return again->size();
+  co_return count;
 }
 
 // ---- The engine ----

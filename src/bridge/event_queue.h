@@ -88,7 +88,9 @@ class EventQueue {
   net::awaitable<Result<std::string>> accept(NewEvent event, std::optional<store::StoredNote> note);
   /// The same for several at once. Returns the ids of the deliveries.
   net::awaitable<Result<std::vector<std::uint64_t>>> commit(QueueCommit what);
-  /// `delivery`: takes what is for no function.
+  /// Those that are there when it begins, piece by piece: the first run while others are still dead letters. Returns
+  /// how many: when one piece fails, or weir stops, or has no room for more, those of the pieces before it; an error
+  /// only when nothing was redriven. `delivery`: takes what is for no function.
   net::awaitable<Result<std::size_t>> redrive(store::DeadLetterFilter which,
                                               std::function<void(const store::WaitingEvent&)> delivery);
 
@@ -115,6 +117,7 @@ class EventQueue {
   net::awaitable<Result<std::vector<std::uint64_t>>> keep(QueueCommit what);
   net::awaitable<Result<void>> accept_record(std::string function, std::string record, std::string trace_header);
   void take(const store::WaitingEvent& event);
+  Result<void> may_redrive() const;
   template <typename Tell>
   void tell(Tell tell);
   void pump();

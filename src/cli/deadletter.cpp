@@ -1,6 +1,8 @@
 #include <cstdio>
 #include <iostream>
+#include <limits>
 #include <memory>
+#include <string_view>
 #include <variant>
 
 #include <CLI/CLI.hpp>
@@ -9,6 +11,7 @@
 #include "weir/base/json_writer.h"
 
 #include "cli/command.h"
+#include "gateway/admin.h"
 #include "gateway/dead_letters_json.h"
 #include "http/client.h"
 #include "http/uri.h"
@@ -22,7 +25,7 @@ struct Options {
   std::string admin;
   std::string function;
   std::string source;
-  std::size_t limit = 100;
+  std::size_t limit = 0;  ///< 0: all of them
   bool json = false;
   bool payload = false;
   bool all = false;
@@ -52,11 +55,15 @@ std::variant<Place, int> find_place(const Options& options) {
   return place;
 }
 
-Result<std::string> ask(const std::string& admin, const std::string& method, const std::string& path,
-                        const std::string& body = "") {
-  auto answer = http::request(method, "http://" + admin + path, body, std::chrono::seconds(60));
+constexpr Duration kPatience = std::chrono::seconds(60);
+/// A hundred thousand of them take some seconds.
+constexpr Duration kRedrivePatience = std::chrono::minutes(30);
+
+Result<http::Response> ask(const std::string& admin, const std::string& method, const std::string& path,
+                           const std::string& body = "", Duration patience = kPatience) {
+  auto answer = http::request(method, "http://" + admin + path, body, patience);
   if (!answer) return std::move(answer.error()).during("asking the bridge at " + admin);
-  if (answer->status == 200) return std::move(answer->body);
+  if (answer->status == 200) return answer;
   const auto said = nlohmann::json::parse(answer->body, nullptr, false);
   const bool told = said.is_object() && said.contains("message") && said["message"].is_string();
   std::string message = told ? said["message"].get<std::string>() : answer->body;
@@ -72,49 +79,96 @@ store::DeadLetterFilter filter(const Options& options) {
   return which;
 }
 
-Result<std::string> list_stored(store::StateFolder& store, const Options& options) {
-  auto letters = store.list_dead_letters(filter(options), options.limit, false);
-  if (!letters) return letters.error();
-  std::vector<gateway::DeadLetterRow> rows;
-  for (const store::DeadLetter& letter : *letters) {
-    // One whole letter at a time: each may be some megabytes.
-    store::DeadLetterFilter one;
-    one.ids = {letter.id};
-    auto whole = store.list_dead_letters(one, 1, true);
-    if (!whole) return whole.error();
-    for (const store::DeadLetter& found : *whole) rows.push_back(gateway::dead_letter_row(found));
+/// Prints rows as they come: a table, or one JSON array, which ends as one whatever happens.
+class Printer {
+ public:
+  explicit Printer(bool json) : json_(json) {}
+  Printer(const Printer&) = delete;
+  Printer& operator=(const Printer&) = delete;
+  ~Printer() {
+    if (json_ && begun_) std::puts("]");
   }
-  return gateway::dead_letters_json(rows);
+
+  /// `array`: of dead_letters_json(), and `rows` the same parsed.
+  void print(std::string_view array, const nlohmann::json& rows) {
+    if (json_) {
+      const std::size_t first = array.find('[') + 1;
+      const std::string_view inner = array.substr(first, array.rfind(']') - first);
+      std::printf("%s%.*s", !begun_ ? "[" : rows.empty() ? "" : ",", static_cast<int>(inner.size()), inner.data());
+    } else {
+      if (!begun_) {
+        std::printf("%-8s %-24s %-20s %-16s %-26s %-36s %10s\n", "ID", "AT", "FUNCTION", "SOURCE", "CONDITION",
+                    "REQUEST ID", "BYTES");
+      }
+      for (const auto& row : rows) print_row(row);
+    }
+    begun_ = true;
+    std::fflush(stdout);
+  }
+
+ private:
+  static void print_row(const nlohmann::json& row) {
+    const auto text = [&](const char* name) {
+      const std::string value = row.value(name, std::string());
+      return value.empty() ? std::string("-") : value;
+    };
+    std::printf("%-8llu %-24s %-20s %-16s %-26s %-36s %10llu\n",
+                static_cast<unsigned long long>(row.value("id", std::uint64_t{0})), text("at").c_str(),
+                text("function").c_str(), text("source").c_str(), text("condition").c_str(), text("request_id").c_str(),
+                static_cast<unsigned long long>(row.value("bytes", std::uint64_t{0})));
+  }
+
+  const bool json_;
+  bool begun_ = false;
+};
+
+Result<void> list_stored(store::StateFolder& store, const Options& options, Printer& printer) {
+  store::DeadLetterFilter rest = filter(options);
+  std::size_t left = std::numeric_limits<std::size_t>::max();
+  if (options.limit > 0) {
+    left = options.limit;
+    auto newest = store.list_dead_letters(rest, options.limit, false);
+    if (!newest) return std::move(newest.error());
+    if (!newest->empty()) rest.after = newest->front().id - 1;
+  }
+  for (;;) {
+    auto piece = store.list_dead_letter_piece(rest, left);
+    if (!piece) return std::move(piece.error());
+    std::vector<gateway::DeadLetterRow> rows;
+    for (const store::DeadLetter& letter : *piece) rows.push_back(gateway::dead_letter_row(letter));
+    const std::string array = gateway::dead_letters_json(rows);
+    printer.print(array, nlohmann::json::parse(array));
+    if (rows.empty()) return {};
+    left -= rows.size();
+    rest.after = rows.back().id;
+  }
+}
+
+Result<void> list_asked(const std::string& admin, const Options& options, Printer& printer) {
+  std::string narrowed;
+  if (!options.function.empty()) narrowed += "&function=" + http::percent_encode(options.function);
+  if (!options.source.empty()) narrowed += "&source=" + http::percent_encode(options.source);
+  std::string query = options.limit > 0 ? "?limit=" + std::to_string(options.limit) : "?after=0";
+  for (;;) {
+    auto page = ask(admin, "GET", "/deadletters" + query + narrowed);
+    if (!page) return std::move(page.error());
+    const auto rows = nlohmann::json::parse(page->body, nullptr, false);
+    if (!rows.is_array()) return Error(ErrorCode::kHttpFailed, "what answers at " + admin + " is no weir");
+    printer.print(page->body, rows);
+    const bool more = page->headers.get("Link").value_or("").ends_with("rel=\"next\"");
+    if (!more || options.limit > 0 || rows.empty()) return {};
+    query = "?after=" + std::to_string(rows.back().value("id", std::uint64_t{0}));
+  }
 }
 
 int list(const Options& options) {
   auto found = find_place(options);
   if (const int* status = std::get_if<int>(&found)) return *status;
   const Place& place = std::get<Place>(found);
-  std::string query = "?limit=" + std::to_string(options.limit);
-  if (!options.function.empty()) query += "&function=" + http::percent_encode(options.function);
-  if (!options.source.empty()) query += "&source=" + http::percent_encode(options.source);
-  auto json = place.store ? list_stored(*place.store, options) : ask(place.admin, "GET", "/deadletters" + query);
-  if (!json) return complain(json.error());
-  const auto rows = nlohmann::json::parse(*json, nullptr, false);
-  if (!rows.is_array()) return complain("what answers at " + place.admin + " is no weir", kFailed);
-  if (options.json) {
-    while (json->ends_with('\n')) json->pop_back();
-    std::cout << *json << "\n";
-    return kDone;
-  }
-  const auto text = [](const nlohmann::json& row, const char* name) {
-    const std::string value = row.value(name, std::string());
-    return value.empty() ? std::string("-") : value;
-  };
-  std::printf("%-8s %-24s %-20s %-16s %-26s %-36s %10s\n", "ID", "AT", "FUNCTION", "SOURCE", "CONDITION", "REQUEST ID",
-              "BYTES");
-  for (const auto& row : rows) {
-    std::printf("%-8llu %-24s %-20s %-16s %-26s %-36s %10llu\n",
-                static_cast<unsigned long long>(row.value("id", std::uint64_t{0})), text(row, "at").c_str(),
-                text(row, "function").c_str(), text(row, "source").c_str(), text(row, "condition").c_str(),
-                text(row, "request_id").c_str(), static_cast<unsigned long long>(row.value("bytes", std::uint64_t{0})));
-  }
+  Printer printer(options.json);
+  const auto listed =
+      place.store ? list_stored(*place.store, options, printer) : list_asked(place.admin, options, printer);
+  if (!listed) return complain(listed.error());
   return kDone;
 }
 
@@ -127,8 +181,9 @@ int show(const Options& options) {
         "/deadletters/" + std::to_string(options.ids.front()) + (options.payload ? "/payload" : "");
     auto said = ask(place.admin, "GET", path);
     if (!said) return complain(said.error());
-    while (said->ends_with('\n')) said->pop_back();
-    std::cout << *said << "\n";
+    std::string& body = said->body;
+    while (body.ends_with('\n')) body.pop_back();
+    std::cout << body << "\n";
     return kDone;
   }
   const auto letters = place.store->list_dead_letters(filter(options), 1, true);
@@ -163,9 +218,9 @@ int redrive(const Options& options) {
     if (!options.function.empty()) out.member("function", options.function);
     if (!options.source.empty()) out.member("source", options.source);
     out.end_object();
-    const auto said = ask(place.admin, "POST", "/deadletters/redrive", body);
+    const auto said = ask(place.admin, "POST", "/deadletters/redrive", body, kRedrivePatience);
     if (!said) return complain(said.error());
-    const auto count = nlohmann::json::parse(*said, nullptr, false);
+    const auto count = nlohmann::json::parse(said->body, nullptr, false);
     if (!count.is_object() || !count.contains("redriven"))
       return complain("what answers at " + place.admin + " is no weir", kFailed);
     redriven = count.value("redriven", std::uint64_t{0});
@@ -200,9 +255,8 @@ void add_deadletter(CLI::App& app, Work& chosen) {
     each->add_option("--function", options->function, "Only this function's.");
     each->add_option("--source", options->source, "Only this source's.");
   }
-  list_command->add_option("--limit", options->limit, "At most so many.")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
+  list_command->add_option("--limit", options->limit, "At most so many, the newest; without it all of them.")
+      ->check(CLI::Range(std::size_t{1}, gateway::kDeadLettersListedMax));
   list_command->add_flag("--json", options->json, "Prints JSON.");
   show_command->add_option("ID", options->ids, "As `deadletter list` shows it.")->required()->expected(1);
   show_command->add_flag("--payload", options->payload, "Prints the payload only.");

@@ -9,6 +9,8 @@ namespace {
 /// While the window grows carefully, at least so many successes come before it is tried whether more is admitted: with
 /// one execution reserved, one call in ten is a throttled one and not every second.
 constexpr std::size_t kSuccessesPerTrial = 10;
+/// Source: reference invoke.md, 3.3.
+constexpr int kRecursiveStatus = 400;
 /// Runs that differ by less are as fast as each other: what a scheduler does to them.
 constexpr Duration kRunSlack = std::chrono::milliseconds(2);
 
@@ -24,6 +26,8 @@ std::string_view text(AsyncCondition condition) {
       return "EventAgeExceeded";
     case AsyncCondition::kZeroReservedConcurrency:
       return "ZeroReservedConcurrency";
+    case AsyncCondition::kRecursiveInvocation:
+      return "RecursiveInvocation";
   }
   return "";
 }
@@ -53,8 +57,17 @@ void AsyncQueue::set_function(Moment now, FunctionId id, AsyncSettings settings)
 }
 
 void AsyncQueue::on_accepted(Moment now, const QueuedEvent& event) {
-  wait_until(add(event), now.instant);
-  ++functions_[event.function].figures.received;
+  AsyncFigures& figures = functions_[event.function].figures;
+  const Slot slot = add(event);
+  ++figures.received;
+  // One that comes while weir drains waits for the next life, which invokes it once: a pass more.
+  if (event.recursive && state_ == State::kRunning) {
+    ++figures.recursive;
+    events_[slot].status = kRecursiveStatus;
+    end(slot, AsyncCondition::kRecursiveInvocation);
+  } else {
+    wait_until(slot, now.instant);
+  }
   advance(now, event.function);
 }
 

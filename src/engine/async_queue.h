@@ -54,6 +54,7 @@ struct QueuedEvent {
   WallTime accepted;            ///< when it got its 202: what its age is counted from
   int attempts = 0;             ///< runs that failed so far; more than 0 only for events of an earlier life
   std::optional<WallTime> due;  ///< of its next attempt, when that is not now
+  bool recursive = false;       ///< a new one that its function led to itself, too often
 };
 
 /// Invoke the function with the event. Answered by on_outcome(), once.
@@ -73,7 +74,13 @@ struct RememberRetry {
 };
 
 /// Why an event is over. The texts are AWS's `condition`.
-enum class AsyncCondition : std::uint8_t { kSuccess, kRetriesExhausted, kEventAgeExceeded, kZeroReservedConcurrency };
+enum class AsyncCondition : std::uint8_t {
+  kSuccess,
+  kRetriesExhausted,
+  kEventAgeExceeded,
+  kZeroReservedConcurrency,
+  kRecursiveInvocation
+};
 std::string_view text(AsyncCondition condition);
 
 /// The event is over: tell its destinations, keep what was given up on, and forget it. Answered by on_ended(), once;
@@ -102,9 +109,10 @@ struct AsyncFigures {
   std::uint64_t received = 0;  ///< AsyncEventsReceived
   std::uint64_t restored = 0;  ///< taken over from an earlier life
   std::uint64_t succeeded = 0;
-  std::uint64_t dropped = 0;   ///< AsyncEventsDropped: ended without success, and kept as that
-  std::uint64_t attempts = 0;  ///< InvokeEvent given
-  std::uint64_t retries = 0;   ///< of these, again after a function error
+  std::uint64_t dropped = 0;    ///< AsyncEventsDropped: ended without success, and kept as that
+  std::uint64_t recursive = 0;  ///< RecursiveInvocationsDropped
+  std::uint64_t attempts = 0;   ///< InvokeEvent given
+  std::uint64_t retries = 0;    ///< of these, again after a function error
   std::uint64_t throttles = 0;
   std::uint64_t system_errors = 0;
   std::uint64_t store_failures = 0;
@@ -125,7 +133,7 @@ struct AsyncFigures {
 /// (look-ahead): a retry that would come too late is not waited for. A throttled event keeps its whole age: its last
 /// wait ends with its age. An event is too old from maximum_event_age on, that instant included; a call that runs then
 /// is not cut. 4xx other than 429 (the function is gone, the call is refused) use up attempts as function errors do. A
-/// function whose reserved concurrency is 0 ends its events at once.
+/// function whose reserved concurrency is 0 ends its events at once, and so does an event that is recursive.
 /// A function of which nothing gets through pauses as a whole, as an event does: one call now and then, however many
 /// events wait. While the store refuses to keep an ending, nothing is begun that it would have to remember.
 /// Pure: told what happened and when, answers with what to do; the contract is that of ShardProcessor. One owner, not

@@ -55,9 +55,6 @@ net::awaitable<http::Response> move_checkpoint(bridge::Bridge& bridge, std::stri
   co_return http::Response(200, kJson, "{}\n");
 }
 
-constexpr std::size_t kListed = 100;
-constexpr std::size_t kListedMax = 1'000'000;
-
 template <typename Number>
 std::optional<Number> number(std::string_view digits) {
   Number out = 0;
@@ -66,36 +63,76 @@ std::optional<Number> number(std::string_view digits) {
   return out;
 }
 
-net::awaitable<http::Response> list_dead_letters(bridge::Bridge& bridge, std::string query) {
-  const auto fields = http::parse_query(query, http::Plus::kSpace);
-  if (!fields) co_return bad_request("the query has a percent sign out of place");
+/// What GET /deadletters asks for.
+struct Listing {
+  Listing() = default;
   store::DeadLetterFilter which;
-  std::size_t limit = kListed;
+  std::optional<std::uint64_t> after;  ///< none: the newest
+  std::size_t limit = kDeadLettersListed;
+};
+
+Result<Listing> read_listing(std::string_view query) {
+  const auto wrong = [](const std::string& sentence) { return Error(ErrorCode::kHttpFailed, sentence); };
+  const auto fields = http::parse_query(query, http::Plus::kSpace);
+  if (!fields) return wrong("the query has a percent sign out of place");
+  Listing listing;
   for (const auto& [name, value] : *fields) {
     if (name == "function") {
-      which.function = value;
+      listing.which.function = value;
     } else if (name == "source") {
-      which.source = value;
+      listing.which.source = value;
     } else if (name == "limit") {
       const auto asked = number<std::size_t>(value);
-      if (!asked || *asked == 0 || *asked > kListedMax) co_return bad_request("limit is 1 to 1000000");
-      limit = *asked;
+      if (!asked || *asked == 0 || *asked > kDeadLettersListedMax)
+        return wrong("limit is 1 to " + std::to_string(kDeadLettersListedMax) + "; ask for further pages by after");
+      listing.limit = *asked;
+    } else if (name == "after") {
+      listing.after = number<std::uint64_t>(value);
+      if (!listing.after || *listing.after > listing.which.upto)
+        return wrong("after is the id of a dead letter, or 0 for the first page");
     } else {
-      co_return bad_request("there is function, source and limit, no " + name);
+      return wrong("there is function, source, limit and after, no " + name);
     }
   }
-  auto letters = co_await bridge.dead_letters(which, limit, false);
-  if (!letters) co_return error_response(500, letters.error());
-  // One whole letter at a time: each may be some megabytes.
-  std::vector<DeadLetterRow> rows;
-  for (const store::DeadLetter& letter : *letters) {
-    store::DeadLetterFilter one;
-    one.ids = {letter.id};
-    auto whole = co_await bridge.dead_letters(one, 1, true);
-    if (!whole) co_return error_response(500, whole.error());
-    if (!whole->empty()) rows.push_back(dead_letter_row(whole->front()));  // it may have been redriven meanwhile
+  return listing;
+}
+
+/// RFC 8288: where a listing goes on.
+std::string link_to(const Listing& listing, std::uint64_t after, std::string_view relation) {
+  std::string link = "</deadletters?after=" + std::to_string(after) + "&limit=" + std::to_string(listing.limit);
+  if (!listing.which.function.empty()) link += "&function=" + http::percent_encode(listing.which.function);
+  if (!listing.which.source.empty()) link += "&source=" + http::percent_encode(listing.which.source);
+  return link.append(">; rel=\"").append(relation).append("\"");
+}
+
+net::awaitable<http::Response> list_dead_letters(bridge::Bridge& bridge, std::string query) {
+  auto asked = read_listing(query);
+  if (!asked) co_return error_response(400, asked.error());
+  Listing& listing = *asked;
+  store::DeadLetterFilter rest = listing.which;
+  if (listing.after) {
+    rest.after = *listing.after;
+  } else {
+    auto newest = co_await bridge.dead_letters(listing.which, listing.limit, false);
+    if (!newest) co_return error_response(500, newest.error());
+    if (!newest->empty()) rest.after = newest->front().id - 1;
   }
-  co_return http::Response(200, kJson, dead_letters_json(rows) + "\n");
+  // Piece by piece, for each may be some megabytes; what is looked for behind the page says whether there is another.
+  std::vector<DeadLetterRow> rows;
+  bool more = false;
+  while (!more) {
+    auto piece = co_await bridge.dead_letter_piece(rest, listing.limit + 1 - rows.size());
+    if (!piece) co_return error_response(500, piece.error());
+    if (piece->empty()) break;
+    rest.after = piece->back().id;
+    for (const store::DeadLetter& letter : *piece) {
+      more = rows.size() == listing.limit;
+      if (!more) rows.push_back(dead_letter_row(letter));
+    }
+  }
+  http::Response page(200, kJson, dead_letters_json(rows) + "\n");
+  if (more) page.headers.add("Link", link_to(listing, rows.back().id, "next"));
+  co_return page;
 }
 
 /// `which`: "ID" or "ID/payload".
@@ -132,6 +169,8 @@ net::awaitable<http::Response> redrive(bridge::Bridge& bridge, std::string body)
         if (!id.is_number_unsigned()) co_return bad_request("ids are numbers");
         which.ids.push_back(id.get<std::uint64_t>());
       }
+      if (which.ids.size() > kDeadLettersListedMax)
+        co_return bad_request("ids are at most " + std::to_string(kDeadLettersListedMax) + " at a time");
     } else {
       co_return bad_request("there is ids, all, function and source; not this " + name);
     }
@@ -163,6 +202,8 @@ net::awaitable<http::Response> answer(bridge::Bridge& bridge, http::Request requ
   if ((path.starts_with("/checkpoints") || path.starts_with("/deadletters")) &&
       !is_address_or_localhost(request.headers.get("Host").value_or("")))
     co_return http::Response(403, kText, "ask by the address, or localhost; not by another name\n");
+  if (request.body_too_large)
+    co_return error_response(413, Error(ErrorCode::kHttpFailed, "the body is larger than a megabyte"));
   if (path == "/checkpoints" && request.method == "POST")
     co_return co_await move_checkpoint(bridge, std::move(request.body));
   if (path == "/deadletters/redrive" && request.method == "POST")

@@ -25,6 +25,8 @@ using http::Response;
 
 constexpr std::string_view kTooLarge = "Request must be smaller than 6291456 bytes for the InvokeFunction operation";
 
+constexpr const char* kBodyTooLarge = "The request is larger than 6291456 bytes.";
+
 constexpr std::string_view kServed =
     "weir takes events here:\n"
     "  POST /2015-03-31/functions/NAME/invocations   Lambda's Invoke API, for every AWS SDK and the aws command\n"
@@ -108,6 +110,10 @@ class Gateway {
       if (const auto refusal = unsigned_call(request)) co_return refuse(*refusal, request_id);
     }
     if (service) co_return co_await call(*service, std::move(request), request_id);
+    // A form says in its body whose it is, and that was dropped.
+    if (request.body_too_large && parts.empty()) {
+      co_return answered(service::form_error({413, "RequestEntityTooLarge", kBodyTooLarge}, "", request_id));
+    }
     co_return co_await lambda_.answer(std::move(request), request_id);
   }
 
@@ -131,8 +137,7 @@ class Gateway {
                                                              : service::form_error(unknown, "", request_id));
     }
     if (request.body_too_large) {
-      co_return refuse({413, "RequestEntityTooLargeException", "The request is larger than 6291456 bytes."},
-                       request_id);
+      co_return refuse({413, "RequestEntityTooLargeException", kBodyTooLarge}, request_id);
     }
     const TraceHeader trace =
         join_trace(request.headers.get("X-Amzn-Trace-Id").value_or(""), deps_.clock.now().wall, random_);
@@ -154,8 +159,7 @@ class Gateway {
   net::awaitable<Response> webhook(Request request, std::string type, std::string source,
                                    const std::string& request_id) {
     if (request.body_too_large) {
-      co_return refuse({413, "RequestEntityTooLargeException", "The request is larger than 6291456 bytes."},
-                       request_id);
+      co_return refuse({413, "RequestEntityTooLargeException", kBodyTooLarge}, request_id);
     }
     WebhookRequest asked;
     asked.method = std::move(request.method);

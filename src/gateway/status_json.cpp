@@ -95,6 +95,7 @@ void write_async(JsonWriter& out, const bridge::AsyncStatus& status) {
   out.member("received", figures.received).member("restored", figures.restored);
   out.member("succeeded", figures.succeeded).member("dropped", figures.dropped).member("retries", figures.retries);
   out.member("throttles", figures.throttles).member("system_errors", figures.system_errors);
+  out.member("recursive_invocations_dropped", figures.recursive);
   out.member("destination_failures", status.destination_failures);
   out.member("dead_letter_errors", status.dead_letter_errors).member("store_failures", figures.store_failures);
   out.end_object();
@@ -166,6 +167,8 @@ void add_async(observe::MetricsPage& page, const bridge::AsyncStatus& each) {
                count(figures.received));
   page.counter("lambda_async_events_dropped_total", "Events that ended without success, after they were kept.", labels,
                count(figures.dropped));
+  page.counter("lambda_recursive_invocations_dropped_total", "Events that a chain of functions led to too often.",
+               labels, count(figures.recursive));
   page.histogram("lambda_async_event_age_seconds", "Age of an event at each of its attempts.", labels,
                  engine::AsyncFigures::kAgeBounds, figures.ages, as_seconds(figures.age_sum));
   page.counter("weir_async_events_succeeded_total", "Events that the function handled.", labels,

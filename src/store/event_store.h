@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -82,6 +83,16 @@ struct DeadLetterFilter {
   std::vector<std::uint64_t> ids;
   std::string function;
   std::string source;
+  std::uint64_t after = 0;  ///< only ids above it
+  std::uint64_t upto = std::numeric_limits<std::int64_t>::max();
+};
+
+/// Dead letters that wait as events again, as many as one transaction should have.
+struct RedrivenPiece {
+  RedrivenPiece() = default;
+  std::vector<WaitingEvent> events;  ///< without payloads
+  std::uint64_t last = 0;            ///< the id of the last letter that was looked at: where the next piece begins
+  bool more = false;                 ///< whether others may be meant behind it
 };
 
 /// The asynchronous queue's memory. Everything is on disk, fsynced, when it returns; whoever waits while one fsync runs
@@ -105,12 +116,14 @@ class EventStore {
   /// All events that wait, in order of id, in pieces, so that a million of them need no second copy.
   virtual net::awaitable<Result<void>> each_waiting(std::function<void(std::vector<WaitingEvent>)> take) = 0;
 
-  /// Turns dead letters back into events that wait, with new request ids, accepted at `now`, each in one transaction
-  /// with the end of its dead letter. Returns the events without payloads.
-  virtual net::awaitable<Result<std::vector<WaitingEvent>>> redrive(DeadLetterFilter which, WallTime now) = 0;
-  /// Without payloads and records unless `whole`; newest last, at most `limit`.
+  /// Turns the oldest dead letters that are meant back into events that wait, with new request ids, accepted at `now`,
+  /// in one transaction with the end of the dead letters. Who wants all asks again with `after` behind the piece.
+  virtual net::awaitable<Result<RedrivenPiece>> redrive(DeadLetterFilter which, WallTime now) = 0;
+  /// The newest `limit`, newest last. Without payloads and records unless `whole`.
   virtual net::awaitable<Result<std::vector<DeadLetter>>> list(DeadLetterFilter which, std::size_t limit,
                                                                bool whole) = 0;
+  /// The oldest that are meant, whole: at most `limit`, and as many as may be in memory at a time. None: that is all.
+  virtual net::awaitable<Result<std::vector<DeadLetter>>> list_piece(DeadLetterFilter which, std::size_t limit) = 0;
 
   /// The first of the events of a log that are wanted.
   virtual net::awaitable<Result<KeptPage>> kept(KeptRange range) = 0;

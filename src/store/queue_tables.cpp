@@ -43,29 +43,46 @@ DeadLetter letter_of_row(const Statement& row, bool whole) {
   return letter;
 }
 
-// A filter that names ids is answered id by id; one that does not, in order of id.
+constexpr std::string_view kBriefLetter =
+    "SELECT id, source, shard, function, qualifier, at_ms FROM dead_letters WHERE id = ?";
+constexpr std::string_view kWholeLetter =
+    "SELECT id, source, shard, function, qualifier, at_ms, record, payload FROM dead_letters WHERE id = ?";
+
+// A filter that names ids is answered id by id; one that does not, in order of id. One statement for each index.
 constexpr std::string_view kIdsOfOne =
     "SELECT id FROM dead_letters WHERE id = ?1 AND (?2 = '' OR function = ?2) AND (?3 = '' OR source = ?3)";
-constexpr std::string_view kIdsAfter =
-    "SELECT id FROM dead_letters WHERE id > ?1 AND (?2 = '' OR function = ?2) AND (?3 = '' OR source = ?3)"
-    " ORDER BY id LIMIT ?4";
-constexpr std::string_view kIdsBefore =
-    "SELECT id FROM dead_letters WHERE id < ?1 AND (?2 = '' OR function = ?2) AND (?3 = '' OR source = ?3)"
-    " ORDER BY id DESC LIMIT ?4";
+constexpr std::string_view kOldestOfAll = "SELECT id FROM dead_letters WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3";
+constexpr std::string_view kOldestOfFunction =
+    "SELECT id FROM dead_letters INDEXED BY dead_letters_of_function WHERE function = ?4 AND id > ?1 AND id <= ?2"
+    " AND (?5 = '' OR source = ?5) ORDER BY id LIMIT ?3";
+constexpr std::string_view kOldestOfSource =
+    "SELECT id FROM dead_letters INDEXED BY dead_letters_of_source WHERE source = ?4 AND id > ?1 AND id <= ?2"
+    " ORDER BY id LIMIT ?3";
+constexpr std::string_view kNewestOfAll =
+    "SELECT id FROM dead_letters WHERE id > ?1 AND id <= ?2 ORDER BY id DESC LIMIT ?3";
+constexpr std::string_view kNewestOfFunction =
+    "SELECT id FROM dead_letters INDEXED BY dead_letters_of_function WHERE function = ?4 AND id > ?1 AND id <= ?2"
+    " AND (?5 = '' OR source = ?5) ORDER BY id DESC LIMIT ?3";
+constexpr std::string_view kNewestOfSource =
+    "SELECT id FROM dead_letters INDEXED BY dead_letters_of_source WHERE source = ?4 AND id > ?1 AND id <= ?2"
+    " ORDER BY id DESC LIMIT ?3";
 
 std::int64_t as_limit(std::size_t limit) {
   return static_cast<std::int64_t>(std::min(limit, static_cast<std::size_t>(std::numeric_limits<std::int64_t>::max())));
 }
 
+enum class End { kOldest, kNewest };
+
 /// The ids of the letters meant, along the ids that the filter names.
-template <typename Ids>
-Result<std::vector<std::uint64_t>> ids_among(Database& database, const DeadLetterFilter& which, const Ids& candidates,
-                                             std::size_t limit) {
+template <typename Order>
+Result<std::vector<std::uint64_t>> ids_among(Database& database, const DeadLetterFilter& which, std::size_t limit) {
+  const std::set<std::uint64_t, Order> candidates(which.ids.begin(), which.ids.end());
   std::vector<std::uint64_t> found;
   auto statement = Statement::prepare(database, kIdsOfOne);
   if (!statement) return std::move(statement.error());
   for (const std::uint64_t id : candidates) {
     if (found.size() >= limit) break;
+    if (id <= which.after || id > which.upto) continue;
     statement->reset();
     statement->bind(number(id)).bind(which.function).bind(which.source);
     auto row = statement->step();
@@ -75,12 +92,22 @@ Result<std::vector<std::uint64_t>> ids_among(Database& database, const DeadLette
   return found;
 }
 
-Result<std::vector<std::uint64_t>> ids_of(Database& database, std::string_view sql, const DeadLetterFilter& which,
-                                          std::int64_t edge, std::size_t limit) {
-  std::vector<std::uint64_t> found;
+/// The ids of the letters meant, from one of their ends.
+Result<std::vector<std::uint64_t>> ids_from(Database& database, End end, const DeadLetterFilter& which,
+                                            std::size_t limit) {
+  const bool oldest = end == End::kOldest;
+  if (!which.ids.empty()) {
+    return oldest ? ids_among<std::less<>>(database, which, limit) : ids_among<std::greater<>>(database, which, limit);
+  }
+  std::string_view sql = oldest ? kOldestOfAll : kNewestOfAll;
+  if (!which.source.empty()) sql = oldest ? kOldestOfSource : kNewestOfSource;
+  if (!which.function.empty()) sql = oldest ? kOldestOfFunction : kNewestOfFunction;
   auto statement = Statement::prepare(database, sql);
   if (!statement) return std::move(statement.error());
-  statement->bind(edge).bind(which.function).bind(which.source).bind(as_limit(limit));
+  statement->bind(number(which.after)).bind(number(which.upto)).bind(as_limit(limit));
+  if (!which.function.empty()) statement->bind(which.function);
+  if (!which.function.empty() || !which.source.empty()) statement->bind(which.source);
+  std::vector<std::uint64_t> found;
   auto done =
       each_row(*statement, [&](Statement& row) { found.push_back(static_cast<std::uint64_t>(row.integer(0))); });
   if (!done) return std::move(done.error());
@@ -267,16 +294,9 @@ Result<std::int64_t> count_letters(Database& database) {
 
 Result<std::vector<DeadLetter>> list_letters(Database& database, const DeadLetterFilter& which, std::size_t limit,
                                              bool whole) {
-  auto newest_first = [&]() -> Result<std::vector<std::uint64_t>> {
-    if (which.ids.empty()) return ids_of(database, kIdsBefore, which, std::numeric_limits<std::int64_t>::max(), limit);
-    const std::set<std::uint64_t, std::greater<>> ids(which.ids.begin(), which.ids.end());
-    return ids_among(database, which, ids, limit);
-  }();
+  auto newest_first = ids_from(database, End::kNewest, which, limit);
   if (!newest_first) return std::move(newest_first.error());
-  auto statement = Statement::prepare(
-      database, whole ? "SELECT id, source, shard, function, qualifier, at_ms, record, payload"
-                        " FROM dead_letters WHERE id = ?"
-                      : "SELECT id, source, shard, function, qualifier, at_ms FROM dead_letters WHERE id = ?");
+  auto statement = Statement::prepare(database, whole ? kWholeLetter : kBriefLetter);
   if (!statement) return std::move(statement.error());
   std::vector<DeadLetter> letters;
   letters.reserve(newest_first->size());
@@ -290,37 +310,55 @@ Result<std::vector<DeadLetter>> list_letters(Database& database, const DeadLette
   return letters;
 }
 
-Result<std::vector<std::uint64_t>> letter_ids(Database& database, const DeadLetterFilter& which, std::uint64_t after,
-                                              std::size_t limit) {
-  if (which.ids.empty()) return ids_of(database, kIdsAfter, which, number(after), limit);
-  std::set<std::uint64_t> ids(which.ids.begin(), which.ids.end());
-  ids.erase(ids.begin(), ids.upper_bound(after));
-  return ids_among(database, which, ids, limit);
+Result<std::vector<DeadLetter>> list_letter_piece(Database& database, const DeadLetterFilter& which, std::size_t limit,
+                                                  std::size_t max_bytes) {
+  auto oldest = ids_from(database, End::kOldest, which, limit);
+  if (!oldest) return std::move(oldest.error());
+  auto statement = Statement::prepare(database, kWholeLetter);
+  if (!statement) return std::move(statement.error());
+  std::vector<DeadLetter> letters;
+  std::size_t bytes = 0;
+  for (const std::uint64_t id : *oldest) {
+    if (bytes >= max_bytes) break;
+    statement->reset();
+    statement->bind(number(id));
+    auto row = statement->step();
+    if (!row) return std::move(row.error());
+    if (!*row) continue;
+    letters.push_back(letter_of_row(*statement, true));
+    bytes += letters.back().record.size() + letters.back().payload.size();
+  }
+  return letters;
 }
 
-Result<std::optional<WaitingEvent>> redrive_letter(Database& database, std::uint64_t id, const std::string& request_id,
-                                                   WallTime now) {
-  std::optional<WaitingEvent> event;
+Result<std::vector<std::uint64_t>> letter_ids(Database& database, const DeadLetterFilter& which, std::size_t limit) {
+  return ids_from(database, End::kOldest, which, limit);
+}
+
+Result<std::optional<RedrivenLetter>> redrive_letter(Database& database, std::uint64_t id,
+                                                     const std::string& request_id, WallTime now) {
+  std::optional<RedrivenLetter> redriven;
   auto insert = Statement::prepare(
       database,
       "INSERT INTO events (function, accepted_ms, qualifier, request_id, source, trace_header, payload)"
       " SELECT function, ?2, qualifier, ?3, source, '', payload FROM dead_letters WHERE id = ?1"
-      " RETURNING id, function, qualifier");
+      " RETURNING id, function, qualifier, length(payload)");
   if (!insert) return std::move(insert.error());
   insert->bind(number(id)).bind(epoch_milliseconds(now)).bind(request_id);
   auto inserted = each_row(*insert, [&](Statement& row) {
-    event.emplace();
-    event->id = static_cast<std::uint64_t>(row.integer(0));
-    event->function = row.text(1);
-    event->qualifier = row.text(2);
-    event->accepted = now;
+    redriven.emplace();
+    redriven->event.id = static_cast<std::uint64_t>(row.integer(0));
+    redriven->event.function = row.text(1);
+    redriven->event.qualifier = row.text(2);
+    redriven->event.accepted = now;
+    redriven->bytes = static_cast<std::size_t>(row.integer(3));
   });
   if (!inserted) return std::move(inserted.error());
   auto remove = Statement::prepare(database, "DELETE FROM dead_letters WHERE id = ?");
   if (!remove) return std::move(remove.error());
   remove->bind(number(id));
   if (auto removed = finish(*remove); !removed) return std::move(removed.error());
-  return event;
+  return redriven;
 }
 
 }  // namespace weir::store::queue

@@ -37,10 +37,14 @@ inline constexpr std::string_view kSchema =
     "CREATE TABLE taken_over (file TEXT PRIMARY KEY) WITHOUT ROWID";
 
 /// Since version 2: events that services keep to be read again.
-inline constexpr std::array<std::string_view, 1> kUpgrades{
+/// Since version 3: the dead letters of a function, or of a source, in order of id without a look at the others.
+inline constexpr std::array<std::string_view, 2> kUpgrades{
     "CREATE TABLE kept (id INTEGER PRIMARY KEY AUTOINCREMENT, log TEXT NOT NULL, at_ms INTEGER NOT NULL,"
     " event TEXT NOT NULL);"
-    "CREATE INDEX kept_of ON kept (log, at_ms, id)"};
+    "CREATE INDEX kept_of ON kept (log, at_ms, id)",
+    "DROP INDEX dead_letters_of;"
+    "CREATE INDEX dead_letters_of_function ON dead_letters (function, id, source);"
+    "CREATE INDEX dead_letters_of_source ON dead_letters (source, id)"};
 
 Result<std::uint64_t> insert_event(Database& database, const StoredEvent& event);
 Result<StoredEvent> load_event(Database& database, std::uint64_t id);
@@ -65,13 +69,20 @@ Result<std::map<std::string, std::string>> read_notes(Database& database, std::s
 
 Result<void> insert_letter(Database& database, const DeadLetter& letter);
 Result<std::int64_t> count_letters(Database& database);
+/// The newest `limit`, newest last.
 Result<std::vector<DeadLetter>> list_letters(Database& database, const DeadLetterFilter& which, std::size_t limit,
                                              bool whole);
-/// At most `limit` ids above `after` of the letters meant, in order.
-Result<std::vector<std::uint64_t>> letter_ids(Database& database, const DeadLetterFilter& which, std::uint64_t after,
-                                              std::size_t limit);
+/// The oldest, whole: at most `limit`, and none more once they are `max_bytes`.
+Result<std::vector<DeadLetter>> list_letter_piece(Database& database, const DeadLetterFilter& which, std::size_t limit,
+                                                  std::size_t max_bytes);
+/// The ids of the oldest `limit`, in order.
+Result<std::vector<std::uint64_t>> letter_ids(Database& database, const DeadLetterFilter& which, std::size_t limit);
+struct RedrivenLetter {
+  WaitingEvent event;
+  std::size_t bytes = 0;  ///< of its payload
+};
 /// Nothing when there is no such letter any more.
-Result<std::optional<WaitingEvent>> redrive_letter(Database& database, std::uint64_t id, const std::string& request_id,
-                                                   WallTime now);
+Result<std::optional<RedrivenLetter>> redrive_letter(Database& database, std::uint64_t id,
+                                                     const std::string& request_id, WallTime now);
 
 }  // namespace weir::store::queue

@@ -1,10 +1,10 @@
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
-#include <iterator>
 #include <thread>
 #include <utility>
 
@@ -36,7 +36,9 @@ constexpr std::string_view kStreams =
 
 constexpr std::size_t kPiece = 4096;  ///< events of each_waiting()
 constexpr std::size_t kForgetAtOnce = 1000;
-constexpr std::size_t kRedrivePiece = 256;  ///< dead letters of one transaction: some milliseconds
+constexpr std::size_t kLettersAtOnce = 256;  ///< dead letters of one transaction: some milliseconds
+constexpr std::size_t kRedrivenBytesAtOnce = 4U << 20U;
+constexpr std::size_t kListedBytesAtOnce = 1U << 20U;
 
 /// The lock of a state folder: an open file with an exclusive flock, which ends with the process, however it ends. A
 /// process that was killed just as it began another leaves the lock to that one for a moment, which is waited for.
@@ -155,45 +157,27 @@ DatabaseThread::Job fetch(T& into, Read read) {
   };
 }
 
-/// Walks along the dead letters that are meant, as many at once as one transaction should have.
-class RedrivePiece {
- public:
-  RedrivePiece(const DeadLetterFilter& which, WallTime now) : which_(which), now_(now), random_(seed_from_system()) {}
-
-  bool at_end() const { return at_end_; }
-
-  /// The job: the next piece.
-  Result<void> redrive(Database& database) {
-    redriven_.clear();
-    auto ids = queue::letter_ids(database, which_, after_, kRedrivePiece);
-    if (!ids) return std::move(ids.error());
-    for (const std::uint64_t id : *ids) {
-      auto event = queue::redrive_letter(database, id, random_.uuid(), now_);
-      if (!event) return std::move(event.error());
-      if (*event) redriven_.push_back(std::move(**event));
+/// The job of a redrive: one piece, with request ids from `random`.
+Result<RedrivenPiece> redrive_piece(Database& database, const DeadLetterFilter& which, WallTime now, Random& random) {
+  auto ids = queue::letter_ids(database, which, kLettersAtOnce);
+  if (!ids) return std::move(ids.error());
+  RedrivenPiece piece;
+  piece.more = ids->size() == kLettersAtOnce;
+  std::size_t bytes = 0;
+  for (const std::uint64_t id : *ids) {
+    if (bytes >= kRedrivenBytesAtOnce) {
+      piece.more = true;
+      break;
     }
-    last_ = ids->empty() ? after_ : ids->back();
-    last_piece_ = ids->size() < kRedrivePiece;
-    return {};
+    auto redriven = queue::redrive_letter(database, id, random.uuid(), now);
+    if (!redriven) return std::move(redriven.error());
+    piece.last = id;
+    if (!*redriven) continue;
+    bytes += (*redriven)->bytes;
+    piece.events.push_back(std::move((*redriven)->event));
   }
-
-  /// After the piece was committed.
-  void move_to(std::vector<WaitingEvent>& waiting) {
-    waiting.insert(waiting.end(), std::move_iterator(redriven_.begin()), std::move_iterator(redriven_.end()));
-    after_ = last_;
-    at_end_ = last_piece_;
-  }
-
- private:
-  const DeadLetterFilter& which_;
-  const WallTime now_;
-  Random random_;
-  std::vector<WaitingEvent> redriven_;
-  std::uint64_t after_ = 0;
-  std::uint64_t last_ = 0;
-  bool last_piece_ = false;
-  bool at_end_ = false;
-};
+  return piece;
+}
 
 }  // namespace
 
@@ -404,15 +388,13 @@ net::awaitable<Result<void>> StateFolder::keep(DeadLetter letter) {
   co_return kept;
 }
 
-net::awaitable<Result<std::vector<WaitingEvent>>> StateFolder::redrive(DeadLetterFilter which, WallTime now) {
-  std::vector<WaitingEvent> waiting;
-  for (RedrivePiece piece(which, now); !piece.at_end();) {
-    auto redriven = co_await impl_->queue.perform([&](Database& database) { return piece.redrive(database); });
-    if (!redriven && waiting.empty()) co_return std::move(redriven.error()).during("redriving dead letters");
-    if (!redriven) break;
-    piece.move_to(waiting);
-  }
-  co_return waiting;
+net::awaitable<Result<RedrivenPiece>> StateFolder::redrive(DeadLetterFilter which, WallTime now) {
+  RedrivenPiece piece;
+  Random random(seed_from_system());
+  auto redriven = co_await impl_->queue.perform(
+      fetch(piece, [&](Database& database) { return redrive_piece(database, which, now, random); }));
+  if (!redriven) co_return std::move(redriven.error()).during("redriving dead letters");
+  co_return piece;
 }
 
 net::awaitable<Result<std::vector<DeadLetter>>> StateFolder::list(DeadLetterFilter which, std::size_t limit,
@@ -420,6 +402,15 @@ net::awaitable<Result<std::vector<DeadLetter>>> StateFolder::list(DeadLetterFilt
   std::vector<DeadLetter> letters;
   auto listed = co_await impl_->queue_reads.perform(
       fetch(letters, [&](Database& db) { return queue::list_letters(db, which, limit, whole); }));
+  if (!listed) co_return std::move(listed.error()).during("listing dead letters");
+  co_return letters;
+}
+
+net::awaitable<Result<std::vector<DeadLetter>>> StateFolder::list_piece(DeadLetterFilter which, std::size_t limit) {
+  std::vector<DeadLetter> letters;
+  auto listed = co_await impl_->queue_reads.perform(fetch(letters, [&](Database& db) {
+    return queue::list_letter_piece(db, which, std::min(limit, kLettersAtOnce), kListedBytesAtOnce);
+  }));
   if (!listed) co_return std::move(listed.error()).during("listing dead letters");
   co_return letters;
 }
@@ -473,15 +464,29 @@ Result<std::vector<DeadLetter>> StateFolder::list_dead_letters(const DeadLetterF
   return letters;
 }
 
+Result<std::vector<DeadLetter>> StateFolder::list_dead_letter_piece(const DeadLetterFilter& which, std::size_t limit) {
+  std::vector<DeadLetter> letters;
+  auto listed = impl_->queue_reads.perform_and_wait(fetch(letters, [&](Database& db) {
+    return queue::list_letter_piece(db, which, std::min(limit, kLettersAtOnce), kListedBytesAtOnce);
+  }));
+  if (!listed) return std::move(listed.error());
+  return letters;
+}
+
 Result<std::size_t> StateFolder::redrive_dead_letters(const DeadLetterFilter& which, WallTime now) {
-  std::vector<WaitingEvent> waiting;
-  for (RedrivePiece piece(which, now); !piece.at_end();) {
-    auto redriven = impl_->queue.perform_and_wait([&](Database& database) { return piece.redrive(database); });
-    if (!redriven && waiting.empty()) return std::move(redriven.error()).during("redriving dead letters");
+  Random random(seed_from_system());
+  DeadLetterFilter rest = which;
+  RedrivenPiece piece;
+  std::size_t count = 0;
+  do {
+    auto redriven = impl_->queue.perform_and_wait(
+        fetch(piece, [&](Database& database) { return redrive_piece(database, rest, now, random); }));
+    if (!redriven && count == 0) return std::move(redriven.error()).during("redriving dead letters");
     if (!redriven) break;
-    piece.move_to(waiting);
-  }
-  return waiting.size();
+    count += piece.events.size();
+    rest.after = piece.last;
+  } while (piece.more);
+  return count;
 }
 
 }  // namespace weir::store

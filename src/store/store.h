@@ -95,12 +95,11 @@ class StateFolder final : public CheckpointStore, public EventStore, public Dead
   net::awaitable<Result<std::map<std::string, std::string>>> notes(std::string source) override;
 
   net::awaitable<Result<void>> keep(DeadLetter letter) override;
-  /// In transactions of some hundred, so that appends do not wait long. When one of them fails, what was redriven
-  /// before is returned, for it waits now, and the others are dead letters still; an error only when nothing was
-  /// redriven.
-  net::awaitable<Result<std::vector<WaitingEvent>>> redrive(DeadLetterFilter which, WallTime now) override;
-  /// The newest `limit`.
+  /// At most 256 and about 4 MB, so that appends do not wait long.
+  net::awaitable<Result<RedrivenPiece>> redrive(DeadLetterFilter which, WallTime now) override;
   net::awaitable<Result<std::vector<DeadLetter>>> list(DeadLetterFilter which, std::size_t limit, bool whole) override;
+  /// At most 256 and about 1 MB, so that attempts do not wait long for their payloads.
+  net::awaitable<Result<std::vector<DeadLetter>>> list_piece(DeadLetterFilter which, std::size_t limit) override;
 
   /// For commands and status; these block.
   Result<std::vector<StoredCheckpoint>> list_checkpoints();
@@ -109,7 +108,9 @@ class StateFolder final : public CheckpointStore, public EventStore, public Dead
   Result<int> reset_checkpoints(const std::string& source, const std::string& shard);
   Result<std::int64_t> count_dead_letters();
   Result<std::vector<DeadLetter>> list_dead_letters(const DeadLetterFilter& which, std::size_t limit, bool whole);
-  /// Returns how many wait again; what redrive() says of failures holds.
+  Result<std::vector<DeadLetter>> list_dead_letter_piece(const DeadLetterFilter& which, std::size_t limit);
+  /// All that are there when it begins. Returns how many wait again: when a transaction fails, those of the ones before
+  /// it; an error only when nothing was redriven.
   Result<std::size_t> redrive_dead_letters(const DeadLetterFilter& which, WallTime now);
 
   const std::string& folder() const;

@@ -216,7 +216,7 @@ TEST_CASE("a damaged or foreign file is refused by its name, and left as it is")
     CHECK_FALSE(fs::exists(file + "-wal"));
   }
   SECTION("of a newer weir") {
-    Handle(file).run("CREATE TABLE things (x); PRAGMA application_id=2003134834; PRAGMA user_version=3");
-    CHECK_THAT(letters_of(state), Catch::StartsWith("store.version: " + file + ": has schema version 3"));
+    Handle(file).run("CREATE TABLE things (x); PRAGMA application_id=2003134834; PRAGMA user_version=4");
+    CHECK_THAT(letters_of(state), Catch::StartsWith("store.version: " + file + ": has schema version 4"));
   }
 }
