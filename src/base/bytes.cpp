@@ -87,6 +87,13 @@ std::size_t utf8_sequence_length(std::string_view bytes) {
   return 0;
 }
 
+std::string first_bytes(std::string text, std::size_t most) {
+  if (text.size() <= most) return text;
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0U) == 0x80U) --most;
+  text.resize(most);
+  return text;
+}
+
 void append_utf8(std::string& out, std::uint32_t letter) {
   const auto follow = [&](unsigned shift) { out += static_cast<char>(0x80U | (letter >> shift & 0x3FU)); };
   if (letter < 0x80) {

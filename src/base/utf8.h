@@ -14,4 +14,7 @@ std::size_t utf8_sequence_length(std::string_view bytes);
 /// a surrogate pair, and numbers beyond 0x10FFFF, as sources of JSON may escape or carry them; is_utf8() refuses those.
 void append_utf8(std::string& out, std::uint32_t letter);
 
+/// What fits of the text into so many bytes, without a letter that is cut.
+std::string first_bytes(std::string text, std::size_t most);
+
 }  // namespace weir

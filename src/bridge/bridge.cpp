@@ -38,11 +38,7 @@ Bridge::Bridge(net::any_io_executor executor, net::any_io_executor blocking, con
       endpoints_(std::move(endpoints)),
       invoker_(config.concurrency),
       queue_(EventQueue::Deps{executor_, blocking_, invoker_, store, log, clock}, config, seed_from_system()),
-      deliveries_(DeliveryRunner::Deps{executor_, queue_.destinations(), store, log, clock},
-                  {[this](std::string_view target) { return services_.owns(target); },
-                   [this](std::string target, DestinationRecord message) {
-                     return services_.take(std::move(target), std::move(message));
-                   }},
+      deliveries_(DeliveryRunner::Deps{executor_, queue_.destinations(), store, log, clock}, here(),
                   seed_from_system()),
       services_(Services::Deps{executor_, blocking_, queue_, deliveries_, store,
                                [this](std::string_view function, std::string_view qualifier) {
@@ -52,10 +48,7 @@ Bridge::Bridge(net::any_io_executor executor, net::any_io_executor blocking, con
                 config, services),
       stop_(executor_, net::steady_timer::time_point::max()),
       call_ended_(executor_, net::steady_timer::time_point::max()) {
-  queue_.destinations().set_here({[this](std::string_view destination) { return services_.owns(destination); },
-                                  [this](std::string destination, DestinationRecord record) {
-                                    return services_.take(std::move(destination), std::move(record));
-                                  }});
+  queue_.destinations().set_here(here());
   for (const auto& [name, function] : config.functions) {
     // The configuration's own check has refused reservations that leave too little.
     const Result<void> added =
@@ -80,6 +73,15 @@ Bridge::Bridge(net::any_io_executor executor, net::any_io_executor blocking, con
 
 Bridge::~Bridge() = default;
 
+Destinations::Here Bridge::here() {
+  Destinations::Here here;
+  here.owns = [this](std::string target) { return services_.owns(std::move(target)); };
+  here.take = [this](std::string target, DestinationRecord message) {
+    return services_.take(std::move(target), std::move(message));
+  };
+  return here;
+}
+
 net::awaitable<Result<void>> Bridge::run() {
   std::function<void(const store::WaitingEvent&)> restore = [this](const store::WaitingEvent& kept) {
     deliveries_.restore(kept);
@@ -88,10 +90,11 @@ net::awaitable<Result<void>> Bridge::run() {
     for (auto& [name, endpoint] : endpoints_) co_await endpoint->close();
     co_return restored;
   }
+  runtime::TaskScope serving(executor_);
+  serving.spawn(services_.run());
   runtime::TaskScope parts(executor_);
   parts.spawn(queue_.run());
-  parts.spawn(deliveries_.run());
-  parts.spawn(services_.run());
+  parts.spawn(deliver());
   for (auto& supervisor : supervisors_) parts.spawn(supervisor->run());
   ready_ = true;
   log_.info("bridge.started",
@@ -109,6 +112,9 @@ net::awaitable<Result<void>> Bridge::run() {
   patience.spawn(end_within(config_.shutdown_grace));
   co_await parts.join();
   co_await calls_ended();
+  // Not before: what was in flight may have ended at a service.
+  services_.end();
+  co_await serving.join();
   patience.cancel();
   co_await patience.join();
   co_await queue_.destinations().close();
@@ -117,7 +123,13 @@ net::awaitable<Result<void>> Bridge::run() {
   co_return Result<void>();
 }
 
-/// Waits for the synchronous invocations under way, or for the end of patience.
+/// What an earlier life has left may be for services that have not read yet what they remember.
+net::awaitable<void> Bridge::deliver() {
+  co_await services_.begun();
+  co_await deliveries_.run();
+}
+
+/// Waits for the requests under way, or for the end of patience.
 net::awaitable<void> Bridge::calls_ended() {
   while (calls_ > 0 && !out_of_patience_) {
     boost::system::error_code woken;
@@ -137,7 +149,10 @@ net::awaitable<void> Bridge::end_within(Duration grace) {
   for (auto& supervisor : supervisors_) supervisor->cancel();
   deliveries_.cancel();
   queue_.cancel();
+  services_.cancel();
   call_ended_.cancel();
+  // What is told of an event's end: the event stays, and is told of again in the next life.
+  co_await queue_.destinations().close();
 }
 
 void Bridge::request_stop() {

@@ -122,6 +122,8 @@ class Bridge {
    private:
     Bridge& bridge_;
   };
+  Destinations::Here here();
+  net::awaitable<void> deliver();
   net::awaitable<void> end_within(Duration grace);
   net::awaitable<void> calls_ended();
 

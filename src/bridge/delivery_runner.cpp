@@ -12,6 +12,7 @@
 
 #include "weir/base/json_writer.h"
 
+#include "base/utf8.h"
 #include "bridge/delivery_document.h"
 #include "bridge/lineage.h"
 #include "http/client.h"
@@ -24,8 +25,10 @@ namespace {
 constexpr std::size_t kBytesAtHand = 16U << 20U;
 /// How long an HTTP endpoint may take. Source: sns-http-https-endpoint-as-subscriber.
 constexpr Duration kHttpPatience = std::chrono::seconds(15);
-/// What is kept of what an endpoint says of its refusal.
+/// What is kept of what a target says of its refusal.
 constexpr std::size_t kSaidMax = 300;
+/// Targets without deliveries that are still known: their figures, and what they failed with.
+constexpr std::size_t kIdleTargetsMax = 1000;
 
 constexpr std::string_view kHttp = "http:";
 
@@ -42,6 +45,11 @@ std::size_t memory_bytes(const ServiceDelivery& delivery) {
 std::string shown(const std::string& target) {
   if (!target.starts_with(kHttp)) return target;
   return std::string(kHttp) + http::without_secrets(std::string_view(target).substr(kHttp.size()));
+}
+
+std::string_view condition(const engine::EndDelivery& order) {
+  const std::string_view exhausted = engine::exhausted_retry_condition(order.condition);
+  return exhausted.empty() ? std::string_view("Refused") : exhausted;
 }
 
 std::optional<Duration> retry_after(const http::Headers& headers) {
@@ -72,11 +80,12 @@ class DeliveryRunner::Answer {
   Attempted attempted_;
 };
 
-DeliveryRunner::DeliveryRunner(Deps deps, Here here, std::uint64_t seed)
+DeliveryRunner::DeliveryRunner(Deps deps, Destinations::Here here, std::uint64_t seed)
     : deps_(std::move(deps)),
       here_(std::move(here)),
       courier_(deps_.executor),
       engine_(engine::DeliveryLimits(), seed),
+      pace_(deps_.executor, deps_.clock),
       ticker_(deps_.executor),
       drained_signal_(deps_.executor, net::steady_timer::time_point::max()),
       ticks_(deps_.executor),
@@ -87,13 +96,19 @@ DeliveryRunner::~DeliveryRunner() = default;
 
 DeliveryRunner::Target& DeliveryRunner::target(const std::string& name) {
   const auto found = by_name_.find(name);
-  if (found != by_name_.end()) return *found->second;
-  auto made = std::make_unique<Target>();
-  made->id = engine_.add_target();
-  made->name = name;
-  by_name_[name] = made.get();
-  targets_.push_back(std::move(made));
-  return *targets_.back();
+  if (found != by_name_.end()) {
+    Target& known = *found->second;
+    if (known.idle) idle_.erase(*known.idle);
+    known.idle.reset();
+    return known;
+  }
+  const engine::TargetId id = engine_.add_target();
+  if (id == targets_.size()) targets_.emplace_back();
+  targets_[id] = std::make_unique<Target>();
+  targets_[id]->id = id;
+  targets_[id]->name = name;
+  by_name_[name] = targets_[id].get();
+  return *targets_[id];
 }
 
 // ---- In ----
@@ -161,6 +176,7 @@ net::awaitable<void> DeliveryRunner::run() {
 
 void DeliveryRunner::request_stop() {
   stopping_ = true;
+  pace_.request_stop();
   if (!parked_) tell([&](Moment now) { engine_.request_stop(now); });
   drained_signal_.cancel();
 }
@@ -220,6 +236,7 @@ void DeliveryRunner::perform(const engine::AttemptDelivery& order) {
 }
 
 void DeliveryRunner::perform(const engine::RememberDeliveryRetry& order) {
+  failures_.erase(order.delivery.id);  // the next attempt has its own; a million may wait for theirs
   writes_.spawn(remember(order));
 }
 
@@ -251,8 +268,9 @@ net::awaitable<void> DeliveryRunner::attempt(engine::AttemptDelivery order, std:
     if (delivery) {
       attempted = co_await deliver(std::move(*delivery));
     } else {
-      attempted.result = delivery.error().code() == ErrorCode::kStoreCorrupt ? engine::DeliveryResult::kRefused
-                                                                             : engine::DeliveryResult::kFailed;
+      const ErrorCode code = delivery.error().code();
+      const bool lost = code == ErrorCode::kStoreCorrupt || code == ErrorCode::kStoreNotFound;
+      attempted.result = lost ? engine::DeliveryResult::kRefused : engine::DeliveryResult::kHindered;
       attempted.message = delivery.error().describe();
     }
   } catch (const boost::system::system_error& error) {
@@ -279,7 +297,8 @@ net::awaitable<DeliveryRunner::Attempted> DeliveryRunner::deliver(ServiceDeliver
   message.trace_header = std::move(delivery.trace_header);
   message.at = deps_.clock.now().wall;
   Result<void> delivered;
-  if (here_.owns(target)) {
+  const bool here = co_await here_.owns(target);
+  if (here) {
     delivered = co_await here_.take(target, std::move(message));
   } else {
     delivered = co_await deps_.destinations.deliver(target, std::move(message), nullptr);
@@ -303,7 +322,9 @@ net::awaitable<DeliveryRunner::Attempted> DeliveryRunner::deliver(ServiceDeliver
       attempted.result = engine::DeliveryResult::kCancelled;
       break;
     default:
-      attempted.result = engine::DeliveryResult::kFailed;
+      // What is weir's own takes everything that it does not refuse, but for weir's own trouble: a full disk, a service
+      // that does not run.
+      attempted.result = here ? engine::DeliveryResult::kHindered : engine::DeliveryResult::kFailed;
   }
   co_return attempted;
 }
@@ -333,11 +354,16 @@ net::awaitable<DeliveryRunner::Attempted> DeliveryRunner::post(ServiceDelivery d
                                                                     : engine::DeliveryResult::kFailed;
   if (status == 429) attempted.code = "THROTTLING";
   attempted.message = "status " + std::to_string(status);
-  if (!response->body.empty()) attempted.message += ": " + response->body.substr(0, kSaidMax);
+  if (!response->body.empty()) attempted.message += ": " + first_bytes(std::move(response->body), kSaidMax);
   co_return attempted;
 }
 
 void DeliveryRunner::answered(const engine::AttemptDelivery& order, Attempted attempted) {
+  attempted.message = first_bytes(std::move(attempted.message), kSaidMax);
+  // Called off though weir does not stop: at once again would be for ever.
+  if (attempted.result == engine::DeliveryResult::kCancelled && !stopping_) {
+    attempted.result = engine::DeliveryResult::kHindered;
+  }
   note(*targets_[order.target], attempted);
   const engine::DeliveryResult result = attempted.result;
   const std::optional<Duration> asked = attempted.retry_after;
@@ -370,38 +396,43 @@ net::awaitable<void> DeliveryRunner::end(engine::EndDelivery order) {
         {{"part", "deliveries"}, {"code", text(kept.error().code())}, {"message", kept.error().describe()}});
   }
   tell([&](Moment now) { engine_.on_ended(now, order.delivery, kept.has_value()); });
+  if (kept) note_idle(order.target);
 }
 
+/// A dead-letter destination that fails for now is tried again, which holds up no other ending.
 net::awaitable<Result<void>> DeliveryRunner::conclude(engine::EndDelivery order) {
   const std::uint64_t id = order.delivery.id;
   if (auto found = at_hand_.extract(id)) bytes_at_hand_ -= memory_bytes(found.mapped());
   if (order.condition == engine::DeliveryCondition::kDelivered || given_.contains(id)) {
     co_return co_await deps_.events.settle(id);
   }
-  auto stored = co_await deps_.events.load(id);
-  if (!stored) {
-    // Forgotten already, by an ending whose answer was lost.
-    if (stored.error().code() == ErrorCode::kStoreNotFound) co_return Result<void>();
-    co_return std::move(stored.error());
+  for (std::size_t tries = 0;; ++tries) {
+    const auto concluded = co_await give_up(order, tries);
+    if (!concluded) co_return concluded.error();
+    if (*concluded == Concluded::kOver) co_return Result<void>();
+    co_await pace_.wait(tries);
   }
-  co_return co_await give_up(order, std::move(*stored));
 }
 
 /// Its dead-letter destination gets it, or it becomes one of weir's dead letters.
-net::awaitable<Result<void>> DeliveryRunner::give_up(engine::EndDelivery order, store::StoredEvent stored) {
+net::awaitable<Result<DeliveryRunner::Concluded>> DeliveryRunner::give_up(engine::EndDelivery order,
+                                                                          std::size_t tries) {
+  const EndingPace::Turn turn = co_await pace_.turn();
+  const bool last = pace_.last(tries);
   Target& target = *targets_[order.target];
-  Attempted why;
-  if (const auto found = failures_.find(order.delivery.id); found != failures_.end()) why = found->second;
-  const std::string_view exhausted = engine::exhausted_retry_condition(order.condition);
-  auto delivery = read_delivery(stored);
-  deps_.log.warn("delivery.dropped", {{"target", shown(target.name)},
-                                      {"source", stored.source},
-                                      {"condition", exhausted.empty() ? std::string_view("Refused") : exhausted},
-                                      {"attempts", order.attempts},
-                                      {"message", why.message},
-                                      {"destination", delivery && !delivery->dead_letter.empty() ? delivery->dead_letter
-                                                                                                 : "dead letters"}});
-  if (delivery && !delivery->dead_letter.empty()) {
+  auto stored = co_await deps_.events.load(order.delivery.id);
+  if (!stored) {
+    // Forgotten already, by an ending whose answer was lost.
+    if (stored.error().code() == ErrorCode::kStoreNotFound) co_return Concluded::kOver;
+    co_return std::move(stored.error());
+  }
+  const Attempted reason = why(order);
+  auto delivery = read_delivery(*stored);
+  const std::string destination = delivery ? delivery->dead_letter : std::string();
+  if (tries == 0) note_end(order, *stored, reason, destination);
+  Result<void> kept;
+  if (!destination.empty()) {
+    const std::string_view exhausted = engine::exhausted_retry_condition(order.condition);
     DestinationRecord message;
     message.record = delivery->dead_letter_body.empty() ? delivery->payload : delivery->dead_letter_body;
     message.at = deps_.clock.now().wall;
@@ -409,23 +440,33 @@ net::awaitable<Result<void>> DeliveryRunner::give_up(engine::EndDelivery order, 
     message.details.attributes = delivery->dead_letter_attributes;
     if (delivery->dead_letter_tells_why) {
       auto& attributes = message.details.attributes;
-      attributes["ERROR_CODE"] = {"String", why.code.empty() ? "SDK_CLIENT_ERROR" : why.code};
-      attributes["ERROR_MESSAGE"] = {"String", why.message.empty() ? "not attempted" : why.message};
+      attributes["ERROR_CODE"] = {"String", reason.code.empty() ? "SDK_CLIENT_ERROR" : reason.code};
+      attributes["ERROR_MESSAGE"] = {"String", reason.message.empty() ? "not attempted" : reason.message};
       if (!exhausted.empty()) attributes["EXHAUSTED_RETRY_CONDITION"] = {"String", std::string(exhausted)};
       attributes["RETRY_ATTEMPTS"] = {"Number", std::to_string(std::max(0, order.attempts - 1))};
     }
-    const auto given = co_await deps_.destinations.deliver(delivery->dead_letter, std::move(message), nullptr);
+    const auto given = co_await deps_.destinations.deliver(destination, std::move(message), nullptr);
     if (given) {
       given_.insert(order.delivery.id);
-      co_return co_await deps_.events.settle(order.delivery.id);
+      kept = co_await deps_.events.settle(order.delivery.id);
+      if (!kept) co_return kept.error();
+      co_return Concluded::kOver;
     }
-    if (given.error().code() == ErrorCode::kCancelled) co_return given;
+    // The store behind the destination, a service's or a function's, cannot take anything now; or weir stops.
+    if (!is_refusal(given.error().code())) co_return given.error();
+    if (!last && may_pass(destination, given.error().code())) co_return Concluded::kAgain;
     ++target.dead_letter_errors;
     deps_.log.error("destination.refused", {{"target", shown(target.name)},
-                                            {"source", stored.source},
+                                            {"source", stored->source},
                                             {"code", text(given.error().code())},
                                             {"message", given.error().describe()}});
   }
+  kept = co_await bury(order, std::move(*stored), reason);
+  if (!kept) co_return kept.error();
+  co_return Concluded::kOver;
+}
+
+net::awaitable<Result<void>> DeliveryRunner::bury(engine::EndDelivery order, store::StoredEvent stored, Attempted why) {
   store::DeadLetter letter;
   letter.source = stored.source;
   letter.function = stored.function;
@@ -433,8 +474,8 @@ net::awaitable<Result<void>> DeliveryRunner::give_up(engine::EndDelivery order, 
   letter.at = deps_.clock.now().wall;
   JsonWriter(letter.record)
       .begin_object()
-      .member("target", target.name)
-      .member("condition", exhausted.empty() ? std::string_view("Refused") : exhausted)
+      .member("target", targets_[order.target]->name)
+      .member("condition", condition(order))
       .member("attempts", order.attempts)
       .member("errorCode", why.code)
       .member("errorMessage", why.message)
@@ -443,7 +484,41 @@ net::awaitable<Result<void>> DeliveryRunner::give_up(engine::EndDelivery order, 
   co_return co_await deps_.events.bury(order.delivery.id, std::move(letter));
 }
 
+/// What its last attempt came to; of one that became too old while it waited, what its target's did.
+DeliveryRunner::Attempted DeliveryRunner::why(const engine::EndDelivery& order) const {
+  if (const auto found = failures_.find(order.delivery.id); found != failures_.end()) return found->second;
+  Attempted why;
+  why.code = targets_[order.target]->trouble_code;
+  why.message = targets_[order.target]->trouble;
+  return why;
+}
+
+/// Targets that are not used any more are forgotten, with their figures, when there are many.
+void DeliveryRunner::note_idle(engine::TargetId id) {
+  Target& target = *targets_[id];
+  const engine::DeliveryFigures& figures = engine_.figures(id);
+  if (target.idle || figures.waiting + figures.in_flight + figures.ending > 0) return;
+  target.idle = idle_.insert(idle_.end(), &target);
+  if (idle_.size() <= kIdleTargetsMax) return;
+  const engine::TargetId oldest = idle_.front()->id;
+  idle_.pop_front();
+  by_name_.erase(targets_[oldest]->name);
+  targets_[oldest].reset();
+  engine_.drop_target(oldest);
+}
+
 // ---- What is told ----
+
+void DeliveryRunner::note_end(const engine::EndDelivery& order, const store::StoredEvent& stored, const Attempted& why,
+                              std::string_view destination) {
+  deps_.log.warn("delivery.dropped",
+                 {{"target", shown(targets_[order.target]->name)},
+                  {"source", stored.source},
+                  {"condition", condition(order)},
+                  {"attempts", order.attempts},
+                  {"message", why.message},
+                  {"destination", destination.empty() ? std::string_view("dead letters") : destination}});
+}
 
 /// One line when a target begins to fail, in a new way, or works again.
 void DeliveryRunner::note(Target& target, const Attempted& attempted) {
@@ -459,6 +534,7 @@ void DeliveryRunner::note(Target& target, const Attempted& attempted) {
     deps_.log.warn("delivery.failed", {{"target", shown(target.name)}, {"message", now}});
   }
   target.trouble = now;
+  target.trouble_code = attempted.code;
   target.trouble_count = 1;
 }
 
@@ -467,6 +543,7 @@ std::vector<DeliveryStatus> DeliveryRunner::status() const {
   std::vector<DeliveryStatus> all;
   all.reserve(targets_.size());
   for (const auto& each : targets_) {
+    if (!each) continue;
     DeliveryStatus status;
     status.target = shown(each->name);
     status.figures = engine_.figures(each->id);

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -18,6 +18,7 @@
 
 #include "aws/courier.h"
 #include "bridge/destinations.h"
+#include "bridge/ending_pace.h"
 #include "engine/delivery_queue.h"
 #include "runtime/task_scope.h"
 #include "store/event_store.h"
@@ -37,13 +38,6 @@ struct DeliveryStatus {
 /// target, again, and to its end. It decides nothing about retries. One executor, one thread.
 class DeliveryRunner {
  public:
-  /// What is in this process: functions, and the resources of weir's own services.
-  struct Here {
-    /// Whether the target is one of these, or would be if it were there.
-    std::function<bool(std::string_view target)> owns;
-    /// Takes it; on disk when it returns. destination.gone when it is not there.
-    std::function<net::awaitable<Result<void>>(std::string target, DestinationRecord message)> take;
-  };
   /// Everything outlives the runner.
   struct Deps {
     net::any_io_executor executor;
@@ -52,7 +46,7 @@ class DeliveryRunner {
     Log& log;
     const Clock& clock;
   };
-  DeliveryRunner(Deps deps, Here here, std::uint64_t seed);
+  DeliveryRunner(Deps deps, Destinations::Here here, std::uint64_t seed);
   ~DeliveryRunner();
 
   bool full() const { return engine_.full(); }
@@ -73,12 +67,16 @@ class DeliveryRunner {
   std::vector<DeliveryStatus> status() const;
 
  private:
+  struct Target;
+  using Idle = std::list<Target*>;
   struct Target {
     engine::TargetId id = 0;
     std::string name;
     std::uint64_t dead_letter_errors = 0;
     std::string trouble;  ///< what the last attempt failed with; logged when it changes
+    std::string trouble_code;
     std::uint64_t trouble_count = 0;
+    std::optional<Idle::iterator> idle;  ///< its place among those without deliveries
   };
   /// What an attempt came to.
   struct Attempted {
@@ -109,18 +107,26 @@ class DeliveryRunner {
   net::awaitable<void> remember(engine::RememberDeliveryRetry order);
   net::awaitable<void> end(engine::EndDelivery order);
   net::awaitable<Result<void>> conclude(engine::EndDelivery order);
-  net::awaitable<Result<void>> give_up(engine::EndDelivery order, store::StoredEvent stored);
+  enum class Concluded { kOver, kAgain };
+  net::awaitable<Result<Concluded>> give_up(engine::EndDelivery order, std::size_t tries);
+  net::awaitable<Result<void>> bury(engine::EndDelivery order, store::StoredEvent stored, Attempted why);
+  Attempted why(const engine::EndDelivery& order) const;
+  void note_idle(engine::TargetId id);
+  void note_end(const engine::EndDelivery& order, const store::StoredEvent& stored, const Attempted& why,
+                std::string_view destination);
   void note(Target& target, const Attempted& attempted);
 
   Deps deps_;
-  Here here_;
+  Destinations::Here here_;
   aws::Courier courier_;
   engine::DeliveryQueue engine_;
-  std::vector<std::unique_ptr<Target>> targets_;  ///< by the engine's number
+  EndingPace pace_;
+  std::vector<std::unique_ptr<Target>> targets_;  ///< by the engine's number; null where there is none
   std::map<std::string, Target*, std::less<>> by_name_;
   std::unordered_map<std::uint64_t, ServiceDelivery> at_hand_;  ///< of those on their way to their first attempt
   std::size_t bytes_at_hand_ = 0;
-  std::unordered_map<std::uint64_t, Attempted> failures_;  ///< what the last attempt came to; until the delivery ends
+  Idle idle_;  ///< targets that have no deliveries, since when they had the last
+  std::unordered_map<std::uint64_t, Attempted> failures_;  ///< what the last attempt of those that end came to
   std::unordered_set<std::uint64_t> given_;  ///< the dead-letter destination has it, the store not yet the end
   std::optional<Instant> tick_at_;
   net::steady_timer ticker_;

@@ -14,6 +14,9 @@
 namespace weir::bridge {
 namespace {
 
+/// Destinations that are kept ready for the next message: each has a client and perhaps credentials.
+constexpr std::size_t kMadeMax = 1000;
+
 /// The last byte of a file that is not empty; '\n' where nobody knows.
 char last_byte(const std::string& path, off_t size) {
   char last = '\n';
@@ -88,41 +91,71 @@ net::awaitable<Result<void>> Destinations::deliver(std::string destination, Dest
     delivered = co_await runtime::offload(deps_.blocking, std::move(append));
   } else if (kind == "lambda") {
     delivered = co_await invoke_(std::move(where), std::move(record.record), std::move(record.trace_header));
-  } else if (here_.owns && here_.owns(destination)) {
+  } else if (const bool here = co_await is_here(destination); here) {
     delivered = co_await here_.take(destination, std::move(record));
-  } else if (const auto found = find(destination, source)) {
-    delivered = co_await (*found)->deliver(std::move(record));
   } else {
-    delivered = found.error();
+    delivered = co_await give(destination, std::move(record), std::move(source));
   }
   if (!delivered) co_return std::move(delivered.error()).during("delivering a record to " + destination);
   co_return delivered;
 }
 
-Result<Destination*> Destinations::find(const std::string& destination,
-                                        const std::shared_ptr<const SourceConfig>& source) {
+net::awaitable<bool> Destinations::is_here(std::string destination) {
+  if (!here_.owns) co_return false;
+  co_return co_await here_.owns(std::move(destination));
+}
+
+net::awaitable<Result<void>> Destinations::give(std::string destination, DestinationRecord record,
+                                                std::shared_ptr<const SourceConfig> source) {
+  const Key key(std::move(destination), source ? source->name : "");
+  if (!made_.contains(key)) co_await make_room();
+  const auto found = find(key, source);
+  if (!found) co_return found.error();
+  struct Called {
+    Made& made;
+    ~Called() { --made.calls; }
+  };
+  Made& made = **found;
+  made.used = ++uses_;
+  ++made.calls;
+  const Called called{made};
+  co_return co_await made.destination->deliver(std::move(record));
+}
+
+/// For one more. With all of them called at the moment there are more than that for a while.
+net::awaitable<void> Destinations::make_room() {
+  while (made_.size() >= kMadeMax && !closed_) {
+    auto oldest = made_.end();
+    for (auto each = made_.begin(); each != made_.end(); ++each) {
+      if (each->second.calls == 0 && (oldest == made_.end() || each->second.used < oldest->second.used)) oldest = each;
+    }
+    if (oldest == made_.end()) co_return;
+    const auto forgotten = made_.extract(oldest);
+    co_await forgotten.mapped().destination->close();
+  }
+}
+
+Result<Destinations::Made*> Destinations::find(const Key& key, const std::shared_ptr<const SourceConfig>& source) {
   if (closed_) return Error(ErrorCode::kCancelled, "weir stops");
+  if (const auto made = made_.find(key); made != made_.end()) return &made->second;
+  const std::string& destination = key.first;
   const std::size_t colon = destination.find(':');
   const auto entry = std::find_if(deps_.table.begin(), deps_.table.end(), [&](const DestinationEntry& each) {
     return each.scheme == std::string_view(destination).substr(0, colon);
   });
   // The configuration's own check refuses what is not in the table; what a service was told by its API may be that.
   if (entry == deps_.table.end()) return Error(ErrorCode::kDestinationGone, "nothing here delivers there");
-  std::unique_ptr<Destination>& made = made_[{destination, source ? source->name : ""}];
-  if (!made) {
-    auto result = entry->make(destination.substr(colon + 1),
-                              {deps_.executor, deps_.blocking, deps_.aws, source, deps_.log, deps_.clock});
-    if (!result) return result.error();
-    made = std::move(*result);
-  }
-  return made.get();
+  auto result = entry->make(destination.substr(colon + 1),
+                            {deps_.executor, deps_.blocking, deps_.aws, source, deps_.log, deps_.clock});
+  if (!result) return result.error();
+  Made& made = made_[key];
+  made.destination = std::move(*result);
+  return &made;
 }
 
 net::awaitable<void> Destinations::close() {
   closed_ = true;
-  for (const auto& [name, destination] : made_) {
-    if (destination) co_await destination->close();
-  }
+  for (const auto& [key, made] : made_) co_await made.destination->close();
 }
 
 }  // namespace weir::bridge

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -22,7 +23,7 @@ namespace weir::bridge {
 namespace net = boost::asio;
 
 /// Delivers AWS's records to where the configuration says: `file:PATH`, `lambda:FUNCTION`, and what the table of
-/// destinations has, each made on its first use.
+/// destinations has, each made on its first use; of many, the one that was used least recently is forgotten.
 class Destinations {
  public:
   /// Takes a record as an asynchronous invocation of the function.
@@ -41,9 +42,12 @@ class Destinations {
   };
   Destinations(Deps deps, Invoke invoke) : deps_(std::move(deps)), invoke_(std::move(invoke)) {}
 
-  /// What weir's own services have: a destination that is one of these does not leave the process.
+  /// What is in this process, functions and what weir's own services have: a destination that is one of these does not
+  /// leave it.
   struct Here {
-    std::function<bool(std::string_view destination)> owns;
+    /// Whether it is one of these, or would be if it were there.
+    std::function<net::awaitable<bool>(std::string destination)> owns;
+    /// Takes it; on disk when it returns. destination.gone when it is not there.
     std::function<net::awaitable<Result<void>>(std::string destination, DestinationRecord record)> take;
   };
   void set_here(Here here) { here_ = std::move(here); }
@@ -59,14 +63,27 @@ class Destinations {
   net::awaitable<void> close();
 
  private:
-  Result<Destination*> find(const std::string& destination, const std::shared_ptr<const SourceConfig>& source);
+  /// One that was made. It is not forgotten while it is called.
+  struct Made {
+    std::unique_ptr<Destination> destination;
+    int calls = 0;
+    std::uint64_t used = 0;  ///< when, as others were
+  };
+  /// "SCHEME:TARGET" and the source's name.
+  using Key = std::pair<std::string, std::string>;
+
+  net::awaitable<bool> is_here(std::string destination);
+  net::awaitable<Result<void>> give(std::string destination, DestinationRecord record,
+                                    std::shared_ptr<const SourceConfig> source);
+  net::awaitable<void> make_room();
+  Result<Made*> find(const Key& key, const std::shared_ptr<const SourceConfig>& source);
 
   Deps deps_;
   Invoke invoke_;
   Here here_;
   bool closed_ = false;
-  /// By "SCHEME:TARGET" and the source's name.
-  std::map<std::pair<std::string, std::string>, std::unique_ptr<Destination>> made_;
+  std::map<Key, Made> made_;
+  std::uint64_t uses_ = 0;
 };
 
 }  // namespace weir::bridge

@@ -10,6 +10,7 @@
 #include <boost/system/system_error.hpp>
 #include <nlohmann/json.hpp>
 
+#include "base/utf8.h"
 #include "bridge/delivery_document.h"
 #include "bridge/event_record.h"
 #include "bridge/lineage.h"
@@ -20,36 +21,10 @@ namespace {
 /// What events may hold in memory between their 202 and their first attempt.
 constexpr std::size_t kBytesAtHand = 32U << 20U;
 
-/// Endings that may have their event in memory at a time: the event, its record and the dead letter are up to 3 MB.
-constexpr int kWholeMax = 32;
 /// How often an event that is over may be unreadable before it is a dead letter without its payload.
 constexpr int kUnreadableMax = 3;
-/// The waits before a destination that failed is tried again, while weir does not stop.
-constexpr std::array<Duration, 3> kDestinationWaits{std::chrono::milliseconds(200), std::chrono::seconds(1),
-                                                    std::chrono::seconds(4)};
-/// Endings that may wait so; what fails beyond that is a dead letter at once. Each has an answer in memory.
-constexpr int kRetryingMax = 64;
 /// Source: invocation-async-retain-records.
 constexpr std::size_t kErrorMessageMax = 1024;
-
-/// Whether a destination has refused a record, and not just the store behind it.
-bool is_refusal(ErrorCode code) {
-  return code == ErrorCode::kEventRefused || code == ErrorCode::kDestinationFailed ||
-         code == ErrorCode::kDestinationGone || code == ErrorCode::kDestinationForbidden;
-}
-
-/// Whether a delivery that failed may succeed soon. A file is weir's own disk, and a function weir's own queue.
-bool may_pass(const std::string& destination, ErrorCode code) {
-  return code == ErrorCode::kDestinationFailed && !destination.starts_with("file:") &&
-         !destination.starts_with("lambda:");
-}
-
-std::string first_bytes(std::string text, std::size_t most) {
-  if (text.size() <= most) return text;
-  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0U) == 0x80U) --most;
-  text.resize(most);
-  return text;
-}
 
 /// Sources: reference invoke.md, 3.3 and 3.5, with the missing space of AWS's own sentence.
 std::string error_message(const engine::EndEvent& order, std::string_view function_arn, const Outcome* outcome) {
@@ -108,6 +83,7 @@ EventQueue::EventQueue(Deps deps, const config::Config& config, std::uint64_t se
           [this](std::string target, std::string record, std::string trace_header) {
             return accept_record(std::move(target), std::move(record), std::move(trace_header));
           }),
+      pace_(deps_.executor, deps_.clock),
       ticker_(deps_.executor),
       drained_signal_(deps_.executor, net::steady_timer::time_point::max()),
       ticks_(deps_.executor),
@@ -184,7 +160,7 @@ net::awaitable<void> EventQueue::run() {
 
 void EventQueue::request_stop() {
   stopping_ = true;
-  for (net::steady_timer* pause : pauses_) pause->cancel();
+  pace_.request_stop();
   if (!parked_) tell([&](Moment now) { engine_.request_stop(now); });
   drained_signal_.cancel();
 }
@@ -202,18 +178,12 @@ net::awaitable<Result<std::string>> EventQueue::accept(NewEvent event, std::opti
   QueueCommit one;
   one.events.push_back(std::move(event));
   if (note) one.notes.push_back(std::move(*note));
-  auto kept = co_await keep(std::move(one));
+  auto kept = co_await commit(std::move(one));
   if (!kept) co_return std::move(kept.error());
   co_return request_id;
 }
 
 net::awaitable<Result<std::vector<std::uint64_t>>> EventQueue::commit(QueueCommit what) {
-  if (stopping_) co_return Error(ErrorCode::kCancelled, "weir stops");
-  co_return co_await keep(std::move(what));
-}
-
-/// While weir drains too: what is in flight may have a record for another function, which the next life invokes.
-net::awaitable<Result<std::vector<std::uint64_t>>> EventQueue::keep(QueueCommit what) {
   if (!restored_) co_return Error(ErrorCode::kCancelled, "weir has not begun");
   if (parked_) co_return Error(ErrorCode::kInternal, "the queue is parked");
   if (engine_.full()) co_return Error(ErrorCode::kStoreFull, "too many events wait");
@@ -273,7 +243,7 @@ net::awaitable<Result<void>> EventQueue::accept_record(std::string function, std
   event.payload = std::move(record);
   QueueCommit one;
   one.events.push_back(std::move(event));
-  auto kept = co_await keep(std::move(one));
+  auto kept = co_await commit(std::move(one));
   if (!kept) co_return std::move(kept.error());
   co_return Result<void>();
 }
@@ -475,48 +445,16 @@ net::awaitable<Result<void>> EventQueue::conclude(engine::EndEvent order) {
     co_return co_await deps_.events.settle(order.event.id);
   }
   for (std::size_t tries = 0;; ++tries) {
-    const bool last = tries == kDestinationWaits.size() || stopping_ || retrying_ >= kRetryingMax;
-    const auto concluded = co_await conclude_in_turn(order, last);
+    const auto concluded = co_await conclude_whole(order, tries);
     if (!concluded) co_return concluded.error();
     if (*concluded == Concluded::kOver) co_return Result<void>();
-    ++retrying_;
-    co_await pause(kDestinationWaits.at(tries));
-    --retrying_;
+    co_await pace_.wait(tries);
   }
 }
 
-/// Shorter when weir stops.
-net::awaitable<void> EventQueue::pause(Duration wait) {
-  const auto until = timer_time(deps_.clock.now().instant + wait);
-  net::steady_timer timer(deps_.executor, until);
-  pauses_.insert(&timer);
-  boost::system::error_code woken;
-  if (!stopping_) co_await timer.async_wait(net::redirect_error(net::use_awaitable, woken));
-  pauses_.erase(&timer);
-}
-
-net::awaitable<Result<EventQueue::Concluded>> EventQueue::conclude_in_turn(engine::EndEvent order, bool last) {
-  while (whole_ >= kWholeMax) {
-    net::steady_timer turn(deps_.executor, net::steady_timer::time_point::max());
-    whole_waiting_.push_back(&turn);
-    boost::system::error_code woken;
-    co_await turn.async_wait(net::redirect_error(net::use_awaitable, woken));
-  }
-  struct Turn {
-    EventQueue& queue;
-    ~Turn() {
-      --queue.whole_;
-      if (queue.whole_waiting_.empty()) return;
-      queue.whole_waiting_.front()->cancel();
-      queue.whole_waiting_.pop_front();
-    }
-  };
-  ++whole_;
-  const Turn turn{*this};
-  co_return co_await conclude_whole(order, last);
-}
-
-net::awaitable<Result<EventQueue::Concluded>> EventQueue::conclude_whole(engine::EndEvent order, bool last) {
+net::awaitable<Result<EventQueue::Concluded>> EventQueue::conclude_whole(engine::EndEvent order, std::size_t tries) {
+  const EndingPace::Turn turn = co_await pace_.turn();
+  const bool last = pace_.last(tries);
   Function& target = *functions_[order.function];
   const std::uint64_t id = order.event.id;
   const bool success = order.condition == engine::AsyncCondition::kSuccess;

@@ -1,12 +1,10 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -17,6 +15,7 @@
 #include "weir/base/log.h"
 
 #include "bridge/destinations.h"
+#include "bridge/ending_pace.h"
 #include "bridge/invoker.h"
 #include "config/config.h"
 #include "engine/async_queue.h"
@@ -86,7 +85,8 @@ class EventQueue {
   /// On disk, fsynced, when it returns the request id. Errors: event.refused (too large), store.*, cancelled (weir
   /// stops, or has not begun): nothing was kept. `note`: kept with it.
   net::awaitable<Result<std::string>> accept(NewEvent event, std::optional<store::StoredNote> note);
-  /// The same for several at once. Returns the ids of the deliveries.
+  /// The same for several at once, and while weir drains too: what is in flight may have a record for another function
+  /// or for a service, which the next life goes on with. Returns the ids of the deliveries.
   net::awaitable<Result<std::vector<std::uint64_t>>> commit(QueueCommit what);
   /// Those that are there when it begins, piece by piece: the first run while others are still dead letters. Returns
   /// how many: when one piece fails, or weir stops, or has no room for more, those of the pieces before it; an error
@@ -114,7 +114,6 @@ class EventQueue {
   };
 
   Function& function(const std::string& name);
-  net::awaitable<Result<std::vector<std::uint64_t>>> keep(QueueCommit what);
   net::awaitable<Result<void>> accept_record(std::string function, std::string record, std::string trace_header);
   void take(const store::WaitingEvent& event);
   Result<void> may_redrive() const;
@@ -164,11 +163,9 @@ class EventQueue {
     Share dead_letter = Share::kOpen;
   };
   enum class Concluded { kOver, kAgain };
-  net::awaitable<Result<Concluded>> conclude_in_turn(engine::EndEvent order, bool last);
-  net::awaitable<Result<Concluded>> conclude_whole(engine::EndEvent order, bool last);
+  net::awaitable<Result<Concluded>> conclude_whole(engine::EndEvent order, std::size_t tries);
   net::awaitable<Result<Share>> give(engine::EndEvent order, std::string request_id, std::string destination,
                                      DestinationRecord record, bool last);
-  net::awaitable<void> pause(Duration wait);
   net::awaitable<Result<void>> bury_unreadable(engine::EndEvent order, const Error& error);
   void keep_at_hand(store::StoredEvent event);
   net::awaitable<Result<store::StoredEvent>> event(std::uint64_t id);
@@ -191,10 +188,7 @@ class EventQueue {
   std::unordered_map<std::uint64_t, Outcome> answers_;  ///< of the last attempt, for the record; until the event ends
   std::unordered_map<std::uint64_t, Told> told_;        ///< of events whose end is not yet in the store
   std::unordered_map<std::uint64_t, int> unreadable_;   ///< how often an event that is over could not be read
-  int whole_ = 0;                                       ///< endings that have their event in memory
-  std::deque<net::steady_timer*> whole_waiting_;        ///< those that wait for kWholeMax to let them; on their frames
-  int retrying_ = 0;                                    ///< endings that wait for their destination's next try
-  std::set<net::steady_timer*> pauses_;                 ///< theirs, on their frames
+  EndingPace pace_;
   net::steady_timer ticker_;
   std::optional<Instant> tick_at_;  ///< what the ticker waits for
   net::steady_timer drained_signal_;

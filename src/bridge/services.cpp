@@ -21,6 +21,10 @@ namespace {
 constexpr std::string_view kLambda = "lambda:";
 constexpr Duration kPauseMin = std::chrono::milliseconds(500);
 constexpr Duration kPauseMax = std::chrono::seconds(30);
+/// How long a service may take to begin, and others wait for it.
+constexpr Duration kBeginPatience = std::chrono::seconds(10);
+/// A service does not say when it has begun: it is looked at so often.
+constexpr Duration kLookAgain = std::chrono::milliseconds(2);
 
 struct FunctionTarget {
   std::string function;
@@ -51,9 +55,36 @@ struct Services::Running {
   const ServiceEntry& entry;
   std::unique_ptr<Service> service;
   std::unique_ptr<Host> host;
+  bool beginning = true;  ///< others wait for it
   std::string error;
   std::uint64_t calls = 0;
   std::map<std::string, std::uint64_t> accepted;
+};
+
+/// A message that a service takes.
+struct Services::Taking {
+  explicit Taking(const net::any_io_executor& executor) : done(executor, net::steady_timer::time_point::max()) {}
+
+  net::steady_timer done;  ///< never expires; cancelling it wakes who gave the message
+  bool ended = false;
+  Result<void> result = Error(ErrorCode::kCancelled, "weir stops");
+};
+
+/// Ends it also when its coroutine is called off, before it begins even.
+class Services::TakingEnds {
+ public:
+  explicit TakingEnds(std::shared_ptr<Taking> taking) : taking_(std::move(taking)) {}
+  TakingEnds(TakingEnds&&) = default;
+  TakingEnds& operator=(TakingEnds&&) = delete;
+  ~TakingEnds() {
+    if (!taking_) return;
+    taking_->ended = true;
+    taking_->done.cancel();
+  }
+  void with(Result<void> result) { taking_->result = std::move(result); }
+
+ private:
+  std::shared_ptr<Taking> taking_;  ///< shared with who gave the message
 };
 
 /// What one service sees of the bridge.
@@ -92,7 +123,10 @@ class Services::Host final : public ServiceHost {
 };
 
 Services::Services(Deps deps, const config::Config& config, std::span<const ServiceEntry> table)
-    : deps_(std::move(deps)), running_(deps_.executor), changed_(deps_.executor, net::steady_timer::time_point::max()) {
+    : deps_(std::move(deps)),
+      running_(deps_.executor),
+      takes_(deps_.executor),
+      ended_(deps_.executor, net::steady_timer::time_point::max()) {
   for (const ServiceEntry& entry : table) {
     ServiceContext context{deps_.executor, deps_.blocking, deps_.log, deps_.clock, config.aws, {}};
     for (const config::SourceEntry& source : config.sources) {
@@ -110,18 +144,44 @@ Services::Services(Deps deps, const config::Config& config, std::span<const Serv
 Services::~Services() = default;
 
 net::awaitable<void> Services::run() {
+  begin_by_ = deps_.clock.now().instant + kBeginPatience;
   for (auto& each : services_) running_.spawn(live(*each));
-  while (!stopping_ || calls_ > 0) {
+  while (!ending_) {
     boost::system::error_code woken;
-    co_await changed_.async_wait(net::redirect_error(net::use_awaitable, woken));
+    co_await ended_.async_wait(net::redirect_error(net::use_awaitable, woken));
   }
-  running_.cancel();
+  cancel();
+  co_await takes_.join();
   co_await running_.join();
+}
+
+net::awaitable<void> Services::begun() {
+  const auto begins = [](const auto& each) { return each->beginning && !each->service->ready(); };
+  while (!stopping_ && std::any_of(services_.begin(), services_.end(), begins)) {
+    if (begin_by_ && deps_.clock.now().instant >= *begin_by_) {
+      for (auto& each : services_) {
+        if (!begins(each)) continue;
+        each->beginning = false;
+        deps_.log.warn("service.slow", {{"service", each->entry.name}, {"waited_s", as_seconds(kBeginPatience)}});
+      }
+    }
+    net::steady_timer timer(deps_.executor, kLookAgain);
+    co_await timer.async_wait(net::use_awaitable);
+  }
 }
 
 void Services::request_stop() {
   stopping_ = true;
-  changed_.cancel();
+}
+
+void Services::cancel() {
+  takes_.cancel();
+  running_.cancel();
+}
+
+void Services::end() {
+  ending_ = true;
+  ended_.cancel();
 }
 
 net::awaitable<void> Services::live(Running& running) {
@@ -138,6 +198,7 @@ net::awaitable<void> Services::live(Running& running) {
     }
     if (ended || ended.error().code() == ErrorCode::kCancelled) co_return;
     running.error = ended.error().describe();
+    running.beginning = false;
     deps_.log.error("service.failed", {{"service", running.entry.name},
                                        {"code", text(ended.error().code())},
                                        {"message", running.error},
@@ -158,31 +219,35 @@ net::awaitable<ServiceAnswer> Services::call(const ServiceEntry& service, Servic
     const service::ApiError away(503, "ServiceUnavailable", "weir is starting or stopping; try again.");
     co_return service.form_version.empty() ? service::json_error(away) : service::form_error(away, "", call.request_id);
   }
-  struct Under {
-    Services& services;
-    ~Under() {
-      --services.calls_;
-      services.changed_.cancel();
-    }
-  };
-  ++calls_;
-  const Under way{*this};
   ++running.calls;
   co_return co_await running.service->call(*running.host, std::move(call));
 }
 
 bool Services::exists(std::string_view target) const {
   if (const auto function = function_of(target)) return deps_.knows(function->function, function->qualifier);
-  const std::string_view scheme = target.substr(0, target.find(':'));
-  for (const auto& each : services_) {
-    if (each->entry.scheme == scheme) return each->service->owns(target);
-  }
-  return true;
+  const Running* running = of_scheme(target);
+  return running == nullptr || running->service->owns(target);
 }
 
-bool Services::owns(std::string_view target) const {
-  if (target.starts_with(kLambda)) return true;
-  return std::any_of(services_.begin(), services_.end(), [&](const auto& each) { return each->service->owns(target); });
+/// The service whose resource a target would be; null of any other target.
+Services::Running* Services::of_scheme(std::string_view target) const {
+  const std::string_view scheme = target.substr(0, target.find(':'));
+  const auto found = std::find_if(services_.begin(), services_.end(), [&](const auto& each) {
+    return !each->entry.scheme.empty() && each->entry.scheme == scheme;
+  });
+  return found == services_.end() ? nullptr : found->get();
+}
+
+net::awaitable<bool> Services::owns(std::string target) {
+  if (target.starts_with(kLambda)) co_return true;
+  const Running* running = of_scheme(target);
+  if (running == nullptr) co_return false;
+  if (const auto arn = service::parse_arn(std::string_view(target).substr(running->entry.scheme.size() + 1))) {
+    co_return arn->region == kLocalRegion && arn->account == kLocalAccount;
+  }
+  // A name may be one of weir's own, or of an account at AWS.
+  if (!running->service->ready()) co_await begun();
+  co_return !running->service->ready() || running->service->owns(target);
 }
 
 net::awaitable<Result<void>> Services::take(std::string target, DestinationRecord message) {
@@ -201,13 +266,34 @@ net::awaitable<Result<void>> Services::take(std::string target, DestinationRecor
     if (!accepted) co_return std::move(accepted.error());
     co_return Result<void>();
   }
-  for (auto& each : services_) {
-    if (!each->service->owns(target)) continue;
-    if (!each->service->ready())
-      co_return Error(stopping_ ? ErrorCode::kCancelled : ErrorCode::kDestinationFailed, "the service does not run");
-    co_return co_await each->service->take(*each->host, std::move(target), std::move(message));
+  Running* running = of_scheme(target);
+  if (running == nullptr) co_return Error(ErrorCode::kDestinationGone, "there is no " + target);
+  if (!running->service->ready()) co_await begun();
+  if (!running->service->ready()) {
+    if (stopping_) co_return Error(ErrorCode::kCancelled, "weir stops");
+    co_return Error(ErrorCode::kDestinationFailed, "the service " + std::string(running->entry.name) + " does not run");
   }
-  co_return Error(ErrorCode::kDestinationGone, "there is no " + target);
+  const auto taking = std::make_shared<Taking>(deps_.executor);
+  takes_.spawn(take_into(*running, std::move(target), std::move(message), TakingEnds(taking)));
+  while (!taking->ended) {
+    boost::system::error_code woken;
+    co_await taking->done.async_wait(net::redirect_error(net::use_awaitable, woken));
+  }
+  co_return std::move(taking->result);
+}
+
+net::awaitable<void> Services::take_into(Running& running, std::string target, DestinationRecord message,
+                                         TakingEnds taking) {
+  Result<void> taken;
+  try {
+    taken = co_await running.service->take(*running.host, std::move(target), std::move(message));
+  } catch (const boost::system::system_error& error) {
+    if (error.code() == net::error::operation_aborted) co_return;
+    taken = Error(ErrorCode::kInternal, error.what());
+  } catch (const std::exception& error) {
+    taken = Error(ErrorCode::kInternal, error.what());
+  }
+  taking.with(std::move(taken));
 }
 
 /// Whether a delivery can be an event of a function's at once. What cannot is given to the deliveries all the same, so
@@ -285,6 +371,9 @@ std::string target_of(std::string_view text, const config::Config& config) {
   }
   if (arn->service == "sqs" || arn->service == "sns") return arn->service + ":" + std::string(text);
   if (arn->service == "events" && arn->resource.starts_with("event-bus/")) return "eventbridge:" + std::string(text);
+  if (arn->service == "logs" && arn->resource.starts_with("log-group:") && arn->region == kLocalRegion &&
+      arn->account == kLocalAccount)
+    return "logs:" + std::string(text);
   return "";
 }
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -49,18 +50,26 @@ class Services {
   Services(Deps deps, const config::Config& config, std::span<const ServiceEntry> table);
   ~Services();
 
-  /// Runs every service until request_stop(); one that fails is run again with backoff. Calls under way are answered
-  /// before it returns.
+  /// Runs every service until end(); one that fails is run again with backoff.
   net::awaitable<void> run();
+  /// Returns when each service runs, or has failed once, or has had its time to begin; or weir stops.
+  net::awaitable<void> begun();
+  /// No call of an API is taken any more. The services go on, for what is on its way may end at one of them.
   void request_stop();
+  /// The end of patience: what takes a message is called off, and the services are ended.
+  void cancel();
+  /// Nothing is on its way any more.
+  void end();
 
-  /// A call of a service's API. 503 while the service does not run.
+  /// A call of a service's API. 503 while the service does not run, and while weir stops.
   net::awaitable<ServiceAnswer> call(const ServiceEntry& service, ServiceCall call);
 
-  /// Whether a target is in this process: a function ("lambda:NAME"), or a resource that a service has.
-  bool owns(std::string_view target) const;
+  /// Whether a target is in this process: a function ("lambda:NAME"), a resource that a service has, or any that one
+  /// would have by its ARN: nothing of weir's own account is looked for elsewhere. Waits until that is known; while a
+  /// service does not run, all that may be its own is.
+  net::awaitable<bool> owns(std::string target);
   /// Takes a message for such a target. destination.gone when it is not there; event.refused when it is too large, or
-  /// one of too many in a row.
+  /// one of too many in a row; destination.failed while its service does not run.
   net::awaitable<Result<void>> take(std::string target, DestinationRecord message);
 
   std::vector<ServiceStatus> status() const;
@@ -69,7 +78,12 @@ class Services {
   class Host;
   struct Running;
 
+  struct Taking;
+  class TakingEnds;
+
+  Running* of_scheme(std::string_view target) const;
   net::awaitable<void> live(Running& running);
+  net::awaitable<void> take_into(Running& running, std::string target, DestinationRecord message, TakingEnds taking);
   net::awaitable<Result<void>> commit(Running& running, ServiceCommit what);
   bool exists(std::string_view target) const;
   bool deliverable(const ServiceDelivery& delivery) const;
@@ -77,9 +91,11 @@ class Services {
   Deps deps_;
   std::vector<std::unique_ptr<Running>> services_;
   runtime::TaskScope running_;
-  net::steady_timer changed_;
+  runtime::TaskScope takes_;  ///< so that a message under way can be called off, whoever waits for it
+  net::steady_timer ended_;
+  std::optional<Instant> begin_by_;
   bool stopping_ = false;
-  int calls_ = 0;  ///< under way
+  bool ending_ = false;
 };
 
 /// What a delivery's target is called, by an ARN; "" of anything that weir cannot deliver to. A function of weir's own

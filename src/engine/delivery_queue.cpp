@@ -110,12 +110,27 @@ DeliveryQueue::DeliveryQueue(DeliveryLimits limits, std::uint64_t seed)
     : limits_(limits), random_(seed), endings_(limits.backoff_min, limits.backoff_max) {
   WEIR_ASSERT(limits_.max_endings >= 1);
   WEIR_ASSERT(limits_.backoff_min > Duration(0) && limits_.backoff_min <= limits_.backoff_max);
+  WEIR_ASSERT(limits_.rest_min > Duration(0) && limits_.rest_min <= limits_.rest_max);
 }
 
 TargetId DeliveryQueue::add_target(TargetSettings settings) {
   WEIR_ASSERT(settings.max_in_flight >= 1);
-  targets_.emplace_back().settings = settings;
-  return static_cast<TargetId>(targets_.size() - 1);
+  TargetId id = static_cast<TargetId>(targets_.size());
+  if (free_targets_.empty()) {
+    targets_.emplace_back();
+  } else {
+    id = free_targets_.back();
+    free_targets_.pop_back();
+  }
+  targets_[id].settings = settings;
+  return id;
+}
+
+void DeliveryQueue::drop_target(TargetId id) {
+  const DeliveryFigures& figures = targets_.at(id).figures;
+  WEIR_ASSERT(figures.waiting + figures.in_flight + figures.ending == 0 && targets_[id].lanes.empty());
+  targets_[id] = Target();
+  free_targets_.push_back(id);
 }
 
 void DeliveryQueue::on_restored(Moment now, const QueuedDelivery& delivery, const DeliveryRules& rules) {
@@ -145,7 +160,10 @@ void DeliveryQueue::on_outcome(Moment now, EventRef ref, DeliveryResult result, 
   lanes_[item.lane].in_flight_age.remove(ByAge{deliveries_}, ref.slot);
   --targets_[touched].figures.in_flight;
   --in_flight_;
-  if (result != DeliveryResult::kCancelled) ++item.attempts;
+  if (result != DeliveryResult::kCancelled && result != DeliveryResult::kHindered) {
+    ++item.attempts;
+    targets_[touched].hindrances = 0;
+  }
   switch (result) {
     case DeliveryResult::kDelivered:
       end(ref.slot, DeliveryCondition::kDelivered);
@@ -155,6 +173,10 @@ void DeliveryQueue::on_outcome(Moment now, EventRef ref, DeliveryResult result, 
       break;
     case DeliveryResult::kFailed:
       fail(now, ref.slot, std::min(retry_after.value_or(Duration(0)), limits_.retry_after_max));
+      break;
+    case DeliveryResult::kHindered:
+      rest(now, targets_[touched]);
+      wait_until(ref.slot, now.instant);
       break;
     case DeliveryResult::kCancelled:
       wait_until(ref.slot, now.instant);
@@ -226,7 +248,7 @@ std::optional<WallTime> DeliveryQueue::oldest(TargetId id) const {
 std::optional<Instant> DeliveryQueue::next_attempt(TargetId id) const {
   const Target& target = targets_.at(id);
   if (target.waiting.empty()) return std::nullopt;
-  return std::max(target.waiting.first_key(), bucket_allows(target).value_or(Instant::min()));
+  return std::max({target.waiting.first_key(), target.rests_until, bucket_allows(target).value_or(Instant::min())});
 }
 
 DeliveryQueue::Slot DeliveryQueue::add(const QueuedDelivery& delivery, const DeliveryRules& rules) {
@@ -407,6 +429,12 @@ void DeliveryQueue::fail(Moment now, Slot slot, Duration retry_after) {
   wait_until(slot, now.instant + wait);
 }
 
+/// Many may be hindered that were begun together: that is one time.
+void DeliveryQueue::rest(Moment now, Target& target) {
+  if (now.instant < target.rests_until) return;
+  target.rests_until = now.instant + growing_wait(limits_.rest_min, limits_.rest_max, ++target.hindrances, random_);
+}
+
 /// The delivery is over. It is told to the store as soon as that can be.
 void DeliveryQueue::end(Slot slot, DeliveryCondition condition) {
   Item& item = deliveries_[slot];
@@ -506,7 +534,7 @@ void DeliveryQueue::expire(Moment now, TargetId id) {
 void DeliveryQueue::run(Moment now, TargetId id) {
   Target& target = targets_[id];
   while (!target.waiting.empty() && target.waiting.first_key() <= now.instant &&
-         target.figures.in_flight < target.settings.max_in_flight &&
+         target.figures.in_flight < target.settings.max_in_flight && target.rests_until <= now.instant &&
          bucket_allows(target).value_or(Instant::min()) <= now.instant) {
     attempt(now, target.waiting.first());
   }

@@ -41,6 +41,8 @@ struct DeliveryLimits {
   Duration retry_after_max = std::chrono::hours(1);
   Duration backoff_min = std::chrono::seconds(1);  ///< while the store refuses endings
   Duration backoff_max = std::chrono::minutes(5);
+  Duration rest_min = std::chrono::seconds(1);  ///< of a target whose deliveries weir itself hinders
+  Duration rest_max = std::chrono::seconds(30);
 };
 
 /// A target of the queue, by number, from 0 on.
@@ -60,6 +62,7 @@ enum class DeliveryResult : std::uint8_t {
   kDelivered,
   kFailed,     ///< may be tried again
   kRefused,    ///< for good: the target is gone, or does not want this one
+  kHindered,   ///< by weir itself (its store, a service that does not run): uses up no attempt, the target rests
   kCancelled,  ///< called off by the shell: as if it had not been tried
 };
 
@@ -123,16 +126,19 @@ struct DeliveryFigures {
 /// max_per_second attempts: a bucket of one second's worth, filled evenly, that is full at first. Deliveries of one
 /// target and group go in the order of their ids, each when the one before it is kept as over: also a crash puts none
 /// of them before another. One in flight or ending is not overtaken by a smaller id that comes later (a dead letter
-/// that was sent again). What is too old ends wherever it stands. While the store refuses to keep an ending, nothing is
-/// begun that it would have to remember. Pure: told what happened and when, answers with what to do; the contract is
-/// that of ShardProcessor. One owner, not thread-safe. No call looks at all deliveries, groups or targets; oldest()
-/// looks at the different rules of one target. A waiting delivery is about 80 bytes here, a group about 150; rules are
-/// kept once per target that has them.
+/// that was sent again). What is too old ends wherever it stands. A target whose delivery was hindered rests, longer
+/// and longer until one is not. While the store refuses to keep an ending, nothing is begun that it would have to
+/// remember. Pure: told what happened and when, answers with what to do; the contract is that of ShardProcessor. One
+/// owner, not thread-safe. No call looks at all deliveries, groups or targets; oldest() looks at the different rules of
+/// one target. A waiting delivery is about 80 bytes here, a group about 150; rules are kept once per target that has
+/// them.
 class DeliveryQueue {
  public:
   DeliveryQueue(DeliveryLimits limits, std::uint64_t seed);
 
   TargetId add_target(TargetSettings settings = {});
+  /// One that has no deliveries; its figures are forgotten, its number may be another's.
+  void drop_target(TargetId target);
 
   /// Whether no further delivery can be taken; who sends is refused before it is stored.
   bool full() const { return deliveries() >= limits_.max_deliveries; }
@@ -219,6 +225,8 @@ class DeliveryQueue {
     std::vector<LaneId> lanes;
     std::map<int, std::size_t> per_second;  ///< the limits of its lanes, and how many have each
     Instant bucket_full_at = Instant::min();
+    Instant rests_until = Instant::min();
+    int hindrances = 0;  ///< in a row
     std::uint32_t wake_place = kNone;
     std::uint32_t expiry_place = kNone;
   };
@@ -269,6 +277,7 @@ class DeliveryQueue {
   void set_expiry(LaneId id);
 
   void fail(Moment now, Slot slot, Duration retry_after);
+  void rest(Moment now, Target& target);
   void end(Slot slot, DeliveryCondition condition);
   void ask_end(Slot slot);
   void attempt(Moment now, Slot slot);
@@ -286,6 +295,7 @@ class DeliveryQueue {
   State state_ = State::kRestoring;
   Slab deliveries_;
   std::deque<Target> targets_;
+  std::vector<TargetId> free_targets_;
   std::deque<Lane> lanes_;
   std::vector<LaneId> free_lanes_;
   std::map<LaneKey, LaneId> lane_by_key_;

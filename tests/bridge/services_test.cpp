@@ -1,5 +1,6 @@
 // Services in a running bridge: what they send is kept with what they remember, and comes to its target or to an end
 // that somebody can see. When it is tried again is tested in tests/engine and tests/simulation.
+#include <deque>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -20,17 +21,40 @@ using weir::test::World;
 
 namespace {
 
+/// What a test wants of the services and destinations of the next lives; and what happened to them.
+struct Script {
+  std::deque<Error> run_failures;   ///< each life of the service fails with the next one, before it is ready
+  bool slow = false;                ///< it does not become ready
+  std::deque<Error> take_failures;  ///< each message is answered with the next one
+  bool hangs = false;               ///< messages are taken by nobody, until they are called off
+  int hanging = 0;
+  std::vector<std::string> left;             ///< what left the process: "TARGET: MESSAGE"
+  std::map<std::string, int> away_failures;  ///< how many times a destination fails for now
+  int clients = 0;                           ///< of destinations, that are there
+};
+Script script;
+
 /// A service with one resource, "fake:box", whose messages go where `onward` says. Its API commits what a test gave.
 class FakeService final : public Service {
  public:
   explicit FakeService(ServiceContext context) : context_(std::move(context)) { latest = this; }
 
   net::awaitable<Result<void>> run(ServiceHost& host) override {
+    if (!script.run_failures.empty()) {
+      const Error failure = script.run_failures.front();
+      script.run_failures.pop_front();
+      co_return failure;
+    }
+    while (script.slow) co_await net::post(net::use_awaitable);
     auto notes = co_await host.notes();
     if (!notes) co_return std::move(notes.error());
     remembered = std::move(*notes);
     host_ = &host;
     ready_ = true;
+    struct Away {
+      bool& ready;
+      ~Away() { ready = false; }
+    } away{ready_};
     co_await service::wait_for_ever(context_.executor);
     co_return Result<void>();
   }
@@ -40,8 +64,17 @@ class FakeService final : public Service {
     co_return service::json_answer("{\"operation\":\"" + asked.operation + "\"}");
   }
   bool ready() const override { return ready_; }
-  bool owns(std::string_view target) const override { return target == "fake:box"; }
+  bool owns(std::string_view target) const override { return ready_ && (target == "fake:box" || target == kMade); }
   net::awaitable<Result<void>> take(ServiceHost& host, std::string, DestinationRecord message) override {
+    if (!script.take_failures.empty()) {
+      const Error failure = script.take_failures.front();
+      script.take_failures.pop_front();
+      co_return failure;
+    }
+    if (script.hangs) {
+      ++script.hanging;
+      co_await service::wait_for_ever(context_.executor);
+    }
     taken.push_back(message.record);
     ServiceCommit what;
     if (!onward.empty()) {
@@ -54,6 +87,7 @@ class FakeService final : public Service {
     co_return co_await host.commit(std::move(what));
   }
 
+  static constexpr std::string_view kMade = "fake:arn:aws:fakes:us-east-1:000000000000:made-by-the-API";
   static FakeService* latest;
   ServiceCommit next;
   std::map<std::string, std::string> remembered;
@@ -77,6 +111,32 @@ std::unique_ptr<Service> make_fake(ServiceContext context) {
 const std::array kServices{
     ServiceEntry{"fakes", "fake", test::kFakePush.type, "Fakes", "", {}, {}, "For tests.", &make_fake}};
 
+/// Stands for AWS.
+class Away final : public Destination {
+ public:
+  explicit Away(std::string target) : target_(std::move(target)) { ++script.clients; }
+  ~Away() override { --script.clients; }
+  net::awaitable<Result<void>> deliver(DestinationRecord record) override {
+    if (int& failures = script.away_failures[target_]; failures > 0) {
+      --failures;
+      co_return Error(ErrorCode::kDestinationFailed, "try again");
+    }
+    script.left.push_back(target_ + ": " + record.record);
+    co_return Result<void>();
+  }
+  net::awaitable<void> close() override { co_return; }
+
+ private:
+  std::string target_;
+};
+
+Result<std::unique_ptr<Destination>> make_away(std::string target, DestinationContext) {
+  return std::make_unique<Away>(std::move(target));
+}
+
+constexpr std::array kDestinations{DestinationEntry{"away", "what is elsewhere", nullptr, &make_away},
+                                   DestinationEntry{"fake", "what is elsewhere", nullptr, &make_away}};
+
 ServiceDelivery delivery(const std::string& target, const std::string& payload = "{}") {
   ServiceDelivery made;
   made.target = target;
@@ -92,7 +152,11 @@ std::string contents(const std::string& path) {
 /// A bridge with the service; what a test wants sent is sent as soon as it runs.
 class ServiceWorld : public World {
  public:
-  ServiceWorld() { World::services = kServices; }
+  ServiceWorld() {
+    World::services = kServices;
+    config().destinations = kDestinations;
+    script = Script();
+  }
 
   FakeService& service() { return *FakeService::latest; }
   bool began() { return service().ready() && bridge().status().ready; }
@@ -108,6 +172,7 @@ class ServiceWorld : public World {
     }
     return {};
   }
+  int attempts(const std::string& target) { return static_cast<int>(deliveries(target).figures.attempts); }
   std::vector<store::DeadLetter> letters() { return store().list_dead_letters({}, 100, true).value(); }
 
  private:
@@ -126,10 +191,14 @@ class ServiceWorld : public World {
 /// A server whose next answers a test says; without one it says 200.
 class Endpoint {
  public:
-  explicit Endpoint(net::io_context& context) {
+  explicit Endpoint(net::io_context& context) : context_(context) {
     auto listening = http::Server::listen(context.get_executor(), "127.0.0.1:0",
                                           [this](http::Request request) -> net::awaitable<http::Response> {
                                             requests.push_back(std::move(request));
+                                            while (waits) {
+                                              net::steady_timer turn(context_.get_executor(), 1ms);
+                                              co_await turn.async_wait(net::use_awaitable);
+                                            }
                                             int status = 200;
                                             if (!statuses.empty()) {
                                               status = statuses.front();
@@ -144,10 +213,13 @@ class Endpoint {
   std::string url() const { return "http://" + address_ + "/in?token=secret"; }
   std::string shown() const { return "http:http://" + address_ + "/in"; }
   net::awaitable<void> close() { return server_->close(); }
+  void answer() { waits = false; }
+  bool waits = false;  ///< requests get no answer
   std::vector<int> statuses;
   std::vector<http::Request> requests;
 
  private:
+  net::io_context& context_;
   std::unique_ptr<http::Server> server_;
   std::string address_;
 };
@@ -325,6 +397,233 @@ TEST_CASE("a function and a service that hand on to each other for ever are stop
   CHECK(world.function->calls.size() >= 8);
   CHECK_THAT(nlohmann::json::parse(world.letters().at(0).record)["errorMessage"].get<std::string>(),
              Catch::Contains("RecursiveInvocation"));
+}
+
+// ---- Begin and end ----
+
+namespace {
+
+/// What an earlier life has left: a message to a target of the service that only its API made.
+void leave_a_delivery(ServiceWorld& world, const std::string& target) {
+  script.take_failures = {Error(ErrorCode::kStoreFull, "no room")};
+  world.start();
+  world.send({delivery(target, "1")});
+  world.run_until([&] { return world.attempts(target) == 1 && world.deliveries(target).figures.in_flight == 0; });
+  world.stop();
+}
+
+}  // namespace
+
+TEST_CASE("what an earlier life left for a service waits until the service has read what it remembers") {
+  ServiceWorld world;
+  const std::string target = GENERATE(as<std::string>(), std::string(FakeService::kMade), "fake:box");
+  leave_a_delivery(world, target);
+  script.slow = true;
+  world.start();
+  int turns = 0;
+  world.run_until([&] { return world.bridge().status().ready && ++turns == 1000; },
+                  [&] {
+                    CHECK(world.attempts(target) == 0);
+                    script.slow = false;
+                    net::co_spawn(
+                        world.context(),
+                        [](ServiceWorld& here) -> net::awaitable<void> {
+                          while (here.service().taken.empty()) co_await net::post(net::use_awaitable);
+                          here.bridge().request_stop();
+                        }(world),
+                        net::detached);
+                  });
+  CHECK(world.service().taken == std::vector<std::string>{"1"});
+  CHECK(world.attempts(target) == 1);
+  CHECK(script.left.empty());
+  CHECK(world.letters().empty());
+}
+
+TEST_CASE("an event that ends before the service has begun does not end at another one's") {
+  ServiceWorld world;
+  world.config().functions.at("f").async.on_success = GENERATE(as<std::string>(), "fake:box", FakeService::kMade);
+  script.slow = true;
+  world.start();
+  world.World::send("f", "1");
+  int turns = 0;
+  world.run_until([&] {
+    if (world.function->calls.size() == 1 && ++turns == 1000) script.slow = false;
+    return world.queue().figures.succeeded == 1;
+  });
+  CHECK(world.service().taken.size() == 1);
+  CHECK(script.left.empty());
+}
+
+TEST_CASE("a service that cannot begin holds up nobody, and what is its own waits without using up an attempt") {
+  ServiceWorld world;
+  leave_a_delivery(world, std::string(FakeService::kMade));
+  script.run_failures = {Error(ErrorCode::kStoreFailed, "unreadable"), Error(ErrorCode::kStoreFailed, "unreadable")};
+  world.start();
+  const std::string out = "file:" + world.path("out.jsonl");
+  const bridge::ServiceStatus failed = [&] {
+    bridge::ServiceStatus seen;
+    world.World::send("f", "1");
+    world.run_until([&] {
+      const bridge::BridgeStatus now = world.bridge().status();
+      if (!now.services[0].error.empty()) seen = now.services[0];
+      return !world.service().taken.empty();
+    });
+    return seen;
+  }();
+  CHECK_FALSE(failed.ready);
+  CHECK(failed.error == "store.failed: unreadable");
+  CHECK(world.function->calls.size() == 1);
+  CHECK(world.service().taken == std::vector<std::string>{"1"});
+  CHECK(world.attempts(std::string(FakeService::kMade)) > 1);
+  CHECK(world.letters().empty());
+}
+
+TEST_CASE("what is of weir's own account and not there is refused, not looked for elsewhere") {
+  ServiceWorld world;
+  world.start();
+  const std::string nowhere = "fake:arn:aws:fakes:us-east-1:000000000000:nothing";
+  const std::string elsewhere = "fake:arn:aws:fakes:eu-west-1:123456789012:made";
+  script.take_failures = {Error(ErrorCode::kDestinationGone, "there is no such thing")};
+  world.send({delivery(nowhere, "1"), delivery(elsewhere, "2"), delivery("fake:unknown", "3")});
+  world.run_until([&] {
+    return world.deliveries(nowhere).figures.refused == 1 && world.deliveries(elsewhere).figures.delivered == 1 &&
+           world.deliveries("fake:unknown").figures.delivered == 1;
+  });
+  CHECK(script.left == std::vector<std::string>{"arn:aws:fakes:eu-west-1:123456789012:made: 2", "unknown: 3"});
+}
+
+TEST_CASE("weir's own trouble uses up no attempt") {
+  ServiceWorld world;
+  world.start();
+  script.take_failures = {Error(ErrorCode::kStoreFull, "no room")};
+  world.send({delivery("fake:box", "1")});  // its rules have one attempt
+  world.run_until([&] { return world.deliveries("fake:box").figures.delivered == 1; });
+  CHECK(world.attempts("fake:box") == 2);
+  CHECK(world.letters().empty());
+}
+
+TEST_CASE("an invocation that ends while weir stops comes to the service that its destination is") {
+  ServiceWorld world;
+  world.config().functions.at("f").async.on_success = "fake:box";
+  world.start();
+  world.function->hang_next();
+  world.World::send("f", "1");
+  std::vector<int> refused;
+  world.run_until([&] { return world.function->calls.size() == 1 && world.began(); },
+                  [&] {
+                    world.bridge().request_stop();
+                    net::co_spawn(
+                        world.context(),
+                        [](ServiceWorld& here, std::vector<int>& statuses) -> net::awaitable<void> {
+                          for (int turn = 0; turn < 100; ++turn) co_await net::post(net::use_awaitable);
+                          ServiceCall call;
+                          const ServiceAnswer answer = co_await here.bridge().call(kServices[0], std::move(call));
+                          statuses.push_back(answer.status);
+                          here.function->finish();
+                        }(world, refused),
+                        net::detached);
+                  });
+  CHECK(refused == std::vector<int>{503});  // what is new
+  CHECK(world.service().taken.size() == 1);
+  world.stop();
+  world.start();
+  world.run_until([&] { return world.began(); });
+  CHECK(world.queue().figures.restored == 0);
+  CHECK(world.function->calls.empty());
+}
+
+TEST_CASE("a service that takes nothing and does not end cannot hold up the end") {
+  ServiceWorld world;
+  world.config().functions.at("f").async.on_success = "fake:box";
+  script.hangs = true;
+  const bool again = GENERATE(true, false);
+  if (!again) world.config().shutdown_grace = 50ms;
+  world.start();
+  world.World::send("f", "1");
+  world.send({delivery("fake:box", "2")});
+  world.run_until([&] { return script.hanging == 2; },
+                  [&] {
+                    world.bridge().request_stop();
+                    if (again) world.bridge().request_stop();
+                  });
+  CHECK(world.log.count("bridge.cancelled") == 1);
+  world.stop();
+  script.hangs = false;
+  world.start();  // both are there, and end now
+  world.run_until([&] { return world.service().taken.size() == 2; });
+  CHECK(world.queue().figures.restored == 1);
+  CHECK(world.deliveries("fake:box").figures.restored == 1);
+}
+
+TEST_CASE("a call under way has the patience of a stop") {
+  ServiceWorld world;
+  Endpoint endpoint(world.context());
+  world.start();
+  world.send({delivery("http:" + endpoint.url(), "1")});
+  const auto begun = [&] { return endpoint.requests.size() == 1; };
+  const auto end = [&](int stops) {
+    for (int i = 0; i < stops; ++i) world.bridge().request_stop();
+    net::co_spawn(
+        world.context(),
+        [](ServiceWorld& here, Endpoint& there, bool answers) -> net::awaitable<void> {
+          for (int turn = 0; turn < 100; ++turn) co_await net::post(net::use_awaitable);
+          if (answers) there.answer();
+          while (here.deliveries(there.shown()).figures.in_flight > 0) co_await net::post(net::use_awaitable);
+          there.answer();
+          co_await there.close();
+        }(world, endpoint, stops == 1),
+        net::detached);
+  };
+  endpoint.waits = true;
+  SECTION("it is answered in time: delivered") {
+    world.run_until(begun, [&] { end(1); });
+    CHECK(world.deliveries(endpoint.shown()).figures.delivered == 1);
+  }
+  SECTION("weir is stopped again: called off, and there in the next life") {
+    world.run_until(begun, [&] { end(2); });
+    CHECK(world.deliveries(endpoint.shown()).figures.waiting == 1);
+  }
+}
+
+TEST_CASE("a dead-letter destination that fails for now is tried again") {
+  ServiceWorld world;
+  script.away_failures["dead"] = 1;
+  world.start();
+  ServiceDelivery gone = delivery("lambda:nobody", "1");
+  gone.dead_letter = "away:dead";
+  world.send({gone});
+  world.run_until([&] { return world.deliveries("lambda:nobody").figures.refused == 1; });
+  CHECK(script.left == std::vector<std::string>{"dead: 1"});
+  CHECK(world.deliveries("lambda:nobody").dead_letter_errors == 0);
+  CHECK(world.letters().empty());
+}
+
+TEST_CASE("of many targets those that were used least recently are forgotten, with their clients") {
+  ServiceWorld world;
+  world.start();
+  const auto some = [](int from, int to) {
+    std::vector<ServiceDelivery> deliveries;
+    for (int i = from; i < to; ++i) deliveries.push_back(delivery("away:" + std::to_string(i), "1"));
+    return deliveries;
+  };
+  world.send(some(0, 1000));
+  bool more = true;
+  const auto delivered = [&] {
+    std::uint64_t sum = 0;
+    for (const bridge::DeliveryStatus& each : world.bridge().status().deliveries) sum += each.figures.delivered;
+    return sum;
+  };
+  world.run_until([&] {
+    if (more && script.left.size() == 1000 && delivered() == 1000) {
+      more = false;
+      CHECK(world.bridge().status().deliveries.size() == 1000);
+      world.send(some(1000, 1003));
+    }
+    if (script.left.size() < 1003 || world.deliveries("away:1002").figures.delivered == 0) return false;
+    CHECK(world.bridge().status().deliveries.size() == 1000);
+    CHECK(script.clients == 1000);
+    return true;
+  });
 }
 
 TEST_CASE("targets by their ARNs") {

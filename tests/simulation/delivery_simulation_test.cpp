@@ -26,6 +26,9 @@ TEST_CASE("deliveries reach their end through faults, stops and crashes, groups 
   CHECK(met.refused > met.worlds / 10);
   CHECK(met.hints > met.worlds / 10);
   CHECK(met.cancelled > met.worlds / 10);
+  CHECK(met.hindered > met.worlds);
+  CHECK(met.rests > met.worlds / 2);
+  CHECK(met.dropped > met.worlds);
   CHECK(met.never_answered > met.worlds / 20);
   CHECK(met.full_targets > met.worlds);
   CHECK(met.empty_buckets > met.worlds);

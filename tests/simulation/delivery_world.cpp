@@ -86,9 +86,13 @@ DeliveryFeatures::DeliveryFeatures(Random& random) : troubles(Draw{random}) {
   refuses = draw.sometimes(0.2);
   hints = draw.sometimes(0.5);
   cancelled = draw.sometimes(0.1);
+  hindered = draw.sometimes(0.4);
   late = draw.sometimes(0.3);
   never = draw.sometimes(0.05);
   down = random.chance(0.3);
+  limits.rest_min = std::chrono::milliseconds(draw.one_of({200, 1000}));
+  limits.rest_max = std::chrono::seconds(draw.one_of({1, 30}));
+  drops = draw.sometimes(0.2);
 }
 
 std::string DeliveryFeatures::describe() const {
@@ -100,6 +104,8 @@ std::string DeliveryFeatures::describe() const {
                  {"refuses for good", refuses},
                  {"hints", hints},
                  {"cancelled", cancelled},
+                 {"hindered", hindered},
+                 {"drops", drops},
                  {"late", late},
                  {"never", never}},
                 {{"burst", burst}, {"down", down}});
@@ -263,8 +269,7 @@ void DeliveryWorld::start() {
   engine_ = std::make_unique<engine::DeliveryQueue>(features_.limits, random_.next());
   for (std::size_t i = 0; i < targets_.size(); ++i) {
     engine_->add_target(features_.targets[i]);
-    targets_[i].figures = {};
-    targets_[i].level = Duration(0);
+    targets_[i] = Target{.down_until = targets_[i].down_until};
   }
   std::vector<Item*> kept;
   for (Item& item : items_) {
@@ -345,6 +350,7 @@ void DeliveryWorld::drain() {
     if (!broken_.empty()) return;
   }
   if (undecided_) expired_ahead();
+  drop_targets();
   wake_ = engine_->wake_at();
   check_figures();
   check_waiting();
@@ -399,6 +405,7 @@ void DeliveryWorld::perform(const engine::AttemptDelivery& wish) {
   promise(item, target.figures.ending < features_.limits.max_endings, "attempted though too many are ending");
   promise(item, until_bucket_allows(item.target) == Duration(0), "too many attempts in a second");
   promise(item, first_of_group(item), "attempted before another of its group");
+  promise(item, now_.instant >= target.rests_at_least, "attempted while its target rests");
   for (const Item& other : items_) {
     const bool before = other.state == State::kWaiting && other.target == item.target && first_of_group(other) &&
                         (other.due < item.due || (other.due == item.due && &other < &item));
@@ -428,6 +435,8 @@ void DeliveryWorld::perform(const engine::AttemptDelivery& wish) {
   const Duration takes = upto(random_.chance(features_.late) ? Duration(300s) : Duration(500ms));
   if (random_.chance(features_.cancelled)) {
     item.result = DeliveryResult::kCancelled;
+  } else if (random_.chance(features_.hindered)) {
+    item.result = DeliveryResult::kHindered;
   } else if (random_.chance(features_.refuses)) {
     item.result = DeliveryResult::kRefused;
   } else if (now_.instant < target.down_until || random_.chance(features_.fails)) {
@@ -509,7 +518,13 @@ void DeliveryWorld::answer_attempt(Item& item) {
   Target& target = target_of(item);
   --target.figures.in_flight;
   item.serial = 0;
-  if (item.result != DeliveryResult::kCancelled) ++item.attempts;
+  // Only the engine knows whether its rest, which has jitter, is over by now.
+  const bool resting = now_.instant >= target.rests_at_least && now_.instant < target.rests_at_most;
+  if (item.result == DeliveryResult::kHindered && resting) item.result = DeliveryResult::kCancelled;
+  if (item.result != DeliveryResult::kCancelled && item.result != DeliveryResult::kHindered) {
+    ++item.attempts;
+    target.hindrances = 0;
+  }
   switch (item.result) {
     case DeliveryResult::kDelivered:
       decided(item, DeliveryCondition::kDelivered);
@@ -524,6 +539,9 @@ void DeliveryWorld::answer_attempt(Item& item) {
       }
       failed(item);
       break;
+    case DeliveryResult::kHindered:
+      hindered(item);
+      break;
     case DeliveryResult::kCancelled:
       ++met_.cancelled;
       waits(item, Duration(0));
@@ -531,6 +549,35 @@ void DeliveryWorld::answer_attempt(Item& item) {
   }
   engine_->on_outcome(now_, item.ref, item.result, item.hint);
   drain();
+}
+
+/// The first that is hindered lets its target rest: twice as long each time until one is not.
+void DeliveryWorld::hindered(Item& item) {
+  Target& target = target_of(item);
+  ++met_.hindered;
+  waits(item, Duration(0));
+  if (now_.instant < target.rests_at_least) return;
+  Duration rest = features_.limits.rest_min;
+  for (int i = 0; i < target.hindrances && rest < features_.limits.rest_max; ++i) rest *= 2;
+  ++target.hindrances;
+  ++met_.rests;
+  target.rests_at_least = now_.instant + std::min(rest, features_.limits.rest_max);
+  target.rests_at_most = now_.instant + std::min(rest + rest / 4, features_.limits.rest_max);
+}
+
+/// Who has no deliveries may be dropped, and made anew under the same number.
+void DeliveryWorld::drop_targets() {
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    if (!random_.chance(features_.drops) || std::any_of(items_.begin(), items_.end(), [&](const Item& item) {
+          return item.target == i && item.state != State::kUntold;
+        })) {
+      continue;
+    }
+    ++met_.dropped;
+    engine_->drop_target(static_cast<engine::TargetId>(i));
+    promise(engine_->add_target(features_.targets[i]) == i, "a dropped target's number is not used again");
+    targets_[i] = Target{.down_until = targets_[i].down_until};
+  }
 }
 
 /// With jitter it is the engine that knows whether the next attempt would come too late.
@@ -677,7 +724,8 @@ void DeliveryWorld::check_waiting() {
       continue;
     }
     if (figures.in_flight >= features_.targets[item.target].max_in_flight) continue;
-    const Instant due = std::max(item.due, now_.instant + until_bucket_allows(item.target));
+    const Instant due =
+        std::max({item.due, now_.instant + until_bucket_allows(item.target), target_of(item).rests_at_most});
     promise(item, due > now_.instant, "waits though it could be attempted");
     promise(item, wake_ && *wake_ <= due, "nobody wakes for its attempt");
   }

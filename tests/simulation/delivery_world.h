@@ -30,9 +30,11 @@ struct DeliveryFeatures {
   double refuses = 0;  ///< for good
   double hints = 0;    ///< part of the failures that say when to come again
   double cancelled = 0;
-  double late = 0;    ///< part of the attempts that take minutes
-  double never = 0;   ///< part of the attempts that are answered only by a crash or a stop
-  bool down = false;  ///< targets fail altogether for minutes
+  double hindered = 0;  ///< by weir itself
+  double late = 0;      ///< part of the attempts that take minutes
+  double never = 0;     ///< part of the attempts that are answered only by a crash or a stop
+  bool down = false;    ///< targets fail altogether for minutes
+  double drops = 0;     ///< targets without deliveries are dropped, now and then
 
   Troubles troubles;
 
@@ -44,8 +46,8 @@ struct DeliveryMet {
   std::uint64_t worlds = 0, steps = 0, deliveries = 0, refused_at_the_door = 0, attempts = 0, retries = 0;
   std::uint64_t delivered = 0, exhausted = 0, expired = 0, expired_untried = 0, expired_behind = 0, expired_ahead = 0,
                 refused = 0;
-  std::uint64_t hints = 0, cancelled = 0, never_answered = 0, full_targets = 0, empty_buckets = 0, full_endings = 0,
-                held_back = 0;
+  std::uint64_t hints = 0, cancelled = 0, hindered = 0, rests = 0, dropped = 0, never_answered = 0, full_targets = 0,
+                empty_buckets = 0, full_endings = 0, held_back = 0;
   std::uint64_t store_refused = 0, lies = 0, probes = 0, remember_lost = 0;
   std::uint64_t crashes = 0, stops = 0, given_up = 0, restored = 0, restored_tried = 0, wall_jumps = 0;
 };
@@ -119,8 +121,10 @@ class DeliveryWorld : public Stage<DeliveryHappening> {
   struct Target {
     Instant down_until{};
     Instant level_at{};
-    Duration level{0};                ///< of what was attempted in the last second, and drains evenly
-    engine::DeliveryFigures figures;  ///< as the world counted
+    Duration level{0};  ///< of what was attempted in the last second, and drains evenly
+    int hindrances = 0;
+    Instant rests_at_least{}, rests_at_most{};  ///< until then
+    engine::DeliveryFigures figures;            ///< as the world counted
   };
 
   /// A failure whose RememberDeliveryRetry or end must come now.
@@ -144,6 +148,8 @@ class DeliveryWorld : public Stage<DeliveryHappening> {
   void perform(const engine::DeliveriesDrained& wish);
 
   void answer_attempt(Item& item);
+  void hindered(Item& item);
+  void drop_targets();
   void failed(Item& item);
   void expired_ahead();
   void waits(Item& item, Duration wait);
