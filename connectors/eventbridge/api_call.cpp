@@ -14,6 +14,14 @@ using service::ApiError;
 
 constexpr int kBadRequest = 400;
 
+/// "eventBusName" of "EventBusName", as AWS's sentences have it.
+std::string lower(std::string name) {
+  name.front() = static_cast<char>(std::tolower(static_cast<unsigned char>(name.front())));
+  return name;
+}
+
+}  // namespace
+
 std::optional<WallTime> read_time(const json& value) {
   constexpr double kMillisecondsPerSecond = 1000;
   constexpr double kLatest = 253'402'300'799;  // the end of the year 9999
@@ -25,14 +33,6 @@ std::optional<WallTime> read_time(const json& value) {
   if (value.is_string()) return parse_iso(value.get<std::string>());
   return std::nullopt;
 }
-
-/// "eventBusName" of "EventBusName", as AWS's sentences have it.
-std::string lower(std::string name) {
-  name.front() = static_cast<char>(std::tolower(static_cast<unsigned char>(name.front())));
-  return name;
-}
-
-}  // namespace
 
 ApiError refusal(std::string_view code, std::string message) {
   return {kBadRequest, code, std::move(message)};

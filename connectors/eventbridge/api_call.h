@@ -84,6 +84,8 @@ std::span<const Operation> bus_operations();      ///< buses, and the tags of bu
 std::span<const Operation> rule_operations();     ///< rules, targets, patterns
 std::span<const Operation> archive_operations();  ///< archives and replays
 
+/// Seconds, or a text; nothing of anything else, and of times behind the year 9999.
+std::optional<WallTime> read_time(const nlohmann::json& value);
 double seconds_of(WallTime time);
 /// The bus of a call, which names it or leaves it out.
 std::string bus_argument(Arguments& arguments);

@@ -1,17 +1,74 @@
 #include "service/json_text.h"
 
-#include <nlohmann/json.hpp>
+#include <charconv>
+#include <cstdint>
 
 #include "base/json_scanner.h"
+#include "base/utf8.h"
 
 namespace weir::service {
 namespace {
 
+/// The number of \\uXXXX, whose digits stand at the front.
+std::uint32_t unit_of(std::string_view digits) {
+  constexpr std::size_t kDigits = 4;
+  std::uint32_t unit = 0;
+  std::from_chars(digits.data(), digits.data() + kDigits, unit, 16);
+  return unit;
+}
+
+/// The letter behind \\u, and `at` behind it; nothing of half of a surrogate pair.
+std::optional<std::uint32_t> letter_of(std::string_view text, std::size_t& at) {
+  constexpr std::uint32_t kHigh = 0xD800;
+  constexpr std::uint32_t kLow = 0xDC00;
+  constexpr std::uint32_t kEnd = 0xE000;
+  constexpr std::uint32_t kBeyond = 0x10000;
+  const std::uint32_t first = unit_of(text.substr(at));
+  at += 4;
+  if (first < kHigh || first >= kEnd) return first;
+  if (first >= kLow || !text.substr(at).starts_with("\\u")) return std::nullopt;
+  const std::uint32_t second = unit_of(text.substr(at + 2));
+  if (second < kLow || second >= kEnd) return std::nullopt;
+  at += 6;
+  return kBeyond + ((first - kHigh) << 10U) + (second - kLow);
+}
+
 std::string unescaped(const JsonScanner::Raw& raw) {
   if (!raw.escapes) return std::string(raw.text);
-  const auto read = nlohmann::json::parse("\"" + std::string(raw.text) + "\"", nullptr, false);
-  // Half of a surrogate pair is no character: it stays as it is written.
-  return read.is_string() ? read.get<std::string>() : std::string(raw.text);
+  std::string out;
+  out.reserve(raw.text.size());
+  for (std::size_t at = 0;;) {
+    const std::size_t escape = raw.text.find('\\', at);
+    out += raw.text.substr(at, escape - at);
+    if (escape == std::string_view::npos) return out;
+    at = escape + 2;
+    switch (const char c = raw.text[escape + 1]) {
+      case 'b':
+        out += '\b';
+        break;
+      case 'f':
+        out += '\f';
+        break;
+      case 'n':
+        out += '\n';
+        break;
+      case 'r':
+        out += '\r';
+        break;
+      case 't':
+        out += '\t';
+        break;
+      case 'u': {
+        const auto letter = letter_of(raw.text, at);
+        // Half of a surrogate pair is no character: the text stays as it is written.
+        if (!letter) return std::string(raw.text);
+        append_utf8(out, *letter);
+        break;
+      }
+      default:
+        out += c;
+    }
+  }
 }
 
 /// The value at which the scanner stands, after white space.

@@ -138,7 +138,10 @@ TEST_CASE("what a whole PutEvents is refused for") {
   CHECK(refused(R"({"Entries":[]})").starts_with("ValidationException"));
   CHECK(refused("[]").starts_with("SerializationException"));
   CHECK(refused("{").starts_with("SerializationException"));
-  CHECK(refused(R"({"Entries":[{"Source":1}]})").starts_with("SerializationException"));
+  for (const char* wrong : {R"({"Entries":[{"Source":1}]})", R"({"Entries":{}})", R"({"Entries":[1]})",
+                            R"({"Entries":[{"Resources":"r"}]})", R"({"Entries":[{"Resources":[1]}]})"}) {
+    CHECK(refused(wrong).starts_with("SerializationException"));
+  }
 }
 
 TEST_CASE("the size of entries is counted as AWS does") {
@@ -151,6 +154,25 @@ TEST_CASE("the size of entries is counted as AWS does") {
   CHECK(refused(body_of(1, std::string(most, 'x'))).empty());
   CHECK(refused(body_of(1, std::string(most + 1, 'x'))) ==
         "ValidationException: Total size of the entries in the request is over the limit.");
+}
+
+TEST_CASE("texts of entries are taken as their escapes say") {
+  struct Row {
+    const char* written;
+    std::string read;
+  };
+  const auto row = GENERATE(values<Row>({{R"(\"a\" \\ \/)", R"("a" \ /)"},
+                                         {R"(\b\f\n\r\t)", "\b\f\n\r\t"},
+                                         {R"(\u00e9x\u20AC)", "\u00e9x\u20ac"},
+                                         {R"(\ud83d\ude00!)", "\U0001F600!"},
+                                         {R"(\ud83d)", R"(\ud83d)"},
+                                         {R"(\ud83d\u0041)", R"(\ud83d\u0041)"},
+                                         {R"(\ude00)", R"(\ude00)"}}));
+  const auto request =
+      eventbridge::read_put_events(R"({"Entries":[{"Detail":")" + std::string(row.written) + R"(","Source":null}]})");
+  REQUIRE(!request.error);
+  CHECK(request.entries.at(0).detail == row.read);
+  CHECK(request.entries.at(0).source.empty());
 }
 
 TEST_CASE("times of entries are seconds, or a text") {

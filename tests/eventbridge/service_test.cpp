@@ -836,3 +836,28 @@ TEST_CASE("what is read at a start waits for the calls of an earlier one") {
   CHECK(world.refused("DescribeEventBus", {{"Name", "orders"}}) ==
         "ResourceNotFoundException: Event bus orders does not exist.");
 }
+
+TEST_CASE("what a PutEvents of ten entries costs with a hundred rules, for perf", "[.bench]") {
+  std::vector<ServiceSource> sources;
+  for (int i = 0; i < 100; ++i) {
+    auto config = std::make_shared<eventbridge::EventBridgeConfig>();
+    config->bus = "default";
+    config->pattern =
+        json{{"source", {"shop." + std::to_string(i % 10)}}, {"detail-type", {"Kind " + std::to_string(i)}}}.dump();
+    sources.push_back({"rule-" + std::to_string(i), "f", config});
+  }
+  World world(std::move(sources));
+  world.host.forgetful = true;
+  json entries = json::array();
+  for (int i = 0; i < 10; ++i) {
+    const json detail{
+        {"orderId", "o-1"}, {"total", 12.5}, {"country", "SE"}, {"items", {{{"sku", "a"}, {"count", 1}}}}};
+    entries.push_back({{"Source", "shop." + std::to_string(i)},
+                       {"DetailType", "Kind " + std::to_string(11 * i)},
+                       {"Detail", detail.dump()}});
+  }
+  const std::string body = json{{"Entries", entries}}.dump();
+  constexpr int kCalls = 20'000;
+  for (int i = 0; i < kCalls; ++i) REQUIRE(world.answer("PutEvents", body).status == 200);
+  CHECK(world.host.accepted == 10 * kCalls);
+}
