@@ -73,7 +73,7 @@ constexpr std::array kServices{
                  "EventBridge: event buses, rules, archives and replays.",
                  &eventbridge::make_service},
     ServiceEntry{"logs",
-                 "",
+                 "logs",
                  "logs",
                  "Logs_20140328",
                  "",

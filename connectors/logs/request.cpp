@@ -160,13 +160,19 @@ std::string group_or_identifier(const Json& asked) {
     check_group_name(*identifier, kIdentifier);
     return std::move(*identifier);
   }
+  auto name = group_of_arn(*identifier);
+  if (!name) not_found("log group");
+  return std::move(*name);
+}
+
+std::optional<std::string> group_of_arn(std::string_view arn) {
   constexpr std::string_view kGroup = "log-group:";
-  auto name = service::local_resource(*identifier, "logs");
-  if (!name || !name->starts_with(kGroup)) not_found("log group");
+  auto name = service::local_resource(arn, "logs");
+  if (!name || !name->starts_with(kGroup)) return std::nullopt;
   name->erase(0, kGroup.size());
   if (name->ends_with(":*")) name->resize(name->size() - 2);
-  check_group_name(*name, kIdentifier);
-  return std::move(*name);
+  if (!is_group_name(*name)) return std::nullopt;
+  return name;
 }
 
 std::string take_page(const Json& asked, std::size_t most, bool descending,

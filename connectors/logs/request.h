@@ -49,6 +49,8 @@ std::string plain_prefix(const Json& asked, const char* key);
 void check_plain_name(std::string_view name, std::string_view key);
 /// The group that a call means by its name, or by its logGroupIdentifier, which may be an ARN.
 std::string group_or_identifier(const Json& asked);
+/// The name of a group that is weir's own; nothing of any other ARN, or of what is none. Throws nothing.
+std::optional<std::string> group_of_arn(std::string_view arn);
 
 /// By what a list is in order.
 using ListKey = std::pair<std::int64_t, std::string>;

@@ -20,6 +20,11 @@ namespace {
 using service::ApiError;
 
 constexpr auto kTidyEvery = std::chrono::minutes(1);
+constexpr std::string_view kScheme = "logs:";
+/// Of a group that is a rule's target. AWS's have names of no meaning.
+const std::string kTargetStream = "events";
+constexpr std::string_view kAlreadyExists = "ResourceAlreadyExistsException";
+constexpr std::string_view kNoSuchResource = "ResourceNotFoundException";
 constexpr std::int64_t kDay = 24 * 60 * 60 * 1000;
 
 }  // namespace
@@ -148,8 +153,42 @@ void LogsService::declare() {
   for (auto& [name, group] : groups_) std::ranges::stable_sort(group.filters, {}, &Filter::name);
 }
 
-net::awaitable<Result<void>> LogsService::take(ServiceHost&, std::string target, DestinationRecord) {
-  co_return Error(ErrorCode::kDestinationGone, target + ": log groups take no messages");
+bool LogsService::owns(std::string_view target) const {
+  if (!target.starts_with(kScheme)) return false;
+  const auto name = group_of_arn(target.substr(kScheme.size()));
+  return name && groups_.contains(*name);
+}
+
+/// An event of a rule becomes one of the group, in a stream that is made when there is none.
+net::awaitable<Result<void>> LogsService::take(ServiceHost& host, std::string target, DestinationRecord message) {
+  const auto name = group_of_arn(std::string_view(target).substr(kScheme.size()));
+  const auto group = name ? groups_.find(*name) : groups_.end();
+  if (group == groups_.end()) co_return Error(ErrorCode::kDestinationGone, "there is no " + target);
+  const bool made = group->second.streams.contains(kTargetStream);
+  Json body{{"logGroupName", *name}, {"logStreamName", kTargetStream}};
+  const Asked asked{host, body, message.trace_header};
+  ApiError error;
+  try {
+    if (!made) co_await create_stream(asked);
+  } catch (const ApiError& refused) {
+    error = refused;
+  }
+  try {
+    // Another one may have made it meanwhile.
+    if (error.code.empty() || error.code == kAlreadyExists) {
+      error = ApiError();
+      Json event{{"timestamp", now()}, {"message", std::move(message.record)}};
+      body["logEvents"].push_back(std::move(event));
+      co_await put_events(asked);
+    }
+  } catch (const ApiError& refused) {
+    error = refused;
+  }
+  if (error.code.empty()) co_return Result<void>();
+  const ErrorCode code = error.status >= 500             ? ErrorCode::kDestinationFailed
+                         : error.code == kNoSuchResource ? ErrorCode::kDestinationGone
+                                                         : ErrorCode::kEventRefused;
+  co_return Error(code, target + ": " + error.message);
 }
 
 net::awaitable<ServiceAnswer> LogsService::call(ServiceHost& host, ServiceCall call) {

@@ -32,7 +32,7 @@ class LogsService final : public Service {
   net::awaitable<Result<void>> run(ServiceHost& host) override;
   net::awaitable<ServiceAnswer> call(ServiceHost& host, ServiceCall call) override;
   bool ready() const override { return ready_; }
-  bool owns(std::string_view) const override { return false; }
+  bool owns(std::string_view target) const override;
   net::awaitable<Result<void>> take(ServiceHost& host, std::string target, DestinationRecord message) override;
 
  private:

@@ -135,6 +135,12 @@ class LogsWorld {
     const json error = json::parse(answer.body);
     return error.at("__type").get<std::string>() + ": " + error.at("message").get<std::string>();
   }
+  bool owns(const std::string& target) const { return service_->owns(target); }
+  Result<void> take(const std::string& target, DestinationRecord record) {
+    auto taken = net::co_spawn(*io_, service_->take(host, target, std::move(record)), net::use_future);
+    go_on();
+    return taken.get();
+  }
   std::int64_t now() const { return epoch_milliseconds(clock.now().wall); }
   std::string event(std::int64_t offset, const std::string& message) const {
     return json{{"timestamp", now() + offset}, {"message", message}}.dump();
@@ -726,6 +732,33 @@ TEST_CASE("pages of descriptions go on where an item was that is gone") {
                                R"({"logGroupIdentifier":"arn:aws:logs:us-east-1:000000000000:log-group:/shop:*"})"))
             .at("logStreams")
             .size() == 3);
+}
+
+TEST_CASE("a group is a target: each event is one of its own, and its filters want it as any other") {
+  LogsWorld world;
+  const std::string group = "logs:arn:aws:logs:us-east-1:000000000000:log-group:/shop";
+  const auto take = [&](const std::string& target, const std::string& text) {
+    DestinationRecord record;
+    record.record = text;
+    record.trace_header = "Root=1-2";
+    return world.take(target, std::move(record));
+  };
+  CHECK(world.owns(group));
+  CHECK(world.owns(group + ":*"));
+  CHECK_FALSE(world.owns(group + "x"));
+  CHECK_FALSE(world.owns("logs:arn:aws:logs:us-east-1:111122223333:log-group:/shop"));
+  CHECK_FALSE(world.owns("logs:/shop"));
+  CHECK_FALSE(world.owns("sns:/shop"));
+  CHECK(take(group, R"({"detail":"ERROR"})").has_value());
+  CHECK(take(group + ":*", R"({"detail":"done"})").has_value());
+  CHECK(world.messages("GetLogEvents", R"(,"logStreamName":"events")") == R"({"detail":"ERROR"}|{"detail":"done"})");
+  REQUIRE(world.host.deliveries.size() == 1);
+  CHECK(world.host.deliveries[0].trace_header == "Root=1-2");
+  CHECK(take(group + "x", "x").error().code() == ErrorCode::kDestinationGone);
+  CHECK(take(group, "").error().code() == ErrorCode::kEventRefused);
+  CHECK(take(group, std::string(1'048'576, 'x')).error().code() == ErrorCode::kEventRefused);
+  world.host.refuse = ErrorCode::kStoreFull;
+  CHECK(take(group, "x").error().code() == ErrorCode::kDestinationFailed);
 }
 
 TEST_CASE("TestMetricFilter says which messages match, and what is in their fields") {
