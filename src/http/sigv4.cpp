@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/sha.h>
 
 #include "http/uri.h"
@@ -35,27 +35,50 @@ std::string hex(const unsigned char* bytes, std::size_t size) {
   return out;
 }
 
-const unsigned char* bytes_of(std::string_view text) {
-  return static_cast<const unsigned char*>(static_cast<const void*>(text.data()));
-}
-
-std::string sha256_hex(std::string_view text) {
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-  SHA256(bytes_of(text), text.size(), digest.data());
-  return hex(digest.data(), digest.size());
-}
-
 using Key = std::array<unsigned char, SHA256_DIGEST_LENGTH>;
 
-Key hmac(const void* key, std::size_t key_size, std::string_view text) {
+struct FreeContext {
+  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+};
+
+/// OpenSSL's SHA256() and HMAC() look their algorithm up with each call, which takes longer than hashing a request.
+Key sha256(std::string_view first, std::string_view second = {}) {
+  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  thread_local const std::unique_ptr<EVP_MD_CTX, FreeContext> context(EVP_MD_CTX_new());
   Key out{};
-  unsigned int size = 0;
-  HMAC(EVP_sha256(), key, static_cast<int>(key_size), bytes_of(text), text.size(), out.data(), &size);
+  const bool hashed = algorithm != nullptr && EVP_DigestInit_ex2(context.get(), algorithm, nullptr) == 1 &&
+                      EVP_DigestUpdate(context.get(), first.data(), first.size()) == 1 &&
+                      EVP_DigestUpdate(context.get(), second.data(), second.size()) == 1 &&
+                      EVP_DigestFinal_ex(context.get(), out.data(), nullptr) == 1;
+  WEIR_ASSERT(hashed);
   return out;
 }
 
+std::string_view text_of(const Key& bytes) {
+  return {static_cast<const char*>(static_cast<const void*>(bytes.data())), bytes.size()};
+}
+
+std::string sha256_hex(std::string_view text) {
+  const Key digest = sha256(text);
+  return hex(digest.data(), digest.size());
+}
+
+/// RFC 2104.
+Key hmac(std::string_view key, std::string_view text) {
+  constexpr std::size_t kBlock = 64;
+  constexpr unsigned kInner = 0x36, kOuter = 0x5c;
+  const Key short_key = key.size() > kBlock ? sha256(key) : Key{};
+  if (key.size() > kBlock) key = text_of(short_key);
+  const auto padded = [&](unsigned pad) {
+    std::string block(kBlock, static_cast<char>(pad));
+    for (std::size_t i = 0; i < key.size(); ++i) block[i] = static_cast<char>(static_cast<unsigned char>(key[i]) ^ pad);
+    return block;
+  };
+  return sha256(padded(kOuter), text_of(sha256(padded(kInner), text)));
+}
+
 Key hmac(const Key& key, std::string_view text) {
-  return hmac(key.data(), key.size(), text);
+  return hmac(text_of(key), text);
 }
 
 std::string lower(std::string_view text) {
@@ -201,7 +224,7 @@ Key signing_key(std::string_view secret, std::string_view date, std::string_view
   made.date = date;
   made.region = region;
   made.service = service;
-  made.key = hmac(hmac(hmac(hmac(first.data(), first.size(), date), region), service), kTerminator);
+  made.key = hmac(hmac(hmac(hmac(first, date), region), service), kTerminator);
   return made.key;
 }
 

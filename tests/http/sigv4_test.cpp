@@ -204,6 +204,20 @@ TEST_CASE("signing again replaces the earlier signature") {
   CHECK(headers.all() == first);
 }
 
+TEST_CASE("a secret may be longer than a block of the hash") {
+  // Source: Python's hmac, with the steps of "Create a signed AWS API request".
+  const auto signature = [](std::size_t length) {
+    Credentials credentials = example_credentials();
+    credentials.secret_access_key = std::string(length, 'x');
+    Headers headers;
+    sign("POST", kLambda, "/", "{}", credentials, {"eu-west-1", "lambda", signing_time()}, headers);
+    const std::string text(headers.get("Authorization").value_or(""));
+    return text.substr(text.rfind('=') + 1);
+  };
+  CHECK(signature(60) == "862c3251414311571fbd54884d8349de6a401683870ca1c971464938d9c0b434");
+  CHECK(signature(61) == "5927fffa888d67086d86ef74fb15dcc25a08bfd8edf4cae0fa24fd5d8b618729");
+}
+
 TEST_CASE("a key that is kept for the next signature is of its secret, day, region and service alone") {
   // More of them than are kept, so that each is made again.
   const auto sign_all = [] {
