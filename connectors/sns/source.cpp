@@ -25,6 +25,10 @@ constexpr Duration kFetchPatience = std::chrono::seconds(10);
 /// SNS has one certificate a region at a time; a sender of other names of certificates gets no further than this.
 constexpr std::size_t kCertificatesMax = 32;
 constexpr int kFetchesMax = 4;
+/// Less than the 20 s after which SNS sends a message again: a certificate that is there by then is fetched.
+constexpr Duration kFailedFor = std::chrono::seconds(15);
+constexpr std::size_t kFailedMax = 1'000;
+constexpr Duration kToldEvery = std::chrono::minutes(1);
 /// SNS tries for at most an hour (sns-message-delivery-retries), so an older message is a replay.
 constexpr Duration kAgeMax = std::chrono::hours(1);
 /// A replay may come until its time is over, so ids are known as long on either side of it.
@@ -50,7 +54,12 @@ std::string subscription_of(const WebhookRequest& request, const Notification& n
 }  // namespace
 
 Webhook::Webhook(std::shared_ptr<const SnsConfig> config, SourceContext context)
-    : config_(std::move(config)), context_(std::move(context)), client_(context_.executor), seen_(kSeenFor, kSeenMax) {}
+    : config_(std::move(config)),
+      context_(std::move(context)),
+      client_(context_.executor),
+      failed_(kFailedFor, kFailedMax),
+      seen_(kSeenFor, kSeenMax),
+      refusals_(kToldEvery) {}
 
 net::awaitable<Result<void>> Webhook::run(EventSink&) {
   co_await service::wait_for_ever(context_.executor);
@@ -118,7 +127,7 @@ net::awaitable<std::optional<WebhookResponse>> Webhook::check(const Notification
   const auto found = co_await certificate(notification.certificate_url);
   if (!found) {
     if (found.error().code() == ErrorCode::kEventRefused) co_return refuse("certificate", found.error().message());
-    context_.log.warn("certificate.unreachable", {{"source", context_.name}, {"message", found.error().message()}});
+    log_seldom("certificate.unreachable", found.error().message());
     co_return answer(kServiceUnavailable, "the certificate could not be fetched; send the message again");
   }
   if (!found->signed_this(string_to_sign(notification), notification.signature, notification.signature_version))
@@ -134,30 +143,42 @@ net::awaitable<Result<Certificate>> Webhook::certificate(std::string url) {
   std::string pem = config_->signing_certificate;
   Trust trust = Trust::kPinned;
   if (pem.empty()) {
-    if (fetches_ >= kFetchesMax) co_return Error(ErrorCode::kHttpFailed, "too many certificates are asked for");
+    // What failed just now is not worth one of the few fetches: a forged message names what it likes.
+    if (auto failed = failed_.why(url, context_.clock.now().instant)) co_return std::move(*failed);
     trust = is_stand_in(url, config_->certificate_hosts) ? Trust::kPinned : Trust::kAws;
-    http::ClientRequest request;
-    request.url = url;
-    request.timeout = kFetchPatience;
-    request.response_max_bytes = kCertificateBytesMax;
-    struct Fetching {
-      int& count;
-      ~Fetching() { --count; }
-    };
-    ++fetches_;
-    const Fetching under_way{fetches_};
-    auto response = co_await client_.send(std::move(request));
-    if (!response) co_return std::move(response.error());
-    if (response->status != kOk) {
-      co_return Error(ErrorCode::kHttpFailed, "the certificate's server answers " + std::to_string(response->status));
-    }
-    pem = std::move(response->body);
+    auto fetched = co_await fetch(url);
+    if (!fetched) co_return std::move(fetched.error());
+    pem = std::move(*fetched);
   }
   auto read = Certificate::read(pem, trust, now);
-  if (!read) co_return std::move(read.error());
+  if (!read) {
+    if (!url.empty()) failed_.add(url, read.error(), context_.clock.now().instant);
+    co_return std::move(read.error());
+  }
   if (certificates_.size() >= kCertificatesMax) certificates_.erase(certificates_.begin());
   certificates_.insert_or_assign(url, *read);
   co_return std::move(*read);
+}
+
+net::awaitable<Result<std::string>> Webhook::fetch(const std::string& url) {
+  if (fetches_ >= kFetchesMax) co_return Error(ErrorCode::kHttpFailed, "too many certificates are asked for");
+  http::ClientRequest request;
+  request.url = url;
+  request.timeout = kFetchPatience;
+  request.response_max_bytes = kCertificateBytesMax;
+  struct Fetching {
+    int& count;
+    ~Fetching() { --count; }
+  };
+  ++fetches_;
+  const Fetching under_way{fetches_};
+  auto response = co_await client_.send(std::move(request));
+  if (response && response->status == kOk) co_return std::move(response->body);
+  Error failed =
+      response ? Error(ErrorCode::kHttpFailed, "the certificate's server answers " + std::to_string(response->status))
+               : std::move(response.error());
+  if (failed.code() != ErrorCode::kCancelled) failed_.add(url, failed, context_.clock.now().instant);
+  co_return failed;
 }
 
 net::awaitable<WebhookResponse> Webhook::confirm(Notification notification) {
@@ -208,42 +229,27 @@ net::awaitable<WebhookResponse> Webhook::deliver(EventSink& sink, Notification n
   seen_.done(id, context_.clock.now().instant);
   if (!accepted) {
     // Sent again it would be refused again.
-    context_.log.warn("notification.left_out", {{"source", context_.name}, {"message", accepted.error().message()}});
+    log_seldom("notification.left_out", accepted.error().message());
     co_return answer(kContentTooLarge, accepted.error().message());
   }
   co_return answer(kOk, "accepted");
 }
 
-/// The first of each reason is told: whoever is refused may send as many as he likes.
 void Webhook::log_refused(std::string_view reason) {
-  if (!refused_.insert(reason).second) return;
-  context_.log.warn("notification.refused", {{"source", context_.name}, {"reason", reason}});
+  const auto count = refusals_.count(reason, context_.clock.now().instant);
+  if (!count) return;
+  context_.log.warn("notification.refused", {{"source", context_.name}, {"reason", reason}, {"count", *count}});
+}
+
+void Webhook::log_seldom(std::string_view event, std::string_view message) {
+  const auto count = refusals_.count(event, context_.clock.now().instant);
+  if (count) context_.log.warn(event, {{"source", context_.name}, {"count", *count}, {"message", message}});
 }
 
 std::unique_ptr<PushSource> make_source(std::shared_ptr<const SourceConfig> config, SourceContext context) {
   auto own = std::dynamic_pointer_cast<const SnsConfig>(std::move(config));
   if (!own->topic.empty()) return std::make_unique<service::FedSource>(context.executor);
   return std::make_unique<Webhook>(std::move(own), std::move(context));
-}
-
-/// Source: Lambda developer guide, with-sns.
-std::string sample_event() {
-  Notification notification;
-  notification.id = "95df01b4-ee98-5cb9-9903-4c221d41eb5e";
-  notification.topic_arn = "arn:aws:sns:us-east-1:123456789012:sns-lambda";
-  notification.subject = "TestInvoke";
-  notification.message = "Hello from SNS!";
-  notification.timestamp = "2019-01-02T12:45:07.000Z";
-  notification.signature_version = "1";
-  notification.signature = "dGhpcyBpcyBub3QgYSByZWFsIHNpZ25hdHVyZQ==";
-  notification.certificate_url =
-      "https://sns.us-east-1.amazonaws.com/SimpleNotificationService-ac565b8b1a6c5d002d285f9598aa1d9b.pem";
-  notification.attributes["Test"] = {"String", "TestString"};
-  notification.attributes["TestBinary"] = {"Binary", "VGVzdEJpbmFyeQ=="};
-  const std::string subscription = notification.topic_arn + ":21be56ed-a058-49f5-8c98-aedd2564c486";
-  notification.unsubscribe_url =
-      "https://sns.us-east-1.amazonaws.com/?Action=Unsubscribe&SubscriptionArn=" + subscription;
-  return lambda_event(notification, subscription);
 }
 
 }  // namespace weir::sns

@@ -3,7 +3,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 
@@ -12,6 +11,7 @@
 #include "connectors/sns/certificate.h"
 #include "connectors/sns/config.h"
 #include "connectors/sns/notification.h"
+#include "connectors/sns/refusals.h"
 #include "connectors/sns/seen.h"
 #include "http/client.h"
 
@@ -33,15 +33,18 @@ class Webhook final : public PushSource {
   net::awaitable<Result<Certificate>> certificate(std::string url);
   net::awaitable<WebhookResponse> confirm(Notification notification);
   net::awaitable<WebhookResponse> deliver(EventSink& sink, Notification notification, std::string subscription);
+  net::awaitable<Result<std::string>> fetch(const std::string& url);
   void log_refused(std::string_view reason);
+  void log_seldom(std::string_view event, std::string_view message);
 
   std::shared_ptr<const SnsConfig> config_;
   SourceContext context_;
   http::Client client_;
   std::map<std::string, Certificate> certificates_;  ///< by URL
   int fetches_ = 0;                                  ///< under way
+  FailedUrls failed_;
   SeenMessages seen_;
-  std::set<std::string_view> refused_;  ///< reasons that were logged
+  Refusals refusals_;
 };
 
 }  // namespace weir::sns

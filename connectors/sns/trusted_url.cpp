@@ -43,11 +43,25 @@ bool is_trusted(const Url& url, const std::vector<std::string>& hosts) {
   return is_named(url.authority, hosts) || (url.tls && is_aws_host(url.authority));
 }
 
+/// "/SimpleNotificationService-00ff.pem": what AWS calls its certificates.
+bool is_aws_certificate(std::string_view path) {
+  constexpr std::string_view kBegin = "/SimpleNotificationService-";
+  constexpr std::string_view kEnd = ".pem";
+  constexpr std::size_t kDigitsMax = 64;
+  if (!path.starts_with(kBegin) || !path.ends_with(kEnd) || path.size() <= kBegin.size() + kEnd.size()) return false;
+  const std::string_view digits = path.substr(kBegin.size(), path.size() - kBegin.size() - kEnd.size());
+  return digits.size() <= kDigitsMax && std::all_of(digits.begin(), digits.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
+
 }  // namespace
 
 bool may_fetch_certificate(std::string_view text, const std::vector<std::string>& hosts) {
   const auto url = take_apart(text);
-  return url && is_trusted(*url, hosts) && url->query.empty() && url->path.ends_with(".pem");
+  if (!url || !url->query.empty()) return false;
+  if (is_named(url->authority, hosts)) return url->path.ends_with(".pem");
+  return is_trusted(*url, hosts) && is_aws_certificate(url->path);
 }
 
 bool may_confirm_at(std::string_view text, const std::vector<std::string>& hosts) {

@@ -265,6 +265,52 @@ TEST_CASE("a FIFO topic publishes a message once in five minutes, also after a r
   CHECK(says(again.call("Publish", {{"TopicArn", orders}, {"Message", "x"}}), "MessageGroupId parameter is required"));
 }
 
+TEST_CASE("a FIFO topic knows a message again in the whole topic, or in its group where the scope says so") {
+  Topics sns;
+  const auto group_scope = GENERATE(false, true);
+  const std::string orders = sns.topic("orders.fifo");
+  sns.subscribe(orders, "sqs", std::string(kQueue) + ".fifo");
+  if (group_scope) {
+    sns.call("SetTopicAttributes",
+             {{"TopicArn", orders}, {"AttributeName", "FifoThroughputScope"}, {"AttributeValue", "MessageGroup"}});
+  }
+  const auto publish = [&](Topics& at, const std::string& group, const std::string& id) {
+    return Topics::between(
+        at.call("Publish",
+                {{"TopicArn", orders}, {"Message", "x"}, {"MessageGroupId", group}, {"MessageDeduplicationId", id}}),
+        "MessageId");
+  };
+  const std::string first = publish(sns, "a", "1");
+  CHECK(publish(sns, "a", "1") == first);
+  const std::string other = publish(sns, "b", "1");
+  CHECK((other != first) == group_scope);
+  CHECK(sns.host.deliveries.size() == (group_scope ? 2 : 1));
+  // A slash may stand in both ids: where one ends stays clear.
+  CHECK((publish(sns, "a/1", "2") != publish(sns, "a", "1/2")));
+  Topics again({}, sns.host.kept_notes);
+  CHECK(publish(again, "a", "1") == first);
+  CHECK(publish(again, "b", "1") == other);
+  CHECK(again.host.deliveries.empty());
+}
+
+TEST_CASE("a batch to a FIFO topic of group scope holds the same id once for each group") {
+  Topics sns;
+  const std::string orders = sns.topic(
+      "orders.fifo", {{"Attributes.entry.2.key", "FifoThroughputScope"}, {"Attributes.entry.2.value", "MessageGroup"}});
+  sns.subscribe(orders, "sqs", std::string(kQueue) + ".fifo");
+  Fields batch{{"TopicArn", orders}};
+  int entry = 0;
+  for (const char* group : {"a", "b", "a"}) {
+    const std::string at = "PublishBatchRequestEntries.member." + std::to_string(++entry);
+    batch.insert(batch.end(), {{at + ".Id", std::to_string(entry)},
+                               {at + ".Message", "x"},
+                               {at + ".MessageGroupId", group},
+                               {at + ".MessageDeduplicationId", "1"}});
+  }
+  sns.call("PublishBatch", batch);
+  CHECK(sns.host.deliveries.size() == 2);
+}
+
 TEST_CASE("a message that could not be kept was not published") {
   Topics sns;
   const std::string orders = sns.topic("orders.fifo");

@@ -1,4 +1,12 @@
+#include <atomic>
+#include <thread>
+#include <variant>
+
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read_until.hpp>
+#include <boost/asio/write.hpp>
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
@@ -15,9 +23,57 @@ using sns::Notification;
 
 namespace {
 
-class NoLog final : public Log {
+/// Keeps "EVENT REASON COUNT" of each line that has a count.
+class CountingLog final : public Log {
  public:
-  void write(LogLevel, std::string_view, std::span<const LogField>) override {}
+  void write(LogLevel, std::string_view event, std::span<const LogField> fields) override {
+    std::string line(event);
+    bool counted = false;
+    for (const LogField& field : fields) {
+      if (field.key == "reason") line += " " + std::string(std::get<std::string_view>(field.value));
+      if (field.key != "count") continue;
+      counted = true;
+      line += " " + std::to_string(std::get<std::int64_t>(field.value));
+    }
+    if (counted) lines.push_back(std::move(line));
+  }
+  std::vector<std::string> lines;
+};
+
+/// Answers every request with a 404, and counts them.
+class NothingThere {
+ public:
+  NothingThere() : acceptor_(io_, {net::ip::address_v4::loopback(), 0}), thread_([this] { serve(); }) {}
+  ~NothingThere() {
+    ended_ = true;
+    boost::system::error_code ignored;
+    net::io_context io;
+    net::ip::tcp::socket(io).connect(acceptor_.local_endpoint(), ignored);
+    thread_.join();
+  }
+
+  std::string host() const { return "127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port()); }
+  int requests() const { return requests_; }
+
+ private:
+  void serve() {
+    for (;;) {
+      net::ip::tcp::socket socket = acceptor_.accept();
+      if (ended_) return;
+      ++requests_;
+      const std::string not_found = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+      std::string request;
+      boost::system::error_code ignored;
+      net::read_until(socket, net::dynamic_buffer(request), "\r\n\r\n", ignored);
+      net::write(socket, net::buffer(not_found), ignored);
+    }
+  }
+
+  net::io_context io_;
+  net::ip::tcp::acceptor acceptor_;
+  std::atomic<bool> ended_ = false;
+  std::atomic<int> requests_ = 0;
+  std::thread thread_;
 };
 
 const sns::SigningKey& own_key() {
@@ -28,13 +84,15 @@ const sns::SigningKey& own_key() {
 constexpr std::string_view kTopic = "arn:aws:sns:eu-west-1:111122223333:orders";
 
 struct Hook {
-  explicit Hook(bool raw = false, bool confirm = false, std::string pinned = own_key().certificate_pem()) {
+  explicit Hook(bool raw = false, bool confirm = false, std::string pinned = own_key().certificate_pem(),
+                std::vector<std::string> hosts = {}) {
     auto config = std::make_shared<sns::SnsConfig>();
     config->name = "mail";
     config->topic_arns = {std::string(kTopic)};
     config->raw = raw;
     config->confirm = confirm;
     config->signing_certificate = std::move(pinned);
+    config->certificate_hosts = std::move(hosts);
     source = std::make_unique<sns::Webhook>(
         config, SourceContext{"mail", context.get_executor(), context.get_executor(), log, clock});
   }
@@ -68,7 +126,7 @@ struct Hook {
 
   net::io_context context;
   test::FakeClock clock;
-  NoLog log;
+  CountingLog log;
   test::FakeSink sink;
   std::unique_ptr<sns::Webhook> source;
   std::string said;
@@ -213,30 +271,39 @@ TEST_CASE("a certificate is fetched from SNS alone") {
   using sns::may_fetch_certificate;
   const std::vector<std::string> none;
   CHECK(may_fetch_certificate("https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-00.pem", none));
-  CHECK(may_fetch_certificate("https://sns.cn-north-1.amazonaws.com.cn/a.pem", none));
-  for (const std::string_view url : {"http://sns.eu-west-1.amazonaws.com/a.pem",
-                                     "https://sns.eu-west-1.amazonaws.com/a.der",
-                                     "https://sns.eu-west-1.amazonaws.com.evil.org/a.pem",
-                                     "https://evil.org/sns.eu-west-1.amazonaws.com/a.pem",
-                                     "https://sns.eu-west-1.amazonaws.com@evil.org/a.pem",
-                                     "https://evil.org#sns.eu-west-1.amazonaws.com/a.pem",
-                                     "https://sns.eu-west-1.amazonaws.com:444/a.pem",
-                                     "https://sns.eu-west-1.amazonaws.com/?a.pem",
-                                     "https://sns.s3-us-west-2.amazonaws.com/a.pem",
-                                     "https://sns.s3-accelerate.amazonaws.com/a.pem",
-                                     "https://sns.EU-WEST-1.amazonaws.com/a.pem",
-                                     "https://sns.eu-west.amazonaws.com/a.pem",
-                                     "https://sns.eu--1.amazonaws.com/a.pem",
-                                     "https://sns.a.b.amazonaws.com/a.pem",
-                                     "https://sns..amazonaws.com/a.pem",
-                                     "https://s3.amazonaws.com/b/a.pem",
-                                     "https://evil\\sns.eu-west-1.amazonaws.com/a.pem",
+  CHECK(may_fetch_certificate("https://sns.cn-north-1.amazonaws.com.cn/SimpleNotificationService-9d.pem", none));
+  for (const std::string_view url : {"http://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0a.pem",
+                                     "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0a.der",
+                                     "https://sns.eu-west-1.amazonaws.com.evil.org/SimpleNotificationService-0a.pem",
+                                     "https://evil.org/sns.eu-west-1.amazonaws.com/SimpleNotificationService-0a.pem",
+                                     "https://sns.eu-west-1.amazonaws.com@evil.org/SimpleNotificationService-0a.pem",
+                                     "https://evil.org#sns.eu-west-1.amazonaws.com/SimpleNotificationService-0a.pem",
+                                     "https://sns.eu-west-1.amazonaws.com:444/SimpleNotificationService-0a.pem",
+                                     "https://sns.eu-west-1.amazonaws.com/?SimpleNotificationService-0a.pem",
+                                     "https://sns.s3-us-west-2.amazonaws.com/SimpleNotificationService-0a.pem",
+                                     "https://sns.s3-accelerate.amazonaws.com/SimpleNotificationService-0a.pem",
+                                     "https://sns.EU-WEST-1.amazonaws.com/SimpleNotificationService-0a.pem",
+                                     "https://sns.eu-west.amazonaws.com/SimpleNotificationService-0a.pem",
+                                     "https://sns.eu--1.amazonaws.com/SimpleNotificationService-0a.pem",
+                                     "https://sns.a.b.amazonaws.com/SimpleNotificationService-0a.pem",
+                                     "https://sns..amazonaws.com/SimpleNotificationService-0a.pem",
+                                     "https://s3.amazonaws.com/b/SimpleNotificationService-0a.pem",
+                                     "https://evil\\sns.eu-west-1.amazonaws.com/SimpleNotificationService-0a.pem",
+                                     "https://sns.eu-west-1.amazonaws.com/a.pem",
+                                     "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-.pem",
+                                     "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0g.pem",
+                                     "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0A.pem",
+                                     "https://sns.eu-west-1.amazonaws.com/x/SimpleNotificationService-0a.pem",
+                                     "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0a/../b.pem",
                                      "file:///etc/a.pem",
                                      "https://127.0.0.1/a.pem",
                                      ""}) {
     INFO(url);
     CHECK_FALSE(may_fetch_certificate(url, none));
   }
+  const std::string aws = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-";
+  CHECK(may_fetch_certificate(aws + std::string(64, 'f') + ".pem", none));
+  CHECK_FALSE(may_fetch_certificate(aws + std::string(65, 'f') + ".pem", none));
   CHECK(may_fetch_certificate("http://127.0.0.1:4580/a.pem", {"127.0.0.1:4580"}));
   CHECK_FALSE(may_fetch_certificate("http://127.0.0.1:4581/a.pem", {"127.0.0.1:4580"}));
 }
@@ -247,6 +314,57 @@ TEST_CASE("a URL that is not SNS's is refused before anything is fetched") {
   sent.certificate_url = "https://10.0.0.1/a.pem";
   CHECK(hook.post(Hook::seal(sent)) == 403);
   CHECK(hook.said == "SigningCertURL is not one of SNS; it was not fetched");
+}
+
+TEST_CASE("a certificate that could not be fetched is asked for again after a while, before SNS comes again") {
+  const NothingThere server;
+  Hook hook(false, false, "", {server.host()});
+  Notification sent = hook.notification();
+  sent.certificate_url = "http://" + server.host() + "/a.pem";
+  sent = Hook::seal(sent);
+  for (int i = 0; i < 100; ++i) CHECK(hook.post(sent) == 503);
+  CHECK(server.requests() == 1);
+  hook.clock.advance(std::chrono::seconds(15) - std::chrono::milliseconds(1));
+  CHECK(hook.post(sent) == 503);
+  CHECK(server.requests() == 1);
+  hook.clock.advance(std::chrono::milliseconds(1));
+  CHECK(hook.post(sent) == 503);
+  CHECK(server.requests() == 2);
+  // Another one does not wait for it.
+  sent.certificate_url = "http://" + server.host() + "/b.pem";
+  CHECK(hook.post(sent) == 503);
+  CHECK(server.requests() == 3);
+  CHECK(hook.log.lines == std::vector<std::string>{"certificate.unreachable 1"});
+}
+
+TEST_CASE("messages that are refused are told of once a minute, with how many they were") {
+  Hook hook;
+  Notification forged = Hook::seal(hook.notification());
+  forged.message = "changed";
+  for (int i = 0; i < 1'000; ++i) CHECK(hook.post(forged) == 403);
+  Notification elsewhere = Hook::seal(hook.notification());
+  elsewhere.topic_arn += "x";
+  CHECK(hook.post(elsewhere) == 403);
+  CHECK(hook.log.lines == std::vector<std::string>{"notification.refused signature 1", "notification.refused topic 1"});
+  hook.clock.advance(std::chrono::minutes(1) - std::chrono::milliseconds(1));
+  hook.post(forged);
+  CHECK(hook.log.lines.size() == 2);
+  hook.clock.advance(std::chrono::milliseconds(1));
+  hook.post(forged);
+  REQUIRE(hook.log.lines.size() == 3);
+  CHECK(hook.log.lines.back() == "notification.refused signature 1001");
+}
+
+TEST_CASE("what is remembered of URLs that failed takes bounded memory") {
+  sns::FailedUrls failed(std::chrono::seconds(15), 3);
+  const Instant now;
+  for (const char* url : {"a", "b", "b", "c", "d"}) failed.add(url, Error(ErrorCode::kHttpFailed, url), now);
+  CHECK(failed.size() == 3);
+  CHECK_FALSE(failed.why("a", now));
+  CHECK(failed.why("b", now)->message() == "b");
+  CHECK(failed.why("d", now + std::chrono::milliseconds(14'999)));
+  CHECK_FALSE(failed.why("d", now + std::chrono::seconds(15)));
+  CHECK(failed.size() == 0);
 }
 
 TEST_CASE("a certificate has to be valid, and SNS's where AWS is meant") {
