@@ -330,8 +330,9 @@ void EventsService::replay_page(Delivering& delivering, Replay& replay, const Ke
 }
 
 void EventsService::log_too_large(const Event& event) {
-  context_.log.error("event.refused",
-                     {{"source", event.source}, {"detail_type", event.detail_type}, {"reason", kEventTooLarge.message}});
+  context_.log.error(
+      "event.refused",
+      {{"source", event.source}, {"detail_type", event.detail_type}, {"reason", kEventTooLarge.message}});
 }
 
 void EventsService::log_dropped(const Delivering& delivering) {
