@@ -682,6 +682,9 @@ void AsyncWorld::write_end(Event& event) {
         case AsyncCondition::kZeroReservedConcurrency:
           ++met_.zero_reserved;
           break;
+        case AsyncCondition::kRecursiveInvocation:
+          promise(event, false, "ended as recursive, and none is");
+          break;
       }
     }
     if (random_.chance(features_.troubles.lies)) {
