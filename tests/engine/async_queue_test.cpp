@@ -130,6 +130,23 @@ TEST_CASE("what becomes of an event, by what answers its calls") {
   }
 }
 
+TEST_CASE("an event that leads round in a circle ends at once, without a call") {
+  // Source: reference/invoke.md 3.3 [stackd docs/lambda.md], 6 [invocation-recursion]
+  QueueDriver drive({}, one_at_a_time());
+  CHECK(drive.accepts() == "invoke 1");
+  CHECK(drive.accepts_recursive() == "end 2 RecursiveInvocation x0 400");
+  CHECK(drive.ended(2, false).empty());  // the store refuses: it is asked for again
+  CHECK(drive.at_wake() == "end 2 RecursiveInvocation x0 400");
+  drive.ended(2);
+  CHECK(drive.figures().recursive == 1);
+  CHECK(drive.figures().dropped == 1);
+  CHECK(drive.figures().attempts == 1);
+  drive.stops();
+  CHECK(drive.accepts_recursive().empty());  // it waits for the next life
+  CHECK(drive.figures().waiting == 1);
+  CHECK(drive.figures().recursive == 1);
+}
+
 TEST_CASE("reserved concurrency 0 ends events at once") {
   // Source: [LS test_lambda test_reserved_concurrency]; reference/invoke.md 3.3
   const AsyncSettings blocked{.zero_reserved = true};
@@ -671,6 +688,7 @@ TEST_CASE("AWS's names of the conditions") {
   CHECK(text(AsyncCondition::kRetriesExhausted) == "RetriesExhausted");
   CHECK(text(AsyncCondition::kEventAgeExceeded) == "EventAgeExceeded");
   CHECK(text(AsyncCondition::kZeroReservedConcurrency) == "ZeroReservedConcurrency");
+  CHECK(text(AsyncCondition::kRecursiveInvocation) == "RecursiveInvocation");
 }
 
 namespace {

@@ -6,11 +6,11 @@ import os
 import time
 import urllib.request
 
-from lib import parts, processes, pushers
+from lib import parts, processes, pushers, weir
 from lib.case import PeerTest
 from lib.weir import Weir, function
 
-SECONDS = float(os.environ.get("WEIR_LOAD_SECONDS", "12"))  # a minute by hand
+SECONDS = float(os.environ.get("WEIR_LOAD_SECONDS", "12"))  # README.md
 # Of weir's own process. What is accepted waits on disk; only what is due soon is in memory.
 MEMORY_MB = 192
 FILES = 10_000
@@ -42,9 +42,15 @@ class Load(PeerTest):
         return [tuple(line.split(" ")) for line in lines]
 
     def dead_letters(self, bridge):
-        """The request id of each. Each is read whole for its line of the list, so a hundred thousand take their time."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{bridge.port}/deadletters?limit=1000000", timeout=60 + SECONDS) as answer:
-            return [letter["request_id"] for letter in json.loads(answer.read())]
+        """The request id of each, page by page."""
+        found, page = [], "/deadletters?after=0&limit=10000"
+        while page:
+            with urllib.request.urlopen(f"http://127.0.0.1:{bridge.port}{page}", timeout=60) as answer:
+                found += [letter["request_id"] for letter in json.loads(answer.read())]
+                link = answer.headers.get("Link", "")
+            self.assertRegex(link, '^(</deadletters[?].*>; rel="next")?$')
+            page = link[1:link.index(">")] if link else ""
+        return found
 
     def peak_megabytes(self, bridge):
         with open(f"/proc/{bridge.process.pid}/status", encoding="ascii") as status:
@@ -52,38 +58,67 @@ class Load(PeerTest):
         return int(line.split()[1]) / 1024
 
     def test_64_clients_push_at_full_speed_and_every_accepted_event_is_delivered_or_kept(self):
-        bridge = self.load_bridge({"uploads": {"type": "s3", "bucket": "uploads", "function": "sink"}}).start()
+        bridge = self.load_bridge({
+            "uploads": {"type": "s3", "bucket": "uploads", "function": "sink"},
+            "topic": {"type": "sns", "topic": "load", "function": "sink"},
+            "orders": {"type": "eventbridge", "bus": "load", "event_pattern": {"source": ["load"]}, "function": "sink"},
+            "lines": {"type": "logs", "log_group": "/load", "function": "sink"}}).start()
+
+        def api(target, arguments):
+            return pushers.request("/", json.dumps(arguments).encode(), Content_Type="application/x-amz-json-1.1", X_Amz_Target=target)
 
         def webhook(client):
             def make(number):
                 record = {"eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
                           "s3": {"bucket": {"name": "uploads"}, "object": {"key": f"{client}/{number}", "size": 1}}}
-                return pushers.request("/s3/uploads", json.dumps({"Records": [record]}).encode())
+                return pushers.request("/s3/uploads", json.dumps({"Records": [record]}).encode(), Content_Type="application/json")
             return make
 
         def invocation(client):
             return lambda number: pushers.request("/2015-03-31/functions/sink/invocations",
                                                   json.dumps({"client": client, "number": number}).encode(),
-                                                  X_Amz_Invocation_Type="Event")
+                                                  Content_Type="application/json", X_Amz_Invocation_Type="Event")
+
+        def message(client):
+            return lambda number: pushers.request(
+                "/", f"Action=Publish&Version=2010-03-31&TopicArn=arn%3Aaws%3Asns%3Aus-east-1%3A000000000000%3Aload&Message={client}-{number}".encode(),
+                Content_Type="application/x-www-form-urlencoded")
+
+        def entry(client):
+            return lambda number: api("AWSEvents.PutEvents", {"Entries": [{
+                "EventBusName": "load", "Source": "load", "DetailType": "Number", "Detail": json.dumps({"client": client, "number": number})}]})
+
+        def line(client):
+            def make(number):
+                if number == 0:
+                    return api("Logs_20140328.CreateLogStream", {"logGroupName": "/load", "logStreamName": f"of-{client}"})
+                return api("Logs_20140328.PutLogEvents", {"logGroupName": "/load", "logStreamName": f"of-{client}", "logEvents": [
+                    {"timestamp": int(time.time() * 1000), "message": f"number {number}"}]})
+            return make
 
         def waiting(_):
-            return lambda _: pushers.request("/2015-03-31/functions/sink/invocations", b'{"waits": true}')
+            return lambda _: pushers.request("/2015-03-31/functions/sink/invocations", b'{"waits": true}',
+                                                Content_Type="application/json")
         # Among them are some that wait for the function. There is not room for all, which they are told.
-        pushed = pushers.push(bridge.gateway_port, {"webhook": [webhook(client) for client in range(28)],
-                                                    "invocation": [invocation(client) for client in range(28)],
-                                                    "waiting": [waiting(client) for client in range(8)]}, SECONDS)
+        makers = {"webhook": (webhook, 14), "invocation": (invocation, 14), "topic": (message, 10), "bus": (entry, 10), "log": (line, 8),
+                  "waiting": (waiting, 8)}
+        pushed = pushers.push(bridge.gateway_port, {name: [make(client) for client in range(count)]
+                                                    for name, (make, count) in makers.items()}, SECONDS)
         peak = self.peak_megabytes(bridge)
         told = "; ".join(f"{name}: {dict(each.statuses)}, {each.refusals}, {each.broken} broken" for name, each in pushed.items())
         told += f"; peak {peak:.0f} MB; {processes.tail(bridge.log)}"
-        for name, success in (("webhook", 200), ("invocation", 202), ("waiting", 200)):
+        for name in makers:
+            success = 202 if name == "invocation" else 200
             self.assertEqual(pushed[name].broken, 0, told)
             self.assertGreater(pushed[name].statuses[success], 0, told)
             self.assertLessEqual(set(pushed[name].statuses), {success, 429, 500, 503}, told)
             for status, body in pushed[name].refusals.items():
-                self.assertTrue(any(member.lower() == "message" and text for member, text in json.loads(body).items()), (status, body))
+                self.assertRegex(body, r'<Message>[^<]|"[Mm]essage": ?"[^"]', (name, status))
         self.assertGreater(pushed["waiting"].statuses[429], 0, told)
         self.assertLess(peak, MEMORY_MB, told)
-        accepted = pushed["webhook"].accepted() + pushed["invocation"].accepted()
+        self.assertEqual(pushed["bus"].members["FailedEntryCount"], {"0"}, told)
+        # A stream is made once for each of those who put.
+        accepted = sum(pushed[name].accepted() for name in makers if name != "waiting") - makers["log"][1]
         self.assertEqual(self.figure(bridge, "lambda_async_events_received_total"), accepted, told)
         self.assertEqual(bridge.terminate(), 0, told)
 
@@ -95,9 +130,8 @@ class Load(PeerTest):
         waited = self.figure(bridge, "weir_async_events")
         processes.wait_until(lambda: f"nothing waits any more; {self.figure(bridge, 'weir_async_events')} events do",
                              lambda: self.figure(bridge, "weir_async_events") == 0, 60 + 2 * SECONDS, every=0.2)
-        # Before all letters are asked for in one answer, which is as large as they are.
-        self.assertLess(self.peak_megabytes(bridge), MEMORY_MB, told)
         done, dead = self.done(), self.dead_letters(bridge)
+        self.assertLess(self.peak_megabytes(bridge), MEMORY_MB, told)
         handled = {request for request, how, _ in done if how == "handled"}
         failed = {request for request, how, _ in done if how == "failed"}
         told = f"handled {len(handled)}, failed {len(failed)}, of {len(dead)} dead letters {waited} waited; {told}"
@@ -107,7 +141,21 @@ class Load(PeerTest):
         self.assertEqual(len(handled) + len(dead), accepted, f"an event is handled or kept, not both; {told}")
         self.assertLessEqual(failed, set(dead), told)
         self.assertGreater(min(len(handled), len(failed)), 0, told)
+
+        def command(*arguments):
+            asked = weir.command("deadletter", *arguments, "--config", bridge.config, seconds=300)
+            self.assertEqual(asked.returncode, 0, asked.stderr)
+            return asked.stdout
+        running = command("list", "--json")
+        self.assertEqual([letter["request_id"] for letter in json.loads(running)], dead, "the command follows the pages, too")
+        self.assertEqual(command("list", "--json", "--limit", 3), json.dumps(json.loads(running)[-3:], separators=(",", ":")) + "\n")
         self.assertEqual(bridge.terminate(), 0)
+        self.assertEqual(command("list", "--json"), running, "and finds the same in a folder that nobody holds")
+        self.assertEqual(len(command("list").splitlines()), 1 + len(dead))
+        self.assertEqual(command("redrive", "--all"), f"{len(dead)} dead letters are sent again when the bridge runs\n")
+        self.assertEqual(command("list", "--json"), "[]\n")
+        print(f"        {SECONDS:.0f} s: {accepted} events accepted ({', '.join(f'{name} {each.accepted()}' for name, each in pushed.items())}), "
+              f"{len(handled)} handled, {len(dead)} kept; at most {peak:.0f} MB")
 
     def test_10000_files_of_one_second_come_once_each(self):
         bucket = self.folder / "bucket"

@@ -25,6 +25,11 @@ class QueueDriver {
     queue_.on_accepted(now_, {.id = ++last_id_, .function = function, .accepted = now_.wall - age});
     return wanted();
   }
+  /// One that its function has led to itself, too often.
+  std::string accepts_recursive() {
+    queue_.on_accepted(now_, {.id = ++last_id_, .accepted = now_.wall, .recursive = true});
+    return wanted();
+  }
   std::string accepts_many(int count, engine::FunctionId function = 0) {
     std::string all;
     for (int i = 0; i < count; ++i) join(all, accepts(Duration(0), function));

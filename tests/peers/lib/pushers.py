@@ -2,14 +2,19 @@
 
 import asyncio
 import collections
+import re
 import time
+
+NUMBER = re.compile(rb'"(\w+)": ?([0-9]+)')
 
 
 class Pushed:
-    """What came back. `statuses`: {status: how often}; `refusals`: {status: one body}; `broken`: exchanges without an answer."""
+    """What came back. `statuses`: {status: how often}; `refusals`: {status: one body}; `broken`: exchanges without an answer;
+    `members`: {name of a number in the answers: its values}."""
 
     def __init__(self):
         self.statuses, self.refusals, self.broken = collections.Counter(), {}, 0
+        self.members = collections.defaultdict(set)
 
     def accepted(self):
         return self.statuses[200] + self.statuses[202]
@@ -17,7 +22,7 @@ class Pushed:
 
 def request(path, body, **headers):
     """The bytes of a POST."""
-    lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json", f"Content-Length: {len(body)}"]
+    lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(body)}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
@@ -37,6 +42,8 @@ async def _client(port, make, until, pushed):
                 pushed.statuses[status] += 1
                 if status not in (200, 202):
                     pushed.refusals.setdefault(status, body.decode(errors="replace"))
+                for name, value in NUMBER.findall(body):
+                    pushed.members[name.decode()].add(value.decode())
                 if fields.get("connection") == "close":
                     break
         except (asyncio.IncompleteReadError, ConnectionError):

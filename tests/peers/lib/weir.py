@@ -76,6 +76,15 @@ class Weir:
         except OSError as error:
             return 0, str(error)
 
+    def post(self, path, body, headers):
+        """(status, text) of a call of the gateway."""
+        request = urllib.request.Request(self.gateway + path, data=body.encode(), headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode(errors="replace")
+
     def running(self):
         return self.process is not None and self.process.poll() is None
 

@@ -9,7 +9,7 @@ def handler(event, context):
     if isinstance(event, dict) and event.get("waits"):  # its caller sees what becomes of it
         return None
     records = event.get("Records") if isinstance(event, dict) else None
-    key = records[0]["s3"]["object"]["key"] if records else ""
+    key = records[0]["s3"]["object"]["key"] if records and "s3" in records[0] else ""
     failing = random.random() < 0.5
     line = f"{context.aws_request_id} {'failed' if failing else 'handled'} {key}\n".encode()
     # One write to a file opened for appending: lines of several processes do not mix.
