@@ -22,25 +22,6 @@ streams::PaceLimits pace_of_stand_in() {
   return pace;
 }
 
-constexpr std::string_view kSampleStream =
-    "arn:aws:dynamodb:us-east-1:123456789012:table/ExampleTableWithStream/stream/2026-06-27T00:48:05.899";
-
-/// What GetRecords answers of an item that was put, updated and deleted.
-constexpr std::string_view kSampleAnswer = R"({"Records":[
-{"awsRegion":"us-east-1","eventID":"c4ca4238a0b923820dcc509a6f75849b","eventName":"INSERT","eventVersion":"1.1",
- "eventSource":"aws:dynamodb","dynamodb":{"ApproximateCreationDateTime":1789651658,"Keys":{"Id":{"N":"101"}},
- "NewImage":{"Message":{"S":"New item!"},"Id":{"N":"101"}},"SequenceNumber":"4421584500000000017450439091",
- "SizeBytes":26,"StreamViewType":"NEW_AND_OLD_IMAGES"}},
-{"awsRegion":"us-east-1","eventID":"c81e728d9d4c2f636f067f89cc14862c","eventName":"MODIFY","eventVersion":"1.1",
- "eventSource":"aws:dynamodb","dynamodb":{"ApproximateCreationDateTime":1789651659,"Keys":{"Id":{"N":"101"}},
- "NewImage":{"Message":{"S":"This item has changed"},"Id":{"N":"101"}},
- "OldImage":{"Message":{"S":"New item!"},"Id":{"N":"101"}},"SequenceNumber":"4421584500000000017450439092",
- "SizeBytes":59,"StreamViewType":"NEW_AND_OLD_IMAGES"}},
-{"awsRegion":"us-east-1","eventID":"eccbc87e4b5ce2fe28308fd9f2a7baf3","eventName":"REMOVE","eventVersion":"1.1",
- "eventSource":"aws:dynamodb","dynamodb":{"ApproximateCreationDateTime":1789651660,"Keys":{"Id":{"N":"101"}},
- "OldImage":{"Message":{"S":"This item has changed"},"Id":{"N":"101"}},
- "SequenceNumber":"4421584500000000017450439093","SizeBytes":38,"StreamViewType":"NEW_AND_OLD_IMAGES"}}]})";
-
 }  // namespace
 
 DynamodbSource::DynamodbSource(std::shared_ptr<const DynamodbConfig> config, SourceContext context)
@@ -145,13 +126,6 @@ std::string check_checkpoint(const SourceConfig&, std::string_view shard, const 
     return "a sequence number of a DynamoDB stream has at most 40 digits";
   }
   return "";
-}
-
-std::string sample_event() {
-  const auto page = RecordReader().read(std::string(kSampleAnswer), kSampleStream);
-  std::string out;
-  write_event(page.value().records.records, out);
-  return out;
 }
 
 }  // namespace weir::dynamodb

@@ -14,6 +14,7 @@ namespace weir::kafka {
 std::unique_ptr<SourceConfig> read_config(ConfigNode& node);
 std::unique_ptr<PollSource> make_source(std::shared_ptr<const SourceConfig> config, SourceContext context);
 std::string sample_event();
+std::span<const SampleEvent> samples();
 /// The committed offsets of the consumer group, one line a partition of the topic. Blocks for up to 10 s when no broker
 /// answers.
 Result<std::vector<SourceCheckpoint>> list_checkpoints(const SourceConfig& config);

@@ -248,20 +248,4 @@ std::optional<Position> identified_offset(std::string_view shard, std::string_vi
   return Position(offset->get<std::uint64_t>());
 }
 
-std::string sample_event() {
-  const Envelope envelope({.bootstrap_servers = "127.0.0.1:9092", .event_source_arn = "", .topic = "clicks"}, 0);
-  const std::array<Header, 1> headers{Header{.name = "traceId", .value = "a1b2"}};
-  const RecordExtras more{
-      .timestamp_ms = 1'789'200'000'123, .timestamp_type = TimestampType::kCreateTime, .headers = headers};
-  Record record{.position = Position(15),
-                .arrival = from_epoch_milliseconds(more.timestamp_ms),
-                .key = "user-7",
-                .data = R"({"kind":"click","page":"/"})",
-                .origin = &more};
-  record.encoded_bytes = envelope.record_bytes(record);
-  std::string event;
-  envelope.write_event(std::span(&record, 1), event);
-  return event;
-}
-
 }  // namespace weir::kafka

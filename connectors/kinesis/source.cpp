@@ -153,19 +153,4 @@ std::string check_checkpoint(const SourceConfig&, std::string_view shard, const 
   return "a shard of Kinesis is called like shardId-000000000000";
 }
 
-std::string sample_event() {
-  KinesisStream stream;
-  stream.stream_arn = "arn:aws:kinesis:us-east-1:123456789012:stream/sample";
-  stream.role_arn = "arn:aws:iam::123456789012:role/weir";
-  stream.region = "us-east-1";
-  stream.shard_id = "shardId-000000000006";
-  Record record;
-  record.position = *Position::parse("49590338271490256608559692538361571095921575989136588898");
-  record.key = "1";
-  record.data = "Hello, this is a test.";
-  std::string out = R"({"Records":[)";
-  append_kinesis_record(out, stream, record, from_epoch_milliseconds(1'545'084'650'987));
-  return out + "]}";
-}
-
 }  // namespace weir::kinesis

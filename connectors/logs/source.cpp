@@ -30,17 +30,4 @@ std::unique_ptr<PushSource> make_source(std::shared_ptr<const SourceConfig> conf
   return std::make_unique<FilesSource>(std::move(logs), std::move(context));
 }
 
-std::string sample_event() {
-  // Source: CloudWatch Logs user guide, SubscriptionFilters, the example event.
-  std::vector<LogEvent> events;
-  for (std::uint64_t number = 1; number <= 2; ++number) {
-    LogEvent event;
-    event.timestamp = 1'432'826'855'000;
-    event.id = event_id(event.timestamp, stable_hash("111111111111_CloudTrail/logs_us-east-1"), number);
-    event.message = R"({"eventVersion":"1.03","userIdentity":{"type":"Root"}})";
-    events.push_back(std::move(event));
-  }
-  return lambda_event({"CloudTrail/logs", "111111111111_CloudTrail/logs_us-east-1", "Destination"}, events);
-}
-
 }  // namespace weir::logs

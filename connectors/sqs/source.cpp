@@ -206,30 +206,4 @@ std::unique_ptr<QueueSource> make_source(std::shared_ptr<const SourceConfig> con
   return std::make_unique<SqsSource>(std::static_pointer_cast<const SqsConfig>(std::move(config)), std::move(context));
 }
 
-std::string sample_event() {
-  ReceivedMessage received;
-  received.id = "059f36b4-87a3-44ab-83d2-661975830a7d";
-  received.receipt = "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a...";
-  received.body = "Test message.";
-  received.md5_of_body = "e4e68fb7bd0e697a0ae8f1bb342846b3";
-  received.md5_of_attributes = "7c0ce6358e063c1ed17ed00520448716";
-  received.attributes = {{"ApproximateReceiveCount", "1"},
-                         {"SentTimestamp", "1545082649183"},
-                         {"SenderId", "AIDAIENQZJOLO23YVJ4VO"},
-                         {"ApproximateFirstReceiveTimestamp", "1545082649185"}};
-  MessageAttribute attribute;
-  attribute.name = "myAttribute";
-  attribute.data_type = "String";
-  attribute.string_value = "myValue";
-  received.message_attributes.push_back(std::move(attribute));
-  QueueArn queue;
-  queue.arn = "arn:aws:sqs:us-east-1:123456789012:my-queue";
-  queue.region = "us-east-1";
-  const QueueMessage message = make_message(received, queue);
-  std::string out;
-  const std::vector<const QueueMessage*> messages{&message};
-  write_event(messages, out);
-  return out;
-}
-
 }  // namespace weir::sqs

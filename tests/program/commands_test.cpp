@@ -1,6 +1,9 @@
 // The commands that begin and end: what they print, where, and with which exit status.
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <set>
 #include <sstream>
 
@@ -13,6 +16,7 @@ namespace {
 using namespace weir::test;
 using Catch::Matchers::Contains;
 using nlohmann::json;
+namespace fs = std::filesystem;
 
 constexpr int kDone = 0;
 constexpr int kFailed = 1;
@@ -202,7 +206,9 @@ TEST_CASE("a sample event can be changed where it has something") {
       {{"event"}, "SOURCE is required"},
       {{"event", "pigeon"}, "no source type pigeon; there is dynamodb, eventbridge, file, kafka"},
       {{"event", "file", "pigeon"}, "file has no event pigeon; there is only the one without a name"},
-      {{"event", "s3", "pigeon"}, "s3 has no event pigeon; there is "},
+      {{"event", "s3", "pigeon"}, "s3 has no event pigeon; there is eventbridge-created, "},
+      {{"event", "dynamodb", "pigeon"},
+       "dynamodb has no event pigeon; there is insert, keys-only, modify, remove, remove-ttl, window, window-final"},
       {{"event", "file", "--set", "Records"}, "--set takes PATH=VALUE, not Records"},
       {{"event", "file", "--set", "Records.1.kinesis=x"}, "the event has no Records.1.kinesis"},
       {{"event", "file", "--set", "=x"}, "the event has no "},
@@ -214,7 +220,7 @@ TEST_CASE("a sample event can be changed where it has something") {
   CHECK_THAT(refused.err, Contains(row.reason));
 }
 
-TEST_CASE("every event that has a name is printed by it, and no name is there twice") {
+TEST_CASE("every event that has a name is printed by it as it stands in its file, and no name is there twice") {
   std::istringstream help(run_weir({"event", "--help"}).out);
   std::set<std::pair<std::string, std::string>> seen;
   bool listed = false;
@@ -232,9 +238,18 @@ TEST_CASE("every event that has a name is printed by it, and no name is there tw
       const Finished printed = run_weir({"event", source, name});
       CHECK(printed.ending == kDone);
       CHECK_FALSE(json::parse(printed.out, nullptr, false).is_discarded());
+      const fs::path golden = fs::path(WEIR_TESTS_EVENTS) / source / (name + ".json");
+      if (std::getenv("WEIR_UPDATE_GOLDEN") != nullptr) {
+        fs::create_directories(golden.parent_path());
+        std::ofstream(golden, std::ios::binary) << printed.out;
+      }
+      std::ifstream in(golden, std::ios::binary);
+      CHECK(printed.out == std::string(std::istreambuf_iterator<char>(in), {}));
     }
   }
-  CHECK(seen.size() > 1);
+  std::size_t goldens = 0;
+  for (const auto& file : fs::recursive_directory_iterator(WEIR_TESTS_EVENTS)) goldens += file.is_regular_file();
+  CHECK(seen.size() == goldens);
 }
 
 TEST_CASE("match gives an id back as it was written, of a malformed line, too") {
