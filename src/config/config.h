@@ -17,15 +17,21 @@
 
 namespace weir::config {
 
-/// A function that weir runs itself: a command that speaks the Runtime API.
+/// A function that weir runs itself: a command that speaks the Runtime API, or what Lambda's runtime of a name would
+/// run.
 struct CommandFunction {
-  std::vector<std::string> command;  ///< program and arguments; at least the program
-  std::string directory;             ///< absolute; where the command starts, LAMBDA_TASK_ROOT
+  std::vector<std::string> command;  ///< program and arguments; none when `runtime` says it
+  std::string runtime;               ///< "nodejs20.x", "provided.al2023" ...; "" when `command` says it
+  std::string directory;             ///< absolute; the function's code, where it starts
   std::string handler;               ///< _HANDLER; "" when the command says it itself
   Duration timeout = std::chrono::seconds(3);
-  int memory_size = 128;        ///< MB
-  int ephemeral_storage = 512;  ///< MB of /tmp
+  int memory_size = 128;            ///< MB
+  int ephemeral_storage = 512;      ///< MB of /tmp
+  std::vector<std::string> layers;  ///< absolute; folders and .zip files, merged under /opt, later ones win; at most 5
+  std::string log_format = "Text";  ///< or "JSON"
   std::map<std::string, std::string> environment;
+
+  bool operator==(const CommandFunction&) const = default;
 };
 
 /// A function behind servers that speak the Invoke API.
@@ -34,6 +40,8 @@ struct UrlFunction {
   std::string function_name;                     ///< what it is called there
   int requests_per_url = 1;                      ///< at a time
   Duration timeout = std::chrono::seconds(900);  ///< for one answer
+
+  bool operator==(const UrlFunction&) const = default;
 };
 
 /// A function of real Lambda.
@@ -42,6 +50,8 @@ struct ArnFunction {
   std::string region;        ///< "": the ARN's
   std::string endpoint_url;  ///< "": that of `aws`, else AWS's own
   std::string profile;       ///< "": that of `aws`, else the environment's
+
+  bool operator==(const ArnFunction&) const = default;
 };
 
 /// What happens to the function's asynchronous invocations (AWS's event-invoke configuration).
@@ -51,6 +61,8 @@ struct AsyncConfig {
   std::string on_failure;  ///< a destination: "file:PATH" (absolute), "lambda:FUNCTION"; "": none
   std::string on_success;
   std::string dead_letter;  ///< "sqs:QUEUE" or "sns:TOPIC": gets the event itself; "": none
+
+  bool operator==(const AsyncConfig&) const = default;
 };
 
 struct FunctionConfig {
@@ -58,6 +70,8 @@ struct FunctionConfig {
   std::variant<CommandFunction, UrlFunction, ArnFunction> target;
   std::optional<int> reserved_concurrent_executions;
   AsyncConfig async;
+
+  bool operator==(const FunctionConfig&) const = default;
 };
 
 /// One entry of `sources`.
