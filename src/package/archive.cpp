@@ -125,6 +125,8 @@ Result<std::uint64_t> unpack(Reader reader, const std::string& folder, std::uint
       return refused(name, ("cannot be written: " + std::string(archive_error_string(writer.get()))).c_str());
     }
   }
+  // Of nothing at all libarchive says that it has no entries.
+  if (entries == 0 && archive_format(reader.get()) != ARCHIVE_FORMAT_ZIP) return unreadable();
   if (archive_write_close(writer.get()) < ARCHIVE_WARN) return unreadable();
   if (auto checked = check_links(folder); !checked) return std::move(checked.error());
   return bytes;

@@ -33,7 +33,7 @@ TEST_CASE("a zip's files come out with their folders, rights and links") {
                                    {"unreadable", "y", {}, 0},
                                    {"latest", "", "lib/deep"}}),
                            folder.path(), kUnzippedBytesMax);
-  REQUIRE(bytes);
+  REQUIRE(bytes.has_value());
   CHECK(*bytes == 4 + 10 + 1 + 1);
   CHECK(text_of(folder / "index.js") == "main");
   CHECK(::access((folder / "bin/tool").c_str(), X_OK) == 0);
@@ -69,7 +69,7 @@ TEST_CASE("what would leave the folder is refused, and nothing is written there"
     const TemporaryFolder folder;
     fs::create_directories(folder / "in/out");
     const auto done = unzip(zip_of(row.entries), folder / "in/out", kUnzippedBytesMax);
-    REQUIRE_FALSE(done);
+    REQUIRE_FALSE(done.has_value());
     CHECK(done.error().code() == ErrorCode::kEndpointFailed);
     INFO(done.error().message());
     CHECK(done.error().message().find(row.why) != std::string::npos);
@@ -85,17 +85,18 @@ TEST_CASE("too much is refused in AWS's words; one byte less is not") {
   CHECK(unzip(zip, one.path(), 1000).has_value());
   const TemporaryFolder other;
   const auto done = unzip(zip, other.path(), 999);
-  REQUIRE_FALSE(done);
+  REQUIRE_FALSE(done.has_value());
   CHECK(done.error().message() == "Unzipped size must be smaller than 999 bytes");
 }
 
 TEST_CASE("what is no zip, or a damaged one, is refused in AWS's words") {
-  std::string damaged = zip_of({{"a", std::string(1000, 'a')}});
-  damaged[damaged.find("aaaa")] = 'b';
+  std::string damaged = zip_of({{"a", "abcdefghijklmnopqrstuvwxyz"}});
+  // The local header has 30 bytes, the name and libarchive's extra field; in the middle there is what was packed.
+  damaged[damaged.size() / 3] ^= 0x55;
   for (const std::string& bytes : {std::string(), std::string("hello, this is text"), damaged}) {
     const TemporaryFolder folder;
     const auto done = unzip(bytes, folder.path(), kUnzippedBytesMax);
-    REQUIRE_FALSE(done);
+    REQUIRE_FALSE(done.has_value());
     CHECK(done.error().message() == "Could not unzip uploaded file. Please check your file, then try to upload again.");
   }
 }
