@@ -1,10 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
-#include <string>
-#include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
 
@@ -13,25 +10,9 @@
 #include "weir/base/time.h"
 #include "weir/lambda_endpoint.h"
 
-namespace weir::emulator {
+#include "lambda/emulator/emulator_settings.h"
 
-/// A function that weir runs itself. The numbers have passed the configuration's checks.
-struct EmulatorSettings {
-  std::string name;
-  std::vector<std::string> command;  ///< program and arguments; at least the program
-  std::string directory;             ///< absolute; where it starts, LAMBDA_TASK_ROOT
-  std::string handler;               ///< _HANDLER; "" for none
-  Duration timeout = std::chrono::seconds(3);
-  int memory_size = 128;                           ///< MB of resident memory, the function's descendants included
-  int ephemeral_storage = 512;                     ///< MB; told to the function's owner, not enforced
-  std::map<std::string, std::string> environment;  ///< a reserved name is Lambda's, except the AWS credentials
-  std::string region = "us-east-1";
-  std::string account = "000000000000";
-  std::string folder;    ///< absolute; the environments' /tmp folders are made in it
-  std::string log_file;  ///< absolute; what the function prints, with START, END, REPORT; "": none
-  Duration init_timeout = std::chrono::seconds(10);  ///< Lambda's; shorter in tests
-  Duration idle_limit = std::chrono::minutes(5);     ///< an unused environment is taken down after it
-};
+namespace weir::emulator {
 
 /// The environments of a function, for status.
 struct EnvironmentCounts {

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "weir/base/time.h"
+
+namespace weir::emulator {
+
+/// What an invocation's END and REPORT lines say.
+struct Report {
+  std::string request_id;
+  Duration duration{0};
+  std::optional<Duration> init_duration;
+  std::string status;             ///< "timeout", "error\tError Type: Runtime.ExitError", or "" for success
+  int memory_size = 0;            ///< MB
+  std::uint64_t memory_peak = 0;  ///< bytes
+};
+
+/// The lines that Lambda itself writes to a function's log, in its text format (reference invoke.md 2.4).
+std::string start_line(std::string_view request_id);
+std::string end_line(std::string_view request_id);
+std::string report_line(const Report& report);
+/// `phase`: "init" or "invoke"; `status` as in a Report.
+std::string init_report_line(Duration took, std::string_view phase, std::string_view status);
+
+}  // namespace weir::emulator
