@@ -84,6 +84,23 @@ TEST_CASE("calls at the same time run in environments of their own") {
   CHECK(world.counts().cold_starts == 4);
 }
 
+TEST_CASE("a published version says so everywhere; the ARN is as it was invoked") {
+  World world([](EmulatorSettings& settings) { settings.version = "7"; });
+  const auto variable = [&](const std::string& name) {
+    return json::parse(text_of(world.invoke(json{{"do", "env"}, {"name", name}}.dump()))).get<std::string>();
+  };
+  CHECK(variable("AWS_LAMBDA_FUNCTION_VERSION") == "7");
+  CHECK(std::regex_match(variable("AWS_LAMBDA_LOG_STREAM_NAME"), std::regex(R"(\d{4}/\d\d/\d\d/\[7\][0-9a-f]{32})")));
+  Invocation invocation;
+  invocation.request_id = "3f0f6f1c-0000-4000-8000-000000000003";
+  invocation.qualifier = "live";
+  invocation.payload = R"({"do":"context"})";
+  const Outcome outcome = world.wait(world.begin(std::move(invocation)));
+  CHECK(outcome.executed_version == "7");
+  CHECK(json::parse(text_of(outcome))["arn"] == "arn:aws:lambda:us-east-1:000000000000:function:misbehave:live");
+  world.wait_for_log("START RequestId: 3f0f6f1c-0000-4000-8000-000000000003 Version: 7\n");
+}
+
 TEST_CASE("the function is told what Lambda tells it") {
   World world([](EmulatorSettings& settings) {
     settings.name = "resize";

@@ -358,6 +358,7 @@ void EmulatorEndpoint::State::perform(const engine::Finish& action) {
   if (found == calls.end()) return;
   Call& call = *found->second;
   Outcome outcome;
+  outcome.executed_version = settings.version;
   std::string status;
   switch (action.how) {
     case CallEnding::kAnswered:
@@ -426,7 +427,7 @@ net::awaitable<void> EmulatorEndpoint::State::run_process(std::shared_ptr<Enviro
     ProcessPlace place;
     place.tmp = folder.make_subfolder(environment->folder);
     place.api_port = environment->server->port();
-    place.log_stream = log_stream_name(clock.now().wall, random);
+    place.log_stream = log_stream_name(clock.now().wall, settings.version, random);
     ProcessPlan plan = plan_runtime(settings, place);
     co_await environment->process.run(std::move(plan));
     co_await environment->server->close();
@@ -477,7 +478,7 @@ void EmulatorEndpoint::State::log_start(Environment& environment, Call& call) {
   environment.process.drain_output();
   environment.log.end_line();
   environment.log.begin_tail();
-  environment.log.add_platform_line(start_line(call.invocation.request_id));
+  environment.log.add_platform_line(start_line(call.invocation.request_id, settings.version));
   call.start_logged = true;
 }
 

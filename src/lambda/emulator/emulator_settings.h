@@ -9,10 +9,14 @@
 
 namespace weir::emulator {
 
+/// How a function's log is written: Lambda's LoggingConfig.LogFormat.
+enum class LogFormat { kText, kJson };
+
 /// A function that weir runs itself. The numbers have passed the
 /// configuration's checks.
 struct EmulatorSettings {
   std::string name;
+  std::string version = "$LATEST";   ///< of which these settings are; several may have environments at a time
   std::vector<std::string> command;  ///< program and arguments; at least the program
   std::string directory;             ///< absolute; where it starts, LAMBDA_TASK_ROOT
   std::string handler;               ///< _HANDLER; "" for none
@@ -22,9 +26,10 @@ struct EmulatorSettings {
   std::map<std::string, std::string> environment;  ///< a reserved name is Lambda's, except the AWS credentials
   std::string region = "us-east-1";
   std::string account = "000000000000";
-  std::string folder;                                ///< absolute; the environments' /tmp folders are made in it
-  std::string log_file;                              ///< absolute; what the function prints, with START,
-                                                     ///< END, REPORT; "": none
+  std::string folder;    ///< absolute; the environments' /tmp folders are made in it
+  std::string log_file;  ///< absolute; what the function prints, with START,
+                         ///< END, REPORT; "": none
+  LogFormat log_format = LogFormat::kText;
   Duration init_timeout = std::chrono::seconds(10);  ///< Lambda's; shorter in tests
   Duration idle_limit = std::chrono::minutes(5);     ///< an unused environment is taken down after it
 };

@@ -16,8 +16,8 @@ std::string milliseconds(Duration duration) {
 
 }  // namespace
 
-std::string start_line(std::string_view request_id) {
-  return "START RequestId: " + std::string(request_id) + " Version: $LATEST";
+std::string start_line(std::string_view request_id, std::string_view version) {
+  return "START RequestId: " + std::string(request_id) + " Version: " + std::string(version);
 }
 
 std::string end_line(std::string_view request_id) {

@@ -20,7 +20,7 @@ struct Report {
 };
 
 /// The lines that Lambda itself writes to a function's log, in its text format (reference invoke.md 2.4).
-std::string start_line(std::string_view request_id);
+std::string start_line(std::string_view request_id, std::string_view version);
 std::string end_line(std::string_view request_id);
 std::string report_line(const Report& report);
 /// `phase`: "init" or "invoke"; `status` as in a Report.

@@ -33,10 +33,11 @@ ProcessPlan plan_runtime(const EmulatorSettings& settings, const ProcessPlace& p
   variables["AWS_DEFAULT_REGION"] = settings.region;
   variables["AWS_LAMBDA_FUNCTION_NAME"] = settings.name;
   variables["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] = std::to_string(settings.memory_size);
-  variables["AWS_LAMBDA_FUNCTION_VERSION"] = "$LATEST";
+  variables["AWS_LAMBDA_FUNCTION_VERSION"] = settings.version;
   variables["AWS_LAMBDA_INITIALIZATION_TYPE"] = "on-demand";
   variables["AWS_LAMBDA_LOG_GROUP_NAME"] = "/aws/lambda/" + settings.name;
   variables["AWS_LAMBDA_LOG_STREAM_NAME"] = place.log_stream;
+  variables["AWS_LAMBDA_LOG_FORMAT"] = settings.log_format == LogFormat::kJson ? "JSON" : "Text";
   variables["AWS_LAMBDA_RUNTIME_API"] = "127.0.0.1:" + std::to_string(place.api_port);
   variables["LAMBDA_TASK_ROOT"] = settings.directory;
   variables["LAMBDA_RUNTIME_DIR"] = "/var/runtime";
@@ -51,13 +52,13 @@ ProcessPlan plan_runtime(const EmulatorSettings& settings, const ProcessPlace& p
   return plan;
 }
 
-std::string log_stream_name(WallTime now, Random& random) {
+std::string log_stream_name(WallTime now, const std::string& version, Random& random) {
   const std::time_t seconds = epoch_milliseconds(now) / 1000;
   std::tm utc{};
   ::gmtime_r(&seconds, &utc);
   char day[16];
   std::strftime(day, sizeof(day), "%Y/%m/%d", &utc);
-  return std::string(day) + "/[$LATEST]" + hex(random.next(), 16) + hex(random.next(), 16);
+  return std::string(day) + "/[" + version + "]" + hex(random.next(), 16) + hex(random.next(), 16);
 }
 
 std::string hex(std::uint64_t number, int digits) {

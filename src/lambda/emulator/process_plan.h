@@ -23,7 +23,7 @@ struct ProcessPlace {
 ProcessPlan plan_runtime(const EmulatorSettings& settings, const ProcessPlace& place);
 
 /// "2026/11/23/[$LATEST]<32 hex>".
-std::string log_stream_name(WallTime now, Random& random);
+std::string log_stream_name(WallTime now, const std::string& version, Random& random);
 
 /// A number in `digits` hexadecimal digits, at most 16, with zeros in front.
 std::string hex(std::uint64_t number, int digits);
