@@ -2,11 +2,14 @@
 
 #include <algorithm>
 
+#include "connectors/logs/files.h"
+
 namespace weir::logs {
 namespace {
 
 constexpr std::size_t kNameMax = 512;
 constexpr std::size_t kFilesMax = 100;
+constexpr std::size_t kFunctionNameMax = 64;
 
 bool name_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -25,11 +28,16 @@ bool is_stream_name(std::string_view name) {
   return !name.empty() && characters <= kNameMax && name.find_first_of(":*") == std::string_view::npos;
 }
 
+void LogsConfig::function_log_is(const std::string& path) {
+  files = {pattern_of(path)};
+}
+
 std::unique_ptr<SourceConfig> read_config(ConfigNode& node) {
   auto config = std::make_unique<LogsConfig>();
   const std::vector<std::string> files = node.texts(
       "files", {.about = "Files that are tailed, each a path that may have `*`, `?` and `[...]`. Relative to "
-                         "the configuration file's folder. Without it the group is fed by PutLogEvents.",
+                         "the configuration file's folder. Without it, and without `function_log`, the group is fed by "
+                         "PutLogEvents.",
                 .max_items = kFilesMax});
   if (node.has("files") && files.empty()) node.mistake("files", "names no file, so nothing would be delivered");
   for (const std::string& file : files) {
@@ -39,14 +47,26 @@ std::unique_ptr<SourceConfig> read_config(ConfigNode& node) {
       config->files.push_back(node.resolve_path(file));
     }
   }
+  config->log_of =
+      node.text("function_log", {.about = "A function that weir runs, of `functions`: what its environments print is "
+                                          "tailed, with Lambda's START, END and REPORT lines. Instead of `files`, and "
+                                          "not for that function itself.",
+                                 .fallback = "",
+                                 .max_length = kFunctionNameMax})
+          .value_or("");
+  if (node.has("function_log") && config->log_of.empty()) node.mistake("function_log", "names no function");
+  if (node.has("function_log") && node.has("files"))
+    node.mistake("function_log", "goes without `files`: it is the function's own file that is tailed");
   config->log_group = node.text("log_group", {.about = "The log group: `logGroup` of events, and the one that "
-                                                       "PutLogEvents feeds where there are no `files`. The source's "
-                                                       "name when not given.",
+                                                       "PutLogEvents feeds where nothing is tailed. With "
+                                                       "`function_log` `/aws/lambda/` and the function's name when not "
+                                                       "given, else the source's name.",
                                               .fallback = "",
                                               .max_length = kNameMax})
                           .value_or("");
   if (!config->log_group.empty() && !is_group_name(config->log_group))
     node.mistake("log_group", "is no log group's name; it consists of letters, digits and . - _ / #");
+  if (config->log_group.empty() && !config->log_of.empty()) config->log_group = "/aws/lambda/" + config->log_of;
   config->filter_name = node.text("filter_name", {.about = "The subscription filter's name in events; the source's "
                                                            "name when not given.",
                                                   .fallback = "",
@@ -67,7 +87,7 @@ std::unique_ptr<SourceConfig> read_config(ConfigNode& node) {
   const auto start = node.text(
       "multiline_start", {.about = "What the first line of an event has, as a regular expression of filter patterns "
                                    "(without its percent signs): lines without it belong to the event before. Of "
-                                   "`files` only. Without it every line is an event.",
+                                   "what is tailed only. Without it every line is an event.",
                           .max_length = pattern::kMaxLogPatternLength});
   if (start) {
     if (auto compiled = pattern::LogPattern::compile("%" + *start + "%")) {
@@ -75,8 +95,8 @@ std::unique_ptr<SourceConfig> read_config(ConfigNode& node) {
     } else {
       node.mistake("multiline_start", compiled.error().message());
     }
-    if (config->files.empty() && node.has("multiline_start") && !node.has("files"))
-      node.mistake("multiline_start", "goes with files only");
+    if (node.has("multiline_start") && !node.has("files") && !node.has("function_log"))
+      node.mistake("multiline_start", "goes with files or function_log only");
   }
   const auto position =
       node.text("starting_position", {.about = "Whether what is in the files at the very first start is delivered "

@@ -14,7 +14,11 @@ namespace weir::logs {
 enum class StartingPosition { kTrimHorizon, kLatest };
 
 struct LogsConfig final : SourceConfig {
+  std::string function_log() const override { return log_of; }
+  void function_log_is(const std::string& path) override;
+
   std::vector<std::string> files;  ///< patterns of paths; none: the group is fed by its API
+  std::string log_of;              ///< the function whose own log is the only one of `files`; "": none
   std::string log_group;           ///< "": the source's name
   std::string filter_name;         ///< "": the source's name
   std::string filter_text;

@@ -2,7 +2,6 @@
 
 #include <compare>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "weir/base/error.h"
+#include "weir/base/time.h"
 
 // What is asked of a file system. Everything here blocks, and is called on the executor for that.
 namespace weir::logs {
@@ -51,6 +51,7 @@ struct SeenFile {
   std::string path;
   FileId id;
   std::uint64_t size = 0;
+  WallTime written{};              ///< when it was written last
   std::shared_ptr<OpenFile> file;  ///< of one that was not known, if it could be opened and there was room
   std::string unreadable;          ///< why it could not be opened
 };
@@ -61,23 +62,32 @@ struct Look {
   /// Known files that are no longer where they were seen, nor anywhere else. One of a folder that could not be read is
   /// not among them: what is not seen there may be there all the same.
   std::vector<FileId> gone;
-  std::map<std::string, std::string> unreadable;  ///< folders, and why
+  std::map<std::string, std::string> unreadable;  ///< folders that could not be read, and why
+  std::map<std::string, std::string> hidden;      ///< paths that a pattern fits and nobody could look at, and why
 };
 
-/// The regular files that any of the patterns fits, each once. Those that are not `known` are opened, at most
-/// `open_max` of them. `known`: files by where they were seen last.
+/// The regular files that any of the patterns fits (`*`, `?`, `[...]` and backslashes before them, as a shell has
+/// them), each once, a pattern's in the order of their names. Those that are not `known` are opened, at most `open_max`
+/// of them. `known`: files by where they were seen last.
 Look look_for(const std::vector<std::string>& patterns, const std::map<FileId, std::string>& known,
               std::size_t open_max);
 
-/// What was found of a file that had another name.
-struct FoundBeside {
-  std::shared_ptr<OpenFile> file;
-  bool certain = true;  ///< that it is not there, where there is none: everything could be looked at
+/// A file that a pattern finds no more.
+struct MissedFile {
+  std::string path;  ///< where it was
+  std::uint64_t inode = 0;
 };
-/// The file of that inode for which `is_it` holds, in the folder of `path` under another name: where rotation leaves
-/// it.
-FoundBeside find_beside(const std::string& path, std::uint64_t inode,
-                        const std::function<bool(const OpenFile&)>& is_it);
+/// What was found of files that may have another name.
+struct FoundBeside {
+  std::vector<std::shared_ptr<OpenFile>> files;  ///< with one of the inodes
+  bool certain = true;                           ///< that there are no more of them: everything could be looked at
+  std::set<std::string> uncertain;               ///< paths of missed files that may be there all the same
+};
+/// Looks for files of one folder under other names there: where rotation leaves them.
+FoundBeside find_beside(const std::string& folder, const std::vector<MissedFile>& missed);
+
+/// A pattern that fits this path alone.
+std::string pattern_of(const std::string& path);
 
 /// The folder of a path.
 std::string folder_of(const std::string& path);

@@ -10,13 +10,14 @@ LineCutter::LineCutter(const pattern::LogPattern& filter, const std::optional<pa
     : filter_(filter), start_(start), message_bytes_(message_bytes), read_to_(position) {}
 
 void LineCutter::feed(std::string_view bytes, const Take& take) {
-  while (!bytes.empty()) {
+  bool more = true;
+  while (more && !bytes.empty()) {
     if (line_.empty() && !start_ && !filter_.needles().empty()) {
       // Whole lines, among which only those with one of the needles have to be looked at.
       const void* last = ::memrchr(bytes.data(), '\n', bytes.size());
       if (last != nullptr) {
         const auto lines = static_cast<std::size_t>(static_cast<const char*>(last) - bytes.data()) + 1;
-        feed_searching(bytes.substr(0, lines), take);
+        more = feed_searching(bytes.substr(0, lines), take);
         bytes.remove_prefix(lines);
         continue;
       }
@@ -26,12 +27,12 @@ void LineCutter::feed(std::string_view bytes, const Take& take) {
       const std::uint64_t begin = read_to_ - line_.size();
       read_to_ += end + 1;
       if (line_.empty()) {
-        line(bytes.substr(0, end), begin, read_to_, take);
+        more = line(bytes.substr(0, end), begin, read_to_, take);
       } else {
         std::string whole = std::move(line_);
         line_.clear();
         whole.append(bytes.substr(0, end));
-        line(whole, begin, read_to_, take);
+        more = line(whole, begin, read_to_, take);
       }
       bytes.remove_prefix(end + 1);
       continue;
@@ -50,7 +51,7 @@ void LineCutter::feed(std::string_view bytes, const Take& take) {
   }
 }
 
-void LineCutter::feed_searching(std::string_view bytes, const Take& take) {
+bool LineCutter::feed_searching(std::string_view bytes, const Take& take) {
   const std::span<const std::string> needles = filter_.needles();
   // Where each needle comes next; looked for again only when that was passed.
   hits_.assign(needles.size(), 0);
@@ -72,25 +73,29 @@ void LineCutter::feed_searching(std::string_view bytes, const Take& take) {
     // A needle that has a line's end in it is in no line.
     const std::size_t end = bytes.find('\n', hit);
     at = end + 1;
-    line(bytes.substr(first, end - first), begin + first, begin + at, take);
+    if (!line(bytes.substr(first, end - first), begin + first, begin + at, take)) {
+      read_to_ += at;
+      return false;
+    }
     for (std::size_t number = 0; number < needles.size(); ++number) {
       if (hits_[number] < at) look(number, at);
     }
   }
   read_to_ += bytes.size();
+  return true;
 }
 
-void LineCutter::line(std::string_view line, std::uint64_t begin, std::uint64_t end, const Take& take) {
+bool LineCutter::line(std::string_view line, std::uint64_t begin, std::uint64_t end, const Take& take) {
   std::string_view text = line;
   if (text.ends_with('\r')) text.remove_suffix(1);
-  if (!start_) {
-    cut(text, begin, end, take);
-    return;
-  }
-  if (open_bytes_ > 0 && (start_->matches(text) || open_.size() + text.size() + 1 > message_bytes_)) close(begin, take);
+  if (!start_) return cut(text, begin, end, take);
+  bool more = true;
+  if (open_bytes_ > 0 && (start_->matches(text) || open_.size() + text.size() + 1 > message_bytes_))
+    more = close(begin, take);
   if (open_bytes_ > 0) open_ += '\n';
   open_.append(text);
   open_bytes_ += end - begin;
+  return more;
 }
 
 void LineCutter::flush(bool to_end, const Take& take) {
@@ -102,25 +107,34 @@ void LineCutter::flush(bool to_end, const Take& take) {
   if (open_bytes_ > 0) close(read_to_ - line_.size(), take);
 }
 
-void LineCutter::close(std::uint64_t end, const Take& take) {
+void LineCutter::rewind() {
+  read_to_ = done_to();
+  open_bytes_ = 0;
+  std::string().swap(line_);  // an assignment would keep the memory
+  std::string().swap(open_);
+}
+
+bool LineCutter::close(std::uint64_t end, const Take& take) {
   const std::uint64_t begin = end - open_bytes_;
   open_bytes_ = 0;
-  cut(open_, begin, end, take);
+  const bool more = cut(open_, begin, end, take);
   open_.clear();
+  return more;
 }
 
-void LineCutter::cut(std::string_view text, std::uint64_t begin, std::uint64_t end, const Take& take) const {
+bool LineCutter::cut(std::string_view text, std::uint64_t begin, std::uint64_t end, const Take& take) const {
+  bool more = true;
   while (text.size() > message_bytes_) {
     const std::size_t size = fitting(text);
-    message(text.substr(0, size), begin, take);
+    more = message(text.substr(0, size), begin, take) && more;
     text.remove_prefix(size);
   }
-  message(text, end, take);
+  return message(text, end, take) && more;
 }
 
-void LineCutter::message(std::string_view message, std::uint64_t end, const Take& take) const {
+bool LineCutter::message(std::string_view message, std::uint64_t end, const Take& take) const {
   // An event without a text is none: CloudWatch refuses it.
-  if (!message.empty() && filter_.matches(message)) take(message, end);
+  return message.empty() || !filter_.matches(message) || take(message, end);
 }
 
 /// How much of a text that is too long makes a message, without taking a character apart.

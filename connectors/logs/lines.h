@@ -17,17 +17,21 @@ namespace weir::logs {
 class LineCutter {
  public:
   /// A message, and where the file goes on behind it (of a part of a long one: where that began). Its text is gone
-  /// after the call.
-  using Take = std::function<void(std::string_view message, std::uint64_t end)>;
+  /// after the call. Says whether more is wanted now.
+  using Take = std::function<bool(std::string_view message, std::uint64_t end)>;
 
   /// `filter` and `start` outlive it. `message_bytes`: longer ones are cut, between characters, into several.
   LineCutter(const pattern::LogPattern& filter, const std::optional<pattern::LogPattern>& start,
              std::size_t message_bytes, std::uint64_t position);
 
+  /// The next bytes of the file. All of them are used, or those up to the end of the line after which no more was
+  /// wanted: the next ones begin at read_to().
   void feed(std::string_view bytes, const Take& take);
   /// What is complete is a message, though no next one has begun. `to_end`: nothing more will come, so the last line
   /// is complete, too.
   void flush(bool to_end, const Take& take);
+  /// Forgets what is not complete, and goes on where that begins.
+  void rewind();
 
   /// Where the bytes go on.
   std::uint64_t read_to() const { return read_to_; }
@@ -35,13 +39,16 @@ class LineCutter {
   std::uint64_t done_to() const { return read_to_ - line_.size() - open_bytes_; }
   /// Whether complete lines wait for a next one to begin.
   bool waiting() const { return open_bytes_ > 0; }
+  /// What rewind() would free.
+  std::size_t memory() const { return line_.capacity() + open_.capacity(); }
 
  private:
-  void feed_searching(std::string_view bytes, const Take& take);
-  void line(std::string_view line, std::uint64_t begin, std::uint64_t end, const Take& take);
-  void message(std::string_view message, std::uint64_t end, const Take& take) const;
-  void cut(std::string_view text, std::uint64_t begin, std::uint64_t end, const Take& take) const;
-  void close(std::uint64_t end, const Take& take);
+  // Each says whether more is wanted.
+  bool feed_searching(std::string_view bytes, const Take& take);
+  bool line(std::string_view line, std::uint64_t begin, std::uint64_t end, const Take& take);
+  bool message(std::string_view message, std::uint64_t end, const Take& take) const;
+  bool cut(std::string_view text, std::uint64_t begin, std::uint64_t end, const Take& take) const;
+  bool close(std::uint64_t end, const Take& take);
   std::size_t fitting(std::string_view text) const;
 
   const pattern::LogPattern& filter_;

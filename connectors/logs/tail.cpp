@@ -19,9 +19,13 @@ namespace {
 
 constexpr std::string_view kBegunNote = "begun";
 constexpr std::string_view kFileNote = "file/";
+constexpr std::string_view kUnseenNote = "unseen/";
+constexpr std::string_view kAbsent = "absent=";  // in a file's note
+constexpr std::string_view kDay = "day=";
 constexpr std::size_t kFirstBytes = 256;         // that tell a file from another with its inode
 constexpr std::size_t kBlockBytes = 256 * 1024;  // read at once: what a processor's cache holds while it is searched
 constexpr std::uint32_t kWatched = IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR;
+constexpr std::int64_t kDayMilliseconds = 86'400'000;
 constexpr std::size_t kToldMax = 100;
 
 /// Numbers with one character between each two; false when there are others, or fewer.
@@ -37,21 +41,56 @@ bool read_numbers(std::string_view& text, Numbers&... numbers) {
   return (one(numbers) && ...);
 }
 
-/// Whether a file begins as it did when its position was noted, and still has so much.
-bool is_as_noted(const OpenFile& file, std::uint64_t position, std::size_t first_bytes, std::uint64_t first_hash) {
-  if (first_bytes == 0 && position > 0) return false;  // nothing says that it is
-  const auto first = file.read(0, first_bytes);
-  const auto size = file.size();
-  return first && size && first->size() == first_bytes && stable_hash(*first) == first_hash && *size >= position;
+/// "WORDnumber ", which may be missing.
+void read_word(std::string_view& text, std::string_view word, std::int64_t& number) {
+  std::string_view rest = text;
+  if (!rest.starts_with(word)) return;
+  rest.remove_prefix(word.size());
+  if (read_numbers(rest, number)) text = rest;
+}
+
+/// Whether it is one of these paths, or in a folder among them.
+bool is_under(const std::set<std::string>& paths, std::string_view path) {
+  while (!path.empty()) {
+    if (paths.contains(std::string(path))) return true;
+    const std::size_t slash = path.rfind('/');
+    path = path.substr(0, slash == std::string_view::npos ? 0 : slash);
+  }
+  return paths.contains("/");
+}
+
+std::string hexadecimal(std::uint64_t number) {
+  std::string digits(16, '0');
+  for (std::size_t i = digits.size(); i > 0; --i, number >>= 4U) digits[i - 1] = "0123456789abcdef"[number & 0xFU];
+  return digits;
 }
 
 }  // namespace
 
-Tail::Followed::Followed(Tail& tail, std::string file_path, std::shared_ptr<OpenFile> opened, std::uint64_t position)
+std::string Tail::Noted::text() const {
+  std::string text =
+      std::to_string(position) + " " + std::to_string(first_bytes) + " " + std::to_string(first_hash) + " ";
+  if (absent_since) text += std::string(kAbsent) + std::to_string(epoch_milliseconds(*absent_since)) + " ";
+  if (day != 0) text += std::string(kDay) + std::to_string(day) + " ";
+  return text + path;
+}
+
+/// Whether a file is one that was noted.
+struct Tail::Comparison {
+  enum class Answer { kSame, kAnother, kUnknown } answer = Answer::kUnknown;
+  std::string first;   ///< of the same one, what is known of its first bytes
+  std::string reason;  ///< why it is unknown
+};
+
+Tail::Followed::Followed(Tail& tail, std::string file_path, std::shared_ptr<OpenFile> opened, std::uint64_t position,
+                         std::int64_t found_on)
     : path(std::move(file_path)),
+      day(found_on),
+      stream(tail.stream_of(path, day, opened->id())),
       seen_at(path),
       file(std::move(opened)),
       read_to(position),
+      share(tail.budget_),
       noted(position),
       wake(tail.timers_.make()) {
   cutter.emplace(*tail.config_.filter, tail.config_.multiline_start, tail.tuning_.message_bytes, position);
@@ -62,9 +101,15 @@ Tail::Followed::Followed(Tail& tail, std::string file_path, std::shared_ptr<Open
 struct Tail::Piece {
   std::vector<Pending> events;
   std::string first;
-  bool anew = false;  ///< it was truncated: what was read belongs to another content
-  bool grown = false;
+  bool anew = false;   ///< it was truncated: what was read belongs to another content
+  bool more = false;   ///< something was read, so there may be more
+  bool ended = false;  ///< it was its end, and all of it is taken
+  std::uint64_t read_to = 0;
   std::optional<Error> failure;
+};
+struct Tail::Turn {
+  bool more = false;
+  bool ended = false;
 };
 
 Tail::Tail(const LogsConfig& config, const SourceContext& context, EventSink& sink, Timers& timers, TailTuning tuning)
@@ -73,6 +118,7 @@ Tail::Tail(const LogsConfig& config, const SourceContext& context, EventSink& si
       sink_(sink),
       timers_(timers),
       tuning_(tuning),
+      budget_(context.executor, tuning.budget_bytes),
       scope_(context.executor),
       to_look_(timers.make()),
       finished_(context.executor, net::steady_timer::time_point::max()) {}
@@ -130,7 +176,13 @@ net::awaitable<Result<void>> Tail::load() {
   auto notes = co_await sink_.notes();
   if (!notes) co_return std::move(notes.error());
   for (const auto& [name, text] : *notes) {
-    if (name == kBegunNote) begun_before_ = true;
+    if (name == kBegunNote) {
+      begun_before_ = true;
+      std::int64_t milliseconds = 0;
+      std::string_view value = text;
+      if (read_numbers(value, milliseconds)) begun_at_ = from_epoch_milliseconds(milliseconds);
+    }
+    if (name.starts_with(kUnseenNote)) unseen_.insert(name.substr(kUnseenNote.size()));
     if (!name.starts_with(kFileNote)) continue;
     std::string_view key = std::string_view(name).substr(kFileNote.size());
     std::string_view value = text;
@@ -139,6 +191,10 @@ net::awaitable<Result<void>> Tail::load() {
     if (!read_numbers(key, noted.id.device, noted.id.inode) ||
         !read_numbers(value, noted.position, noted.first_bytes, noted.first_hash))
       continue;
+    std::int64_t absent = 0;
+    read_word(value, kAbsent, absent);
+    if (absent != 0) noted.absent_since = from_epoch_milliseconds(absent);
+    read_word(value, kDay, noted.day);
     noted.path = value;
     noted_.emplace(name, std::move(noted));
   }
@@ -168,18 +224,27 @@ net::awaitable<void> Tail::look() {
 }
 
 void Tail::tell_unreadable(const Look& look) {
-  for (const auto& [folder, reason] : look.unreadable) {
+  std::map<std::string, std::string> folders = look.unreadable;
+  for (const auto& [path, reason] : look.hidden) folders.emplace(folder_of(path), path + ": " + reason);
+  for (const auto& [folder, reason] : folders) {
     if (told_.size() < kToldMax && told_.insert(folder + "/").second)
       context_.log.warn("folder.unreadable", {{"source", context_.name}, {"folder", folder}, {"reason", reason}});
   }
   // What can be read again is told anew another time; files are told without a slash at their end.
   std::erase_if(told_, [&](const std::string& told) {
-    return told.ends_with('/') && !look.unreadable.contains(told.substr(0, told.size() - 1));
+    return told.ends_with('/') && !folders.contains(told.substr(0, told.size() - 1));
   });
+}
+
+void Tail::tell_left_out(const SeenFile& seen, const std::string& reason) {
+  if (told_.size() < kToldMax && told_.insert(seen.path).second)
+    context_.log.warn("file.left_out", {{"source", context_.name}, {"file", seen.path}, {"reason", reason}});
 }
 
 net::awaitable<void> Tail::reconcile(Look look) {
   std::vector<std::shared_ptr<Followed>> begins;
+  std::vector<SourceNote> notes;
+  std::set<std::uint64_t> unread;  // inodes of files that are there
   for (const SeenFile& each : look.files) {
     const auto known = files_.find(each.id);
     if (known != files_.end()) {
@@ -188,14 +253,19 @@ net::awaitable<void> Tail::reconcile(Look look) {
       if (known->second->read_to != each.size) wake(*known->second);
       continue;
     }
-    if (!each.file) {
-      const std::string reason = each.unreadable.empty() ? "more files than are read at once" : each.unreadable;
-      if (told_.size() < kToldMax && told_.insert(each.path).second)
-        context_.log.warn("file.left_out", {{"source", context_.name}, {"file", each.path}, {"reason", reason}});
-      continue;
+    std::string reason = each.unreadable.empty() ? "more files than are read at once" : each.unreadable;
+    if (each.file) {
+      Opened now_opened = co_await opened(each, notes);
+      if (now_opened.file) {
+        told_.erase(each.path);
+        begins.push_back(std::move(now_opened.file));
+        continue;
+      }
+      reason = std::move(now_opened.unreadable);
     }
-    told_.erase(each.path);
-    begins.push_back(co_await opened(each));
+    tell_left_out(each, reason);
+    unread.insert(each.id.inode);
+    if (passes_over(each)) pass_over_unread(each, notes);
   }
   for (const FileId& id : look.gone) {
     const auto file = files_.find(id);
@@ -203,69 +273,130 @@ net::awaitable<void> Tail::reconcile(Look look) {
     file->second->unnamed_at = now();
     wake(*file->second);
   }
-  if (!noted_.empty()) co_await find_rotated(look);
+  if (!noted_.empty()) co_await find_rotated(look, unread, notes);
+  note_unseen(look, notes);
+  // Before anything is read: what a first start passed over stays passed over, however it ends.
   if (!begun_before_) {
-    // Before anything is read: what a first start passed over stays passed over, however it ends.
-    std::vector<SourceNote> notes{{std::string(kBegunNote), "1"}};
-    for (const auto& begin : begins) {
-      if (begin->read_to > 0) notes.push_back(note(*begin, begin->read_to));
-    }
-    co_await keep(std::nullopt, std::move(notes));
-    begun_before_ = true;
+    begun_at_ = context_.clock.now().wall;
+    notes.push_back({std::string(kBegunNote), std::to_string(epoch_milliseconds(begun_at_))});
   }
+  for (const auto& begin : begins) {
+    if (begin->noted == begin->read_to) continue;
+    notes.push_back(note(*begin, begin->read_to));
+    begin->noted = begin->read_to;
+  }
+  if (!notes.empty()) co_await keep(std::nullopt, std::move(notes));
+  begun_before_ = true;
   for (auto& begin : begins) follow(std::move(begin));
 }
 
-/// Files that were known when reading ended and have no name now that a pattern finds: their rest is read. Of one that
-/// may be there all the same, only that nobody can read it now, the position is kept.
-net::awaitable<void> Tail::find_rotated(const Look& look) {
-  std::set<std::uint64_t> unopened;  // inodes
-  for (const SeenFile& each : look.files) {
-    if (!each.file && !files_.contains(each.id)) unopened.insert(each.id.inode);
-  }
-  std::vector<SourceNote> gone;
-  for (const auto& [key, noted] : std::map(noted_)) {
-    if (unopened.contains(noted.id.inode) || look.unreadable.contains(folder_of(noted.path))) continue;
-    std::function<FoundBeside()> finding = [noted] {
-      return find_beside(noted.path, noted.id.inode, [&noted](const OpenFile& file) {
-        return is_as_noted(file, noted.position, noted.first_bytes, noted.first_hash);
-      });
-    };
-    FoundBeside found = co_await runtime::offload(context_.blocking, std::move(finding));
-    std::shared_ptr<Followed> file;
-    if (found.file && !files_.contains(found.file->id())) file = co_await resumed(noted.path, std::move(found.file));
-    if (file) {
-      file->unnamed_at = now();
-      follow(std::move(file));
-    } else if (found.certain) {
-      noted_.erase(key);
-      gone.push_back({key, std::nullopt});
+/// With LATEST: whether what is in a file is not wanted, for it was there at the very first start. Where that could not
+/// be seen then, the time of its last writing may say so: a file system that is mounted later brings old files.
+bool Tail::passes_over(const SeenFile& seen) const {
+  if (config_.starting_position != StartingPosition::kLatest) return false;
+  return !begun_before_ || seen.written < begun_at_ || is_under(unseen_, seen.path);
+}
+
+/// So that a file which cannot be read now begins behind what it has now.
+void Tail::pass_over_unread(const SeenFile& seen, std::vector<SourceNote>& notes) {
+  const auto is_noted = [&](const auto& one) {
+    return one.second.id.inode == seen.id.inode && one.second.path == seen.path;
+  };
+  if (seen.size == 0 || std::ranges::any_of(noted_, is_noted)) return;
+  Noted noted;
+  noted.id = seen.id;
+  noted.position = seen.size;
+  noted.first_hash = stable_hash("");
+  noted.path = seen.path;
+  std::string key = unused_key(seen.id);
+  notes.push_back({key, noted.text()});
+  noted_.emplace(std::move(key), std::move(noted));
+}
+
+/// What could not be looked at when it began was there all the same, perhaps: what is found under such a path when it
+/// is looked at for the first time is passed over like the rest. That is remembered, for it may be in another run.
+void Tail::note_unseen(const Look& look, std::vector<SourceNote>& notes) {
+  if (config_.starting_position != StartingPosition::kLatest) return;
+  std::set<std::string> unseen;
+  for (const auto* paths : {&look.unreadable, &look.hidden}) {
+    for (const auto& [path, reason] : *paths) {
+      if (unseen.size() < tuning_.files_max && (!begun_before_ || is_under(unseen_, path))) unseen.insert(path);
     }
   }
-  if (!gone.empty()) co_await keep(std::nullopt, std::move(gone));
+  for (const std::string& path : unseen) {
+    if (!unseen_.contains(path)) notes.push_back({std::string(kUnseenNote) + path, "1"});
+  }
+  for (const std::string& path : unseen_) {
+    if (!unseen.contains(path)) notes.push_back({std::string(kUnseenNote) + path, std::nullopt});
+  }
+  unseen_ = std::move(unseen);
+}
+
+/// Files that were known when reading ended and have no name now that a pattern finds: their rest is read. Of one that
+/// is there but cannot be read, or that nobody can tell of, the position is kept; of one that is not there it is kept
+/// for a while.
+net::awaitable<void> Tail::find_rotated(const Look& look, const std::set<std::uint64_t>& unread,
+                                        std::vector<SourceNote>& notes) {
+  std::map<std::string, std::vector<MissedFile>> missed;  // by their folders
+  std::map<std::string, std::vector<std::string>> keys;
+  for (auto& [key, noted] : noted_) {
+    std::string folder = folder_of(noted.path);
+    if (unread.contains(noted.id.inode) || look.unreadable.contains(folder) || look.hidden.contains(noted.path) ||
+        noted.sought_again > now())
+      continue;
+    noted.sought_again = now() + tuning_.absent_sought_every;
+    missed[folder].push_back({noted.path, noted.id.inode});
+    keys[std::move(folder)].push_back(key);
+  }
+  for (const auto& [folder, files] : missed) {
+    std::function<FoundBeside()> finding = [folder = folder, files = files] { return find_beside(folder, files); };
+    FoundBeside found = co_await runtime::offload(context_.blocking, std::move(finding));
+    for (auto& file : found.files) {
+      if (files_.contains(file->id())) continue;
+      Opened now_opened = co_await resumed(std::move(file), "", notes);
+      if (!now_opened.unreadable.empty()) found.certain = false;
+      if (!now_opened.file) continue;
+      now_opened.file->unnamed_at = now();
+      follow(std::move(now_opened.file));
+    }
+    if (!found.certain) continue;
+    const WallTime wall = context_.clock.now().wall;
+    for (const std::string& key : keys[folder]) {
+      const auto noted = noted_.find(key);
+      if (noted == noted_.end() || found.uncertain.contains(noted->second.path)) continue;
+      if (!noted->second.absent_since) {
+        noted->second.absent_since = wall;
+        notes.push_back({key, noted->second.text()});
+      } else if (wall - *noted->second.absent_since >= tuning_.absent_kept) {
+        notes.push_back({key, std::nullopt});
+        noted_.erase(noted);
+      }
+    }
+  }
 }
 
 /// A file that was not read so far, where its reading goes on or begins.
-net::awaitable<std::shared_ptr<Tail::Followed>> Tail::opened(const SeenFile& seen) {
-  std::shared_ptr<Followed> file = co_await resumed(seen.path, seen.file);
-  if (file) co_return file;
-  std::uint64_t position = 0;
-  std::string first;
-  if (!begun_before_ && config_.starting_position == StartingPosition::kLatest) {
+net::awaitable<Tail::Opened> Tail::opened(const SeenFile& seen, std::vector<SourceNote>& notes) {
+  Opened result = co_await resumed(seen.file, seen.path, notes);
+  if (result.file || !result.unreadable.empty()) co_return result;
+  const bool passed_over = passes_over(seen) && seen.size > 0;
+  result.file = std::make_shared<Followed>(*this, seen.path, seen.file, passed_over ? seen.size : 0, today());
+  result.file->key = unused_key(seen.id);
+  if (passed_over) {
     // What is passed over is known by its first bytes like what was read: another file may have its inode next time.
     std::function<Result<std::string>()> reading = [file = seen.file] { return file->read(0, kFirstBytes); };
-    const auto read = co_await runtime::offload(context_.blocking, std::move(reading));
-    if (read) first = *read;
-    position = seen.size;
+    auto read = co_await runtime::offload(context_.blocking, std::move(reading));
+    if (read) result.file->first = std::move(*read);
+    result.file->noted.reset();
   }
-  file = std::make_shared<Followed>(*this, seen.path, seen.file, position);
-  file->first = std::move(first);
-  file->key = unused_key(seen.id);
-  co_return file;
+  co_return result;
 }
 
-/// A file that was read in an earlier run, where that ended; null when it is another.
-net::awaitable<std::shared_ptr<Tail::Followed>> Tail::resumed(const std::string& path, std::shared_ptr<OpenFile> file) {
+/// A file that was read in an earlier run, where that ended; neither a file nor a reason when it is another. `path`: ""
+/// of one that was found under a name that is not its own.
+net::awaitable<Tail::Opened> Tail::resumed(std::shared_ptr<OpenFile> file, const std::string& path,
+                                           std::vector<SourceNote>& notes) {
+  Opened result;
   const FileId id = file->id();
   std::vector<std::pair<std::string, Noted>> candidates;
   for (const auto& [key, noted] : noted_) {
@@ -274,16 +405,46 @@ net::awaitable<std::shared_ptr<Tail::Followed>> Tail::resumed(const std::string&
   // Two devices may have files of one inode that begin alike.
   std::ranges::stable_partition(candidates, [&](const auto& one) { return one.second.id == id; });
   for (const auto& [key, noted] : candidates) {
-    std::function<bool()> comparing = [file, noted = noted] {
-      return is_as_noted(*file, noted.position, noted.first_bytes, noted.first_hash);
-    };
-    if (!co_await runtime::offload(context_.blocking, std::move(comparing))) continue;
-    noted_.erase(key);
-    auto followed = std::make_shared<Followed>(*this, path, file, noted.position);
-    followed->key = key;
-    co_return followed;
+    std::function<Comparison()> comparing = [file, path, noted = noted] { return compare(*file, path, noted); };
+    Comparison comparison = co_await runtime::offload(context_.blocking, std::move(comparing));
+    if (comparison.answer == Comparison::Answer::kUnknown) {
+      result.unreadable = std::move(comparison.reason);
+      co_return result;
+    }
+    if (comparison.answer == Comparison::Answer::kSame) {
+      const std::string& known_as = path.empty() ? noted.path : path;
+      result.file = std::make_shared<Followed>(*this, known_as, file, noted.position, noted.day);
+      result.file->key = key;
+      result.file->first = std::move(comparison.first);
+      if (noted.absent_since) result.file->noted.reset();  // or a later absence would seem as old
+      noted_.erase(key);
+      co_return result;
+    }
+    if (noted.id == id && noted.path == path) {
+      // It has taken the other's place on the disk.
+      noted_.erase(key);
+      notes.push_back({key, std::nullopt});
+    }
   }
-  co_return nullptr;
+  co_return result;
+}
+
+/// Blocks.
+Tail::Comparison Tail::compare(const OpenFile& file, const std::string& path, const Noted& noted) {
+  Comparison result;
+  const auto size = file.size();
+  auto first = file.read(0, noted.first_bytes);
+  if (!size || !first) {
+    result.reason = (!size ? size.error() : first.error()).message();
+    return result;
+  }
+  // Of what was passed over unread nothing else is known.
+  const bool by_path = noted.first_bytes == 0 && noted.position > 0;
+  const bool same =
+      by_path ? path == noted.path : first->size() == noted.first_bytes && stable_hash(*first) == noted.first_hash;
+  result.answer = same && *size >= noted.position ? Comparison::Answer::kSame : Comparison::Answer::kAnother;
+  result.first = std::move(*first);
+  return result;
 }
 
 void Tail::follow(std::shared_ptr<Followed> file) {
@@ -301,6 +462,20 @@ std::string Tail::unused_key(const FileId& id) const {
   std::string key = base;
   for (int number = 2; used(key); ++number) key = base + ":" + std::to_string(number);
   return key;
+}
+
+std::int64_t Tail::today() const {
+  const auto since_1970 = context_.clock.now().wall.time_since_epoch();
+  return std::chrono::floor<std::chrono::days>(since_1970).count();
+}
+
+/// AWS's form for a function's log: the day, the version, and 32 digits for the file. All its environments print to it.
+std::string Tail::stream_of(const std::string& path, std::int64_t day, const FileId& id) const {
+  if (config_.log_of.empty()) return path;
+  const std::string identity = path + " " + std::to_string(id.inode) + " " + std::to_string(day);
+  std::string text = iso_milliseconds(from_epoch_milliseconds(day * kDayMilliseconds)).substr(0, 10);
+  std::ranges::replace(text, '-', '/');
+  return text + "/[$LATEST]" + hexadecimal(stable_hash(identity)) + hexadecimal(stable_hash(identity + " again"));
 }
 
 // ---- notices of the kernel
@@ -360,42 +535,39 @@ void Tail::wake(Followed& file) {
 // ---- one file
 
 net::awaitable<void> Tail::read_on(std::shared_ptr<Followed> file) {
-  const auto take_into = [](std::vector<Pending>& events) {
-    return [&events](std::string_view message, std::uint64_t end) {
-      Pending pending;
-      pending.event.message = message;
-      pending.end = end;
-      events.push_back(std::move(pending));
-    };
-  };
   for (;;) {
     file->woken = false;
+    co_await take_turn(*file);
     const Instant read_at = now();
-    bool grown = co_await read_piece(*file);
-    co_await send_due(*file, false);
-    if (grown) continue;
-    const bool ends = over(*file, read_at);
-    if (ends || (file->cutter->waiting() && read_at - file->grown_at >= tuning_.multiline_wait)) {
-      std::vector<Pending> events;
-      file->cutter->flush(ends, take_into(events));
-      take(*file, std::move(events));
-      co_await send_due(*file, ends);
-    }
-    if (ends) {
+    Turn turn = co_await read_piece(*file, read_at, over(*file, read_at));
+    co_await send_due(*file, turn.ended);
+    file->share.set(file->pending_memory);
+    if (turn.more) continue;
+    if (turn.ended) {
       std::vector<SourceNote> forgotten{{file->key, std::nullopt}};
       co_await keep(std::nullopt, std::move(forgotten));
       // The store may have let it wait, and its writer has not waited for that.
-      grown = co_await read_piece(*file);
-      if (!grown && file->unnamed_at) {
+      co_await take_turn(*file);
+      turn = co_await read_piece(*file, now(), false);
+      if (!turn.more && file->unnamed_at) {
         files_.erase(file->file->id());
         co_return;
       }
-      file->noted = ~std::uint64_t{0};  // so that its position is noted again
+      file->noted.reset();
       continue;
     }
     co_await note_position(*file);
     co_await rest(*file);
   }
+}
+
+/// Waits until there is memory for a piece.
+net::awaitable<void> Tail::take_turn(Followed& file) {
+  if (file.share.grow_now(tuning_.turn_bytes)) co_return;
+  // What it has read goes now, be it little: else files could wait for what they all hold.
+  co_await send_due(file, true);
+  file.share.set(0);
+  co_await file.share.wait_for(tuning_.turn_bytes);
 }
 
 /// Whether nobody writes it any more, after nothing was read of it.
@@ -404,89 +576,108 @@ bool Tail::over(const Followed& file, Instant read_at) const {
          read_at - file.grown_at >= tuning_.rotated_kept;
 }
 
-/// Reads on, and takes what is wanted. False at the end.
-net::awaitable<bool> Tail::read_piece(Followed& file) {
+/// Reads on, and takes what is wanted, until a batch is full. `ends`: when nothing more comes, its last line counts.
+net::awaitable<Tail::Turn> Tail::read_piece(Followed& file, Instant read_at, bool ends) {
+  const bool waited = read_at - file.grown_at >= tuning_.multiline_wait;
   // Behind a store that refuses, the file waits: send_due() comes back only when there is room.
-  std::function<Piece()> reading = [&file, &tuning = tuning_] {
+  std::function<Piece()> reading = [&file, &tuning = tuning_, &filter = *config_.filter, ends, waited] {
     Piece piece;
-    std::size_t taken = 0;
+    piece.read_to = file.read_to;
+    std::size_t bytes = file.pending_bytes;
+    const std::size_t events_max = tuning.batch_events - std::min(tuning.batch_events, file.pending.size());
+    bool room = true;
     const auto take = [&](std::string_view message, std::uint64_t end) {
-      taken += message.size() + kEventOverhead;
       Pending pending;
       pending.event.message = message;
+      if (filter.has_fields()) pending.event.fields = filter.fields_of(message);
+      pending.bytes = json_bytes(pending.event);
       pending.end = end;
+      bytes += pending.bytes;
       piece.events.push_back(std::move(pending));
+      room = bytes < tuning.batch_bytes && piece.events.size() < events_max;
+      return room;
+    };
+    const auto finish = [&] {
+      file.cutter->flush(ends, take);
+      piece.ended = ends;
     };
     const auto size = file.file->size();
     auto first = file.file->read(0, kFirstBytes);
     if (!size || !first) {
       piece.failure = !size ? size.error() : first.error();
+      if (ends) finish();
       return piece;
     }
     piece.first = std::move(*first);
     if (*size < file.read_to || !piece.first.starts_with(file.first)) {
-      piece.anew = true;
+      piece.anew = piece.more = true;
       file.cutter->flush(true, take);  // what was read of the former content
       return piece;
     }
-    // One for each of the pool's threads: made anew for every piece it would cost more than what is done with it.
-    thread_local std::vector<char> block(kBlockBytes);
-    std::uint64_t position = file.read_to;
-    const std::uint64_t end = position + tuning.piece_bytes;
-    std::size_t got = 0;
-    // What fills a batch is sent before more is read.
-    do {
-      const auto room = std::min<std::uint64_t>(block.size(), end - position);
-      const auto read = file.file->read(position, std::span(block).first(static_cast<std::size_t>(room)));
-      if (!read) {
-        // What came before it counts; the next piece begins with the failure.
-        if (position == file.read_to) piece.failure = read.error();
-        break;
+    const std::uint64_t begin = file.cutter->read_to();
+    // What it went back for is read again when it is known to be complete, or when there is more.
+    if (*size > file.read_to || ends || (waited && file.waiting)) {
+      // One for each of the pool's threads: made anew for every piece it would cost more than what is done with it.
+      thread_local std::vector<char> block(kBlockBytes);
+      const std::uint64_t end = begin + tuning.piece_bytes;
+      for (bool full = true; room && full && file.cutter->read_to() < end;) {
+        const std::uint64_t position = file.cutter->read_to();
+        const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(block.size(), end - position));
+        const auto got = file.file->read(position, std::span(block).first(wanted));
+        if (!got) {
+          // What came before it counts; the next piece begins with the failure.
+          if (position == begin) piece.failure = got.error();
+          break;
+        }
+        file.cutter->feed(std::string_view(block.data(), *got), take);
+        full = *got == wanted;
       }
-      got = *read;
-      position += got;
-      file.cutter->feed(std::string_view(block.data(), got), take);
-    } while (got == block.size() && position < end && taken < tuning.batch_bytes);
-    piece.grown = position > file.read_to;
+    }
+    piece.more = file.cutter->read_to() > begin;
+    piece.read_to = std::max(file.read_to, file.cutter->read_to());
+    if (!piece.more && (ends || (waited && file.cutter->waiting()))) finish();
     return piece;
   };
   Piece piece = co_await runtime::offload(context_.blocking, std::move(reading));
+  take(file, std::move(piece.events));
+  // One that has gone back, and was not read again, knows nothing of it.
+  if (file.cutter->read_to() == piece.read_to) file.waiting = file.cutter->waiting();
+  Turn turn;
+  turn.more = piece.more;
+  turn.ended = piece.ended;
   if (piece.failure) {
     if (told_.size() < kToldMax && told_.insert(file.path).second)
       context_.log.warn("file.unreadable",
                         {{"source", context_.name}, {"file", file.path}, {"reason", piece.failure->message()}});
-    co_return false;
+    co_return turn;
   }
-  take(file, std::move(piece.events));
   if (piece.anew) {
     context_.log.info("file.truncated", {{"source", context_.name}, {"file", file.path}});
     co_await send_due(file, true);
     file.cutter.emplace(*config_.filter, config_.multiline_start, tuning_.message_bytes, 0);
     file.read_to = 0;
+    file.waiting = false;
     file.first.clear();
-    file.noted = ~std::uint64_t{0};  // so that the new position is noted
-    co_return true;
+    file.noted.reset();
+    co_return turn;
   }
-  file.read_to = file.cutter->read_to();
-  if (piece.grown) file.grown_at = now();
+  if (piece.read_to > file.read_to) file.grown_at = now();
+  file.read_to = piece.read_to;
   // Only what was read is known to be this file's: the rest may have come after a truncation.
   piece.first.resize(std::min<std::size_t>(piece.first.size(), file.read_to));
   file.first = std::move(piece.first);
-  co_return piece.grown;
+  co_return turn;
 }
 
-/// Gives events their times, ids and fields.
+/// Gives events their time, and room until they are sent.
 void Tail::take(Followed& file, std::vector<Pending> events) {
   if (events.empty()) return;
   if (file.pending.empty()) file.opened_at = now();
   file.last_time = std::max(file.last_time, epoch_milliseconds(context_.clock.now().wall));
-  const std::uint64_t stream = stable_hash(file.path);
   for (Pending& pending : events) {
     pending.event.timestamp = file.last_time;
-    pending.event.id = event_id(file.last_time, stream, ++file.number);
-    if (config_.filter->has_fields()) pending.event.fields = config_.filter->fields_of(pending.event.message);
-    pending.bytes = json_bytes(pending.event);
     file.pending_bytes += pending.bytes;
+    file.pending_memory += pending.bytes + sizeof(Pending);
     file.pending.push_back(std::move(pending));
   }
 }
@@ -514,12 +705,17 @@ net::awaitable<void> Tail::send(Followed& file) {
     file.pending.pop_front();
   }
   file.pending_bytes -= bytes;
+  const std::size_t count = events.size();
+  file.pending_memory -= bytes + count * sizeof(Pending);
   file.opened_at = now();
   if (file.pending.empty()) end = file.cutter->done_to();
-  Origin origin{config_.group(), file.path, config_.subscription()};
-  std::function<std::string()> packing = [origin = std::move(origin), events = std::move(events)] {
+  Origin origin{config_.group(), file.stream, config_.subscription()};
+  std::function<std::string()> packing = [origin = std::move(origin), events = std::move(events), number = file.number,
+                                          stream = stable_hash(file.stream)]() mutable {
+    for (LogEvent& event : events) event.id = event_id(event.timestamp, stream, ++number);
     return lambda_event(origin, events);
   };
+  file.number += count;
   std::string payload = co_await runtime::offload(context_.blocking, std::move(packing));
   std::vector<SourceNote> notes{note(file, end)};
   co_await keep(std::move(payload), std::move(notes));
@@ -541,9 +737,10 @@ net::awaitable<void> Tail::note_position(Followed& file) {
 /// Until there is something to do.
 net::awaitable<void> Tail::rest(Followed& file) {
   if (file.woken) co_return;
+  if (file.cutter->memory() > tuning_.resting_bytes) file.cutter->rewind();
   Duration wait = tuning_.noted_after;
   if (!file.pending.empty()) wait = std::min(wait, file.opened_at + tuning_.window - now());
-  if (file.cutter->waiting()) wait = std::min(wait, file.grown_at + tuning_.multiline_wait - now());
+  if (file.waiting) wait = std::min(wait, file.grown_at + tuning_.multiline_wait - now());
   // Nobody tells of what is written to a file without a name.
   if (file.unnamed_at) wait = std::min(wait, std::min(tuning_.look_again_after, tuning_.rotated_kept));
   co_await file.wake->wait(std::max(wait, Duration(std::chrono::milliseconds(1))));
@@ -551,8 +748,13 @@ net::awaitable<void> Tail::rest(Followed& file) {
 
 SourceNote Tail::note(const Followed& file, std::uint64_t position) const {
   const std::string_view first = std::string_view(file.first).substr(0, position);
-  return {file.key, std::to_string(position) + " " + std::to_string(first.size()) + " " +
-                        std::to_string(stable_hash(first)) + " " + file.path};
+  Noted noted;
+  noted.position = position;
+  noted.first_bytes = first.size();
+  noted.first_hash = stable_hash(first);
+  noted.day = config_.log_of.empty() ? 0 : file.day;
+  noted.path = file.path;
+  return {file.key, noted.text()};
 }
 
 // ---- the sink

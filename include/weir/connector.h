@@ -99,6 +99,11 @@ struct SourceConfig {
     return "";
   }
 
+  /// The function whose own log the source reads; "" of one that reads none. Whoever called read_config sees to it that
+  /// weir runs such a function, and then says where that log is.
+  virtual std::string function_log() const { return ""; }
+  virtual void function_log_is(const std::string& path) { static_cast<void>(path); }
+
   std::string name;  ///< of the source; set by whoever called read_config, before anything is made of it
   MappingSettings mapping;
 };

@@ -23,7 +23,7 @@ Result<std::unique_ptr<LambdaEndpoint>> make_emulator(net::any_io_executor execu
   settings.ephemeral_storage = function.ephemeral_storage;
   settings.environment = function.environment;
   settings.folder = folder + "/environments/" + name;
-  settings.log_file = folder + "/logs/" + name + ".log";
+  settings.log_file = config::function_log_path(folder, name);
   auto made = emulator::EmulatorEndpoint::make(std::move(executor), std::move(settings), log, clock);
   if (!made) return std::move(made.error());
   return std::unique_ptr<LambdaEndpoint>(std::move(*made));

@@ -122,6 +122,10 @@ fs::path folder_of(const std::string& file) {
 
 }  // namespace
 
+std::string function_log_path(const std::string& state, const std::string& function) {
+  return state + "/logs/" + function + ".log";
+}
+
 std::string Mistake::describe() const {
   std::string out = file + ":";
   if (line > 0) out += std::to_string(line) + ":" + std::to_string(column) + ":";

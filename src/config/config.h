@@ -98,6 +98,9 @@ struct Config {
   std::span<const DestinationEntry> destinations;  ///< those that the program has, beside files and functions
 };
 
+/// What a function of weir's own prints: a file of the state folder.
+std::string function_log_path(const std::string& state, const std::string& function);
+
 /// One thing that is wrong, and where.
 struct Mistake {
   std::string file;

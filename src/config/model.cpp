@@ -409,6 +409,28 @@ void check_overlaps(const SourceEntry& source, ModelNode& node, const Draft& dra
   }
 }
 
+/// A source that reads what a function prints, where it can; it is told the file.
+void check_function_log(SourceConfig& settings, const std::string& target, ConfigNode& node, const Draft& draft) {
+  constexpr std::string_view kKey = "function_log";
+  const std::string function = settings.function_log();
+  if (function.empty()) return;
+  settings.function_log_is(function_log_path(draft.config.state, function));
+  const auto& names = draft.function_names;
+  if (names && std::find(names->begin(), names->end(), function) == names->end()) {
+    node.mistake(kKey, "there is no function \"" + function + "\"" + suggestion(function, *names));
+    return;
+  }
+  if (function == target) {
+    node.mistake(kKey, "\"" + function +
+                           "\" would be invoked with what it prints, and print again, without end; give its log to "
+                           "another function");
+  }
+  const auto known = draft.config.functions.find(function);
+  if (known != draft.config.functions.end() && !std::holds_alternative<CommandFunction>(known->second.target)) {
+    node.mistake(kKey, "weir does not run \"" + function + "\", so it has no log of it");
+  }
+}
+
 SourceEntry read_source(const std::string& name, ModelNode& node, const Draft& draft) {
   SourceEntry source;
   source.name = name;
@@ -424,6 +446,7 @@ SourceEntry read_source(const std::string& name, ModelNode& node, const Draft& d
                           source.connector = &connector;
                           std::unique_ptr<SourceConfig> own = connector.read_config(settings);
                           own->name = source.name;
+                          check_function_log(*own, source.function, settings, draft);
                           check_mapping_destination(own->mapping, connector.type, settings, draft);
                           source.settings = std::move(own);
                         }});

@@ -20,9 +20,10 @@ constexpr std::array kTable{ConnectorEntry{"logs", Delivery::kPush, "Log events.
 /// Reads a configuration whose one source has these settings, as the inside of a YAML flow mapping.
 struct Reading {
   explicit Reading(const std::string& settings) {
-    const std::string file =
-        folder.write("weir.yaml", "functions: {f: {command: run}}\nsources: {app: {type: logs, function: f" +
-                                      (settings.empty() ? "" : ", " + settings) + "}}\n");
+    const std::string file = folder.write("weir.yaml",
+                                          "functions: {f: {command: run}, printer: {command: run}, remote: {url: "
+                                          "'http://127.0.0.1:9000'}}\nsources: {app: {type: logs, function: f" +
+                                              (settings.empty() ? "" : ", " + settings) + "}}\n");
     report = config::read_config(std::vector<std::string>{file}, kTable, [](std::string_view) { return std::nullopt; });
   }
   const LogsConfig& right() const {
@@ -84,6 +85,14 @@ TEST_CASE("every setting of a log group's source") {
   CHECK(files.right().starting_position == StartingPosition::kTrimHorizon);
 }
 
+TEST_CASE("a function's own log is a file of the state folder, and AWS's log group of it") {
+  const Reading reading("function_log: printer, multiline_start: '^a'");
+  CHECK(reading.right().files == std::vector<std::string>{reading.report.config.state + "/logs/printer.log"});
+  CHECK(reading.right().group() == "/aws/lambda/printer");
+  CHECK(reading.right().subscription() == "app");
+  CHECK(Reading("function_log: printer, log_group: /other").right().group() == "/other");
+}
+
 TEST_CASE("what a source of logs may not say") {
   struct Row {
     std::string settings;
@@ -100,7 +109,15 @@ TEST_CASE("what a source of logs may not say") {
       {"log_group: " + std::string(513, 'a'), "log_group: the text has 513 characters, allowed are at most 512\n"},
       {"filter_name: 'a:b'", "filter_name: is no filter's name; it has neither : nor *\n"},
       {"filter_pattern: 'ERR*'", "filter_pattern: Invalid character(s) in term '*'\n"},
-      {"filter_pattern: '%a%', multiline_start: '^a'", "multiline_start: goes with files only\n"},
+      {"filter_pattern: '%a%', multiline_start: '^a'", "multiline_start: goes with files or function_log only\n"},
+      {"function_log: ''", "function_log: names no function\n"},
+      {"function_log: printer, files: [a]",
+       "function_log: goes without `files`: it is the function's own file that is tailed\n"},
+      {"function_log: priter", "function_log: there is no function \"priter\"; did you mean printer?\n"},
+      {"function_log: f",
+       "function_log: \"f\" would be invoked with what it prints, and print again, without end; give its log to "
+       "another function\n"},
+      {"function_log: remote", "function_log: weir does not run \"remote\", so it has no log of it\n"},
       {"files: [a], multiline_start: '('", "multiline_start: Invalid character(s) in term '%('\n"},
       {"starting_position: EARLIEST",
        "starting_position: \"EARLIEST\" is not allowed, allowed is TRIM_HORIZON or LATEST\n"},

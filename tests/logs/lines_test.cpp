@@ -24,6 +24,7 @@ Told cut(std::string_view text, std::size_t piece, std::string_view filter, std:
     told.messages += (told.messages.empty() ? "" : "|") + std::string(message);
     CHECK(end >= last);
     last = end;
+    return true;
   };
   for (std::size_t i = 0; i < text.size(); i += piece) cutter.feed(text.substr(i, piece), take);
   if (to_end) cutter.flush(true, take);
@@ -67,4 +68,49 @@ TEST_CASE("what is too long becomes several messages, between characters") {
   // Without any end of a line it is not waited for.
   CHECK(cut("0123456789012345678901", piece, "", "", 10).messages == "0123456789|0123456789");
   CHECK(cut("[a\nbbbb\ncccc\n[d\n", piece, "", "^\\[", 10).messages == "[a\nbbbb|cccc");
+}
+
+TEST_CASE("after the line with which no more is wanted the bytes are the next ones again") {
+  const std::string_view filter = GENERATE("", "a", "?a ?nowhere");
+  const auto wanted = pattern::LogPattern::compile(filter).value();
+  const std::optional<pattern::LogPattern> every_line;
+  logs::LineCutter cutter(wanted, every_line, 100, 0);
+  const std::string text = "a 1\na 2\na 3\na 4\npart of a";
+  std::string all;
+  for (int round = 0; round < 4; ++round) {
+    std::string told;
+    const auto take = [&](std::string_view message, std::uint64_t) {
+      told += std::string(message) + "|";
+      return told.size() < 8;
+    };
+    cutter.feed(std::string_view(text).substr(cutter.read_to()), take);
+    CHECK(cutter.read_to() == (round == 0 ? 8 : round == 1 ? 16 : text.size()));
+    all += told;
+  }
+  CHECK(all == "a 1|a 2|a 3|a 4|");
+}
+
+TEST_CASE("what is not complete can be forgotten and read again") {
+  const auto wanted = pattern::LogPattern::compile("").value();
+  std::optional<pattern::LogPattern> start;
+  const bool several = GENERATE(false, true);
+  if (several) start = pattern::LogPattern::compile("%^\\[%").value();
+  logs::LineCutter cutter(wanted, start, 1000, 0);
+  const std::string text = "[1\n[2" + std::string(several ? "\nstill 2\n and" : "") + std::string(100, 'x');
+  std::string told;
+  const auto take = [&](std::string_view message, std::uint64_t) {
+    told += std::string(message) + "|";
+    return true;
+  };
+  cutter.feed(text, take);
+  CHECK(cutter.memory() > 100);
+  CHECK(cutter.waiting() == several);
+  cutter.rewind();
+  CHECK(cutter.memory() < 100);
+  CHECK_FALSE(cutter.waiting());
+  CHECK(cutter.read_to() == 3);
+  CHECK(cutter.done_to() == 3);
+  cutter.feed(text.substr(3) + "\n", take);
+  cutter.flush(false, take);
+  CHECK(told == text.substr(0, 2) + "|" + text.substr(3) + "|");
 }

@@ -12,6 +12,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
+#include <malloc.h>
 #include <sys/resource.h>
 
 #include "logs/hand_turned.h"
@@ -42,6 +43,43 @@ class NoMoreFiles {
   rlimit before_{};
 };
 
+/// As long as it is there, nobody can look at what has that name: it leads round. What had it is beside the folder.
+class NobodyCanLookAt {
+ public:
+  explicit NobodyCanLookAt(std::string path) : path_(std::move(path)), kept_(aside_ / "kept") {
+    fs::rename(path_, kept_);
+    fs::create_symlink(path_, path_);
+  }
+  ~NobodyCanLookAt() {
+    fs::remove(path_);
+    fs::rename(kept_, path_);
+  }
+  NobodyCanLookAt(const NobodyCanLookAt&) = delete;
+  NobodyCanLookAt& operator=(const NobodyCanLookAt&) = delete;
+
+ private:
+  test::TemporaryFolder aside_;
+  std::string path_;
+  std::string kept_;
+};
+
+/// As long as it is there, a path leads nowhere, as with a file system that is not mounted.
+class NotMounted {
+ public:
+  explicit NotMounted(std::string path) : path_(std::move(path)), kept_(aside_ / "kept") { fs::rename(path_, kept_); }
+  ~NotMounted() {
+    fs::remove_all(path_);
+    fs::rename(kept_, path_);
+  }
+  NotMounted(const NotMounted&) = delete;
+  NotMounted& operator=(const NotMounted&) = delete;
+
+ private:
+  test::TemporaryFolder aside_;
+  std::string path_;
+  std::string kept_;
+};
+
 /// A source over files of a folder; notes stay between two starts.
 class Tailing {
  public:
@@ -50,6 +88,7 @@ class Tailing {
     config.files = {folder / "*.log"};
     config.filter = pattern::LogPattern::compile("").value();
     config.starting_position = logs::StartingPosition::kTrimHorizon;
+    timers_.make();  // asio opens files of its own with the first timer, when there may be no more
   }
   ~Tailing() { stop(); }
 
@@ -111,6 +150,11 @@ class Tailing {
     return text;
   }
   void append(std::string_view name, std::string_view text) { folder.write(name, text, std::ios::app); }
+  /// As written so long before the clock's time.
+  void date(const std::string& path, Duration ago) {
+    const auto ahead = epoch_milliseconds(clock_.now().wall) - epoch_milliseconds(SystemClock().now().wall);
+    fs::last_write_time(path, fs::file_time_type::clock::now() + std::chrono::milliseconds(ahead) - ago);
+  }
   std::string note_of(const std::string& name) const {
     for (const auto& [key, value] : sink.kept) {
       if (value.ends_with(folder / name)) return value.substr(0, value.find(' '));
@@ -313,6 +357,8 @@ TEST_CASE("a file is known again by its inode and its first bytes") {
   const std::string inode = note.first.substr(note.first.find(':'));
   tail.append("a.log", "two\n" + std::string(300, 'x') + "\n");
   const std::string all = "one|two|" + std::string(300, 'x');
+  tail.tuning.absent_kept = 30s;  // of the others of that inode
+  tail.tuning.absent_sought_every = 1s;
   SECTION("whatever number its device has after a boot") {
     tail.sink.kept.erase(note.first);
     tail.sink.kept["file/9999" + inode] = note.second;
@@ -424,6 +470,7 @@ TEST_CASE("ten files at once are read in turns") {
   Tailing tail;
   tail.tuning.piece_bytes = 64;
   tail.tuning.batch_events = 4;
+  if (GENERATE(false, true)) tail.tuning.budget_bytes = 1;  // one at a time
   constexpr std::size_t kFiles = 10;
   constexpr std::size_t kLines = 100;
   for (std::size_t i = 0; i < kFiles; ++i) {
@@ -466,4 +513,343 @@ TEST_CASE("a line of 2 MB is several events, of which none is lost") {
     for (const auto& event : inside.at("logEvents"))
       CHECK(event.at("message").get<std::string>().size() <= logs::kTailedBytesMax);
   }
+}
+
+TEST_CASE("what waits in memory does not grow with the files and their lines") {
+  Tailing tail;
+  constexpr std::size_t kMiB = 1024 * 1024;
+  tail.tuning.batch_bytes = 64 * 1024;
+  tail.tuning.turn_bytes = 4 * tail.tuning.batch_bytes;
+  tail.tuning.budget_bytes = 4 * kMiB;
+  const std::size_t files = 100;
+  std::string text;
+  SECTION("many short lines") {
+    while (text.size() < 64 * 1024) text += "a\n";
+  }
+  SECTION("each with the beginning of a long one") {
+    text = "a\n" + std::string(200'000, 'x');
+  }
+  for (std::size_t i = 0; i < files; ++i) tail.append("f" + std::to_string(i) + ".log", text);
+  tail.sink.refuse_next(1'000'000, ErrorCode::kStoreFull);
+  const std::size_t before = ::mallinfo2().uordblks;
+  tail.begin();
+  tail.pass(10s);
+  CHECK(::mallinfo2().uordblks - before < 8 * kMiB);
+}
+
+TEST_CASE("files with little to say are all read while the store refuses, and told when it does not") {
+  Tailing tail;
+  tail.tuning.budget_bytes = 1;
+  tail.sink.refuse_next(8, ErrorCode::kStoreFull);
+  std::size_t bytes = 0;
+  for (int i = 0; i < 5; ++i) {
+    tail.append("f" + std::to_string(i) + ".log", "one\ntwo\n");
+    bytes += std::string("one|two|").size();
+  }
+  tail.begin();
+  tail.until([&] { return tail.told().size() + 1 == bytes; });
+}
+
+TEST_CASE("a line that is written slowly is told once and whole") {
+  Tailing tail;
+  tail.tuning.resting_bytes = 10;
+  const bool several = GENERATE(false, true);
+  CAPTURE(several);
+  if (several) tail.config.multiline_start = pattern::LogPattern::compile("%^\\[%").value();
+  std::string line = "[";
+  tail.append("a.log", "[0\n[");
+  tail.begin();
+  for (int i = 0; i < 20; ++i) {
+    const std::string part = std::to_string(i) + " and ";
+    line += part;
+    tail.append("a.log", part);
+    tail.pass(700ms);
+  }
+  SECTION("until it ends") {
+    tail.append("a.log", "\n");
+    tail.pass(3s);
+    CHECK(tail.told() == "[0|" + line);
+  }
+  SECTION("with another that belongs to it") {
+    tail.append("a.log", "\n at b");
+    tail.pass(300ms);
+    tail.append("a.log", "\n");
+    tail.pass(3s);
+    CHECK(tail.told() == "[0|" + line + (several ? "\n" : "|") + " at b");
+  }
+  SECTION("until its file has no name any more") {
+    fs::rename(tail.folder / "a.log", tail.folder / "a.log.1");
+    tail.pass(10s);
+    CHECK(tail.told() == "[0|" + line);
+  }
+  SECTION("and not at all while it has no end") {
+    tail.pass(1h);
+    CHECK(tail.told() == "[0");
+    CHECK(tail.note_of("a.log") == "3");
+  }
+}
+
+TEST_CASE("a file that nobody can look at after a restart keeps its position") {
+  Tailing tail;
+  fs::create_directory(tail.folder / "app");
+  const bool named = GENERATE(true, false);
+  tail.config.files = {tail.folder / (named ? "app/a.log" : "app/*.log")};
+  tail.append("app/a.log", "one\n");
+  tail.begin();
+  tail.until_told("one");
+  tail.stop();
+  tail.append("app/a.log", "two\n");
+  const std::string hidden = tail.folder / GENERATE("app/a.log", "app");
+  {
+    const NobodyCanLookAt it(hidden);
+    tail.begin();
+    tail.pass(48h);
+    tail.stop();
+    tail.begin();
+    tail.pass(1min);
+  }
+  tail.until_told("one|two");
+}
+
+TEST_CASE("the position of a file that is not there is kept for a day") {
+  Tailing tail;
+  tail.tuning.look_again_after = 10min;
+  fs::create_directory(tail.folder / "app");
+  tail.config.files = {tail.folder / "app/*.log"};
+  tail.append("app/a.log", "one\n");
+  tail.begin();
+  tail.until_told("one");
+  tail.stop();
+  tail.append("app/a.log", "two\n");
+  const bool is_there = GENERATE(true, false);
+  const bool long_enough = GENERATE(false, true);
+  {
+    const NotMounted it(tail.folder / "app");
+    if (is_there) fs::create_directory(tail.folder / "app");
+    tail.begin();
+    tail.pass(12h);
+    tail.stop();
+    CHECK(tail.note_of("app/a.log") == "4");
+    tail.begin();
+    tail.pass(long_enough ? 12h + 20min : 11h);
+    CHECK(tail.note_of("app/a.log") == (long_enough ? "" : "4"));
+  }
+  tail.pass(11min);
+  CHECK(tail.told() == (long_enough ? "one|one|two" : "one|two"));
+  if (!long_enough) {
+    // That it was absent is forgotten: the next absence is another one.
+    tail.stop();
+    const NotMounted it(tail.folder / "app");
+    tail.begin();
+    tail.pass(20h);
+    CHECK(tail.note_of("app/a.log") == "8");
+  }
+}
+
+TEST_CASE("what comes in the place of a file that is not there is another, and read from its beginning") {
+  Tailing tail;
+  fs::create_directory(tail.folder / "app");
+  tail.config.files = {tail.folder / "app/*.log"};
+  tail.append("app/a.log", "one\n");
+  tail.begin();
+  tail.until_told("one");
+  tail.stop();
+  tail.append("app/a.log", "two\n");
+  {
+    const NotMounted it(tail.folder / "app");
+    fs::create_directory(tail.folder / "app");
+    tail.begin();
+    tail.pass(10s);
+    tail.append("app/a.log", "in its place\nuntil it is mounted\n");
+    tail.until_told("one|in its place|until it is mounted");
+    tail.pass(10s);
+  }
+  tail.until_told("one|in its place|until it is mounted|two");
+}
+
+TEST_CASE("with LATEST a file that a first look could not open is passed over as it was") {
+  Tailing tail;
+  tail.config.starting_position = logs::StartingPosition::kLatest;
+  tail.append("a.log", "old\n");
+  const bool restarted = GENERATE(false, true);
+  SECTION("because no more can be opened") {
+    tail.config.files = {tail.folder / "a.log"};
+    {
+      const NoMoreFiles open;
+      tail.begin();
+      tail.pass(5s);
+    }
+  }
+  SECTION("because there are too many") {
+    tail.tuning.files_max = 1;
+    tail.append("A.log", "old\n");  // comes first
+    tail.begin();
+    tail.pass(5s);
+    fs::remove(tail.folder / "A.log");
+  }
+  if (restarted) tail.stop();
+  tail.append("a.log", "new\n");
+  if (restarted) tail.begin();
+  tail.until_told("new");
+}
+
+TEST_CASE("a file that was passed over unread is another when it is shorter, or elsewhere") {
+  Tailing tail;
+  tail.config.starting_position = logs::StartingPosition::kLatest;
+  tail.append("a.log", "this is old\n");
+  tail.config.files = {tail.folder / "?.log"};
+  tail.tuning.files_max = 0;
+  tail.begin();
+  tail.pass(1s);
+  CHECK(tail.note_of("a.log") == "12");
+  tail.stop();
+  tail.tuning.files_max = 10;
+  SECTION("shorter") {
+    tail.folder.write("a.log", "new\n");
+  }
+  SECTION("elsewhere") {
+    tail.folder.write("a.log", "another and one that is longer\nnew\n");
+    fs::rename(tail.folder / "a.log", tail.folder / "b.log");
+    tail.begin();
+    tail.until_told("another and one that is longer|new");
+    return;
+  }
+  tail.begin();
+  tail.until_told("new");
+}
+
+TEST_CASE("with LATEST what was there at the very first start is passed over, though nobody could look at it") {
+  Tailing tail;
+  tail.config.starting_position = logs::StartingPosition::kLatest;
+  fs::create_directory(tail.folder / "app");
+  tail.config.files = {tail.folder / GENERATE("app/*.log", "app/a.log"), tail.folder / "*.log"};
+  tail.append("app/a.log", "old\n");
+  const bool restarted = GENERATE(false, true);
+  {
+    const NobodyCanLookAt it(tail.folder / GENERATE("app", "app/a.log"));
+    tail.begin();
+    tail.pass(5s);
+    // Others have begun already.
+    tail.append("b.log", "one\n");
+    tail.until_told("one");
+    if (restarted) tail.stop();
+  }
+  if (restarted) tail.begin();
+  tail.until([&] { return tail.note_of("app/a.log") == "4"; });
+  tail.append("app/a.log", "two\n");
+  tail.until_told("one|two");
+  // From now on that folder's are files like others.
+  fs::remove(tail.folder / "app/a.log");
+  tail.pass(10s);
+  tail.append("app/a.log", "three\n");
+  tail.until_told("one|two|three");
+}
+
+TEST_CASE("with LATEST what a file system brings that is mounted later is passed over if it is old") {
+  Tailing tail;
+  tail.config.starting_position = logs::StartingPosition::kLatest;
+  fs::create_directory(tail.folder / "app");
+  tail.config.files = {tail.folder / "app/*.log"};
+  const bool restarted = GENERATE(false, true);
+  tail.append("app/old.log", "old\n");
+  tail.append("app/new.log", "new\n");
+  tail.date(tail.folder / "app/old.log", 1s);
+  {
+    const NotMounted it(tail.folder / "app");
+    tail.begin();
+    tail.pass(5s);
+    if (restarted) tail.stop();
+  }
+  tail.date(tail.folder / "app/new.log", 0s);
+  if (restarted) tail.begin();
+  tail.until_told("new");
+  tail.until([&] { return tail.note_of("app/old.log") == "4"; });
+  tail.append("app/old.log", "more\n");
+  tail.until_told("new|more");
+}
+
+TEST_CASE("a file whose first bytes cannot be read now is not taken for another") {
+  Tailing tail;
+  // Reading its first bytes fails, for nothing is there.
+  fs::create_symlink("/proc/self/mem", tail.folder / "a.log");
+  const logs::Look look = logs::look_for(tail.config.files, {}, 0);
+  REQUIRE(look.files.size() == 1);
+  const logs::FileId id = look.files[0].id;
+  const std::string key = "file/" + std::to_string(id.device) + ":" + std::to_string(id.inode);
+  const std::string note = "0 4 1234 " + (tail.folder / "a.log");
+  tail.sink.kept = {{"begun", "1"}, {key, note}};
+  tail.begin();
+  tail.pass(10s);
+  CHECK(tail.sink.kept == std::map<std::string, std::string>{{"begun", "1"}, {key, note}});
+}
+
+TEST_CASE("a function's own log has a stream as AWS names it, the same after a restart and another for another file") {
+  Tailing tail;
+  tail.config.log_of = "orders";
+  tail.config.function_log_is(tail.folder / "a.log");
+  tail.append("a.log", "one\n");
+  tail.begin();
+  tail.until_told("one");
+  tail.stop();
+  tail.pass(48h);
+  tail.append("a.log", "two\n");
+  tail.begin();
+  tail.until_told("one|two");
+  fs::rename(tail.folder / "a.log", tail.folder / "a.log.1");
+  tail.append("a.log.1", "three\n");
+  tail.until_told("one|two|three");
+  tail.append("a.log", "four\n");
+  tail.until_told("one|two|three|four");
+  std::vector<std::string> streams;
+  for (const std::string& payload : tail.sink.payloads)
+    streams.push_back(test::unpack(payload).at("logStream").get<std::string>());
+  REQUIRE(streams.size() == 4);
+  const std::string first = "2026/09/12/[$LATEST]";
+  CHECK(streams[0].substr(0, first.size()) == first);
+  const std::string digits = streams[0].substr(first.size());
+  CHECK(digits.size() == 32);
+  CHECK(digits.find_first_not_of("0123456789abcdef") == std::string::npos);
+  CHECK(streams[1] == streams[0]);
+  CHECK(streams[2] == streams[0]);
+  CHECK(streams[3].substr(0, first.size()) == "2026/09/14/[$LATEST]");
+  CHECK(streams[3].substr(first.size()) != digits);
+}
+
+TEST_CASE("a function's log is found wherever the state folder is") {
+  Tailing tail;
+  fs::create_directory(tail.folder / "*[a]?\\");
+  tail.config.log_of = "orders";
+  tail.config.function_log_is(tail.folder / "*[a]?\\/a.log");
+  tail.append("*[a]?\\/a.log", "one\n");
+  tail.begin();
+  tail.until_told("one");
+}
+
+TEST_CASE("which files a pattern fits") {
+  test::TemporaryFolder folder;
+  for (const char* name : {"b", "a", ".hidden", "a*b", "c/x", "d/x", "d/y", ".e/x", "e[1]/x"}) {
+    fs::create_directories(fs::path(folder / name).parent_path());
+    folder.write(name, "x\n");
+  }
+  fs::create_symlink(folder / "nowhere", folder / "z");
+  const auto fitting = [&](const std::string& pattern) {
+    std::string names;
+    const logs::Look look = logs::look_for({folder / pattern}, {}, 100);
+    CHECK(look.unreadable.empty());
+    CHECK(look.hidden.empty());
+    for (const logs::SeenFile& each : look.files) names += each.path.substr(folder.path().size() + 1) + " ";
+    return names;
+  };
+  CHECK(fitting("*") == "a a*b b ");
+  CHECK(fitting(".*") == ".hidden ");
+  CHECK(fitting("[ab]") == "a b ");
+  CHECK(fitting("?") == "a b ");
+  CHECK(fitting("a\\*b") == "a*b ");
+  CHECK(fitting("a") == "a ");
+  CHECK(fitting("*/x") == "c/x d/x e[1]/x ");
+  CHECK(fitting("[cd]/*") == "c/x d/x d/y ");
+  CHECK(fitting("e\\[1]/x") == "e[1]/x ");
+  CHECK(fitting("*/nothing").empty());
+  CHECK(fitting("a/x").empty());
+  CHECK(fitting("nowhere/*").empty());
 }
