@@ -1,26 +1,14 @@
 #pragma once
 
-#include <string>
-#include <string_view>
-
+#include "control/lambda_error.h"
 #include "http/message.h"
 
 namespace weir::gateway {
 
 /// What one of AWS's APIs answers instead of doing what was asked.
-struct AwsError {
-  AwsError() = default;
-  AwsError(int http_status, std::string_view exception, std::string text)
-      : status(http_status), type(exception), message(std::move(text)) {}
+using AwsError = control::LambdaError;
 
-  int status = 400;
-  std::string type;     ///< "ResourceNotFoundException"
-  std::string message;  ///< AWS's text
-  std::string reason;   ///< of a throttle: "ConcurrentInvocationLimitExceeded"; else ""
-};
-
-/// Status, x-amzn-ErrorType and the JSON body in Lambda's form: `Message` or `message` as the exception's model has it,
-/// and whose fault it is in `Type`, unless the exception is the front door's.
+/// Status, x-amzn-ErrorType and the JSON body in Lambda's form.
 http::Response error_response(const AwsError& error);
 
 }  // namespace weir::gateway

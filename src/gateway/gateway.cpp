@@ -25,12 +25,16 @@ using http::Response;
 
 constexpr std::string_view kTooLarge = "Request must be smaller than 6291456 bytes for the InvokeFunction operation";
 
+/// What CreateFunction and UpdateFunctionCode take: a zip of 50 MB in base64, and more.
+constexpr std::size_t kMaxUploadBytes = 70'167'211;
+
 constexpr const char* kBodyTooLarge = "The request is larger than 6291456 bytes.";
 
 constexpr std::string_view kServed =
     "weir takes events here:\n"
     "  POST /2015-03-31/functions/NAME/invocations   Lambda's Invoke API, for every AWS SDK and the aws command\n"
     "  POST /2014-11-13/functions/NAME/invoke-async  the same, asynchronously, as old clients ask for it\n"
+    "  /2015-03-31/functions and others              Lambda's API for functions, versions, aliases and their settings\n"
     "  POST / and others                             the APIs of the AWS services that weir stands in for\n"
     "  POST /TYPE/SOURCE                             the webhook of a source, for example /s3/uploads\n"
     "Its metrics and status are at its admin address.\n";
@@ -137,7 +141,12 @@ class Gateway {
                                                              : service::form_error(unknown, "", request_id));
     }
     if (request.body_too_large) {
-      co_return refuse({413, "RequestEntityTooLargeException", kBodyTooLarge}, request_id);
+      std::string sentence = kBodyTooLarge;
+      if (brings_code(request.method, request.path())) {
+        sentence = "Request must be smaller than " + std::to_string(kMaxUploadBytes) + " bytes for the " +
+                   (request.method == "POST" ? "CreateFunction" : "UpdateFunctionCode") + " operation";
+      }
+      co_return refuse({413, "RequestEntityTooLargeException", std::move(sentence)}, request_id);
     }
     const TraceHeader trace =
         join_trace(request.headers.get("X-Amzn-Trace-Id").value_or(""), deps_.clock.now().wall, random_);
@@ -151,7 +160,12 @@ class Gateway {
   }
 
   static Response answered(ServiceAnswer said) {
-    Response response(said.status, std::move(said.content_type), std::move(said.body));
+    Response response;
+    if (said.status == 204) {
+      response.status = said.status;  // which has no body, and so no type
+    } else {
+      response = Response(said.status, std::move(said.content_type), std::move(said.body));
+    }
     for (const auto& [name, value] : said.headers) response.headers.add(name, value);
     return response;
   }
@@ -187,6 +201,8 @@ http::Handler gateway_handler(GatewayDeps deps) {
 http::ServerOptions gateway_options(const config::Config& config) {
   http::ServerOptions options;
   options.body_max_bytes = kMaxRequestBytes;
+  options.upload_max_bytes = kMaxUploadBytes;
+  options.is_upload = brings_code;
   // Lambda takes 1 MB in all; Beast throws at a field of 64 KB, so a request with one must not get that far.
   options.header_max_bytes = 64U << 10U;
   options.idle_timeout = std::chrono::seconds(75);

@@ -12,8 +12,9 @@
 #include "weir/base/random.h"
 
 #include "bridge/invoker.h"
+#include "control/api.h"
+#include "control/function_name.h"
 #include "gateway/aws_error.h"
-#include "gateway/function_name.h"
 #include "gateway/paths.h"
 #include "gateway/trace_header.h"
 #include "http/uri.h"
@@ -21,6 +22,11 @@
 namespace weir::gateway {
 namespace {
 
+using control::FunctionName;
+using control::is_qualifier;
+using control::kFunctionNamePattern;
+using control::parse_function_name;
+using control::Validation;
 using http::Request;
 using http::Response;
 
@@ -32,42 +38,6 @@ constexpr std::size_t kMaxName = 64;
 constexpr std::size_t kMaxQualifier = 128;
 
 constexpr std::string_view kTooLarge = "Request must be smaller than 6291456 bytes for the InvokeFunction operation";
-
-/// What Lambda's API has under its versions; a path beyond them is no operation anywhere.
-bool is_api_resource(std::string_view text) {
-  constexpr std::array kResources{"functions",
-                                  "event-source-mappings",
-                                  "layers",
-                                  "account-settings",
-                                  "tags",
-                                  "code-signing-configs",
-                                  "capacity-providers",
-                                  "durable-executions",
-                                  "durable-execution-callbacks"};
-  return std::find(kResources.begin(), kResources.end(), text) != kResources.end();
-}
-
-/// The mistakes that the API's model finds, all of them in one ValidationException.
-class Validation {
- public:
-  void mistake(std::string_view value, std::string_view where, std::string_view constraint) {
-    ++count_;
-    if (!list_.empty()) list_ += "; ";
-    list_.append("Value '").append(value).append("' at '").append(where);
-    list_.append("' failed to satisfy constraint: ").append(constraint);
-  }
-  std::string sentence() const {
-    return std::to_string(count_) + (count_ == 1 ? " validation error" : " validation errors") + " detected: " + list_;
-  }
-  std::optional<AwsError> error() const {
-    if (count_ == 0) return std::nullopt;
-    return AwsError(400, "ValidationException", sentence());
-  }
-
- private:
-  int count_ = 0;
-  std::string list_;
-};
 
 struct Understood {
   InvokeCall call;
@@ -203,10 +173,7 @@ AwsError no_such_operation(const Request& request, const std::vector<std::string
     return {400, "ModeNotSupportedException",
             "Response streaming is not supported here; use Invoke with RequestResponse."};
   }
-  const std::string path(request.path().substr(0, 256));
-  return {501, "NotImplementedException",
-          "weir does not serve " + request.method + " " + path +
-              ": its functions are defined in its configuration. It serves Invoke and InvokeAsync."};
+  return control::not_served(request.method, request.path());
 }
 
 }  // namespace

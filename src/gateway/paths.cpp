@@ -1,6 +1,7 @@
 #include "gateway/paths.h"
 
 #include <algorithm>
+#include <array>
 
 #include "http/uri.h"
 
@@ -21,6 +22,22 @@ std::vector<std::string_view> path_segments(std::string_view path) {
 
 std::string segment_meaning(std::string_view segment) {
   return http::percent_decode(segment).value_or(std::string(segment));
+}
+
+bool is_api_resource(std::string_view segment) {
+  // The last two are weir's own: a link to a function's code, and the address that stands for a function's URL.
+  constexpr std::array kResources{"functions",
+                                  "event-source-mappings",
+                                  "layers",
+                                  "account-settings",
+                                  "tags",
+                                  "code-signing-configs",
+                                  "capacity-providers",
+                                  "durable-executions",
+                                  "durable-execution-callbacks",
+                                  "lambda-code",
+                                  "function-urls"};
+  return std::find(kResources.begin(), kResources.end(), segment) != kResources.end();
 }
 
 bool is_api_version(std::string_view text) {

@@ -1,7 +1,10 @@
 #include "gateway/service_calls.h"
 
 #include <algorithm>
+#include <array>
+#include <vector>
 
+#include "gateway/paths.h"
 #include "http/uri.h"
 
 namespace weir::gateway {
@@ -39,7 +42,20 @@ std::string_view signed_service(const http::Request& request) {
   return scope_of(credential.substr(0, credential.find(',')));
 }
 
+/// Whether a path is one of Lambda's management API: the gateway itself answers Invoke and its like.
+bool is_management(const std::vector<std::string_view>& parts) {
+  constexpr std::array kInvokes{"invocations", "invoke-async", "response-streaming-invocations"};
+  if (parts.size() < 2 || !is_api_version(parts[0]) || !is_api_resource(parts[1])) return false;
+  return parts.size() != 4 || std::find(kInvokes.begin(), kInvokes.end(), parts[3]) == kInvokes.end();
+}
+
 }  // namespace
+
+bool brings_code(std::string_view method, std::string_view path) {
+  const auto parts = path_segments(path);
+  if (parts.size() < 2 || !is_api_version(parts[0]) || parts[1] != "functions") return false;
+  return (method == "POST" && parts.size() == 2) || (method == "PUT" && parts.size() == 4 && parts[3] == "code");
+}
 
 std::optional<ServiceRoute> find_service(const http::Request& request, std::span<const ServiceEntry> services) {
   if (const auto target = request.headers.get("X-Amz-Target")) {
@@ -57,6 +73,10 @@ std::optional<ServiceRoute> find_service(const http::Request& request, std::span
                     [&](std::string_view own) { return path.starts_with(own); })) {
       return ServiceRoute{&each, ""};
     }
+  }
+  const ServiceEntry* const lambda = find(services, [](const ServiceEntry& each) { return each.name == "lambda"; });
+  if (const auto parts = path_segments(path); lambda != nullptr && is_management(parts)) {
+    return ServiceRoute{lambda, parts[1] == "lambda-code" ? "GetCode" : ""};
   }
   if (path != "/") return std::nullopt;
   const bool form = request.method == "POST" && request.headers.get("Content-Type").value_or("").starts_with(kForm);

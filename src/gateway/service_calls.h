@@ -3,6 +3,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "weir/service.h"
 
@@ -16,10 +17,14 @@ struct ServiceRoute {
   std::string operation;                  ///< "PutEvents"; "" of a service whose operations are paths
 };
 
-/// Tells AWS's protocols apart: X-Amz-Target ("AWSEvents.PutEvents") of the JSON ones; a service's own paths; Action
-/// and Version of the query protocol, in the body or, with GET, in the query; where a Version says nothing, the service
-/// in the signature's scope. Nothing when the request is none of these.
+/// Tells AWS's protocols apart: X-Amz-Target ("AWSEvents.PutEvents") of the JSON ones; a service's own paths, and all
+/// of Lambda's but Invoke, where weir has its service ("lambda"); Action and Version of the query protocol, in the body
+/// or, with GET, in the query; where a Version says nothing, the service in the signature's scope. Nothing when the
+/// request is none of these.
 std::optional<ServiceRoute> find_service(const http::Request& request, std::span<const ServiceEntry> services);
+
+/// Whether a request brings a function's code, which may be larger than what a function takes.
+bool brings_code(std::string_view method, std::string_view path);
 
 /// Whether a call needs no signature where others do.
 bool goes_unsigned(const ServiceRoute& route);

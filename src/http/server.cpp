@@ -386,10 +386,17 @@ net::awaitable<Server::State::Incoming> Server::State::receive(std::shared_ptr<C
   if (!error && !parser.is_header_done()) {
     co_await beast::http::async_read_header(socket, buffer, parser, net::redirect_error(net::use_awaitable, error));
   }
+  if (!error && !parser.is_done() && options.is_upload) {
+    const std::string_view target = parser.get().target();
+    if (options.is_upload(parser.get().method_string(), target.substr(0, target.find('?')))) {
+      parser.body_limit(options.upload_max_bytes + options.drop_max_bytes);
+      parser.get().body().max_bytes = options.upload_max_bytes;
+    }
+  }
   if (!error && !parser.is_done()) {
     const auto length = parser.content_length();
     const bool expects = beast::iequals(parser.get()[beast::http::field::expect], "100-continue");
-    if (expects && length && *length > options.body_max_bytes) {
+    if (expects && length && *length > parser.get().body().max_bytes) {
       // It waits for leave to send, and nothing of it was sent.
       error = beast::http::error::body_limit;
     } else if (expects && parser.get().version() >= 11 && buffer.size() == 0) {

@@ -20,7 +20,10 @@ namespace weir::http {
 namespace net = boost::asio;
 
 struct ServerOptions {
-  std::size_t body_max_bytes = 1U << 20U;     ///< a larger body is read, dropped and marked Request::body_too_large
+  std::size_t body_max_bytes = 1U << 20U;  ///< a larger body is read, dropped and marked Request::body_too_large
+  /// Which requests may have larger bodies; none when it is not given.
+  std::function<bool(std::string_view method, std::string_view path)> is_upload;
+  std::size_t upload_max_bytes = 0;           ///< `body_max_bytes` of those
   std::size_t header_max_bytes = 64U << 10U;  ///< request line and headers; more is answered 431
   /// What is thrown away of a body that is too large before the connection is closed instead.
   std::size_t drop_max_bytes = 64U << 20U;

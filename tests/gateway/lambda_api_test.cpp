@@ -338,7 +338,7 @@ TEST_CASE("names that lead nowhere") {
       {"hello:$FIRST/invocations", no_match("hello:$FIRST")},
       {"arn:aws:sqs:us-east-1:000000000000:hello/invocations", no_match("arn:aws:sqs:us-east-1:000000000000:hello")},
       {"//invocations",
-       R"(501 NotImplementedException {"message":"weir does not serve POST /2015-03-31/functions///invocations: its functions are defined in its configuration. It serves Invoke and InvokeAsync."})"},
+       R"(501 NotImplementedException {"message":"weir does not serve POST /2015-03-31/functions///invocations."})"},
       {"/invocations", no_match("")},
       {"arn:aws:lambda:eu-west-1:000000000000:function:hello/invocations",
        R"_(404 ResourceNotFoundException {"Message":"Functions from 'eu-west-1' are not reachable in this region ('us-east-1')","Type":"User"})_"},
@@ -468,8 +468,7 @@ TEST_CASE("paths and methods that are none of the operations") {
   };
   const std::string none = R"(404 UnknownOperationException {"message":"There is no such operation here."})";
   const auto refused = [](const std::string& what) {
-    return R"(501 NotImplementedException {"message":"weir does not serve )" + what +
-           R"(: its functions are defined in its configuration. It serves Invoke and InvokeAsync."})";
+    return R"(501 NotImplementedException {"message":"weir does not serve )" + what + R"(."})";
   };
   const auto row = GENERATE_COPY(values<Row>({
       {"POST", "/", none},

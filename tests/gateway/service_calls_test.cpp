@@ -1,6 +1,8 @@
 #include "gateway/service_calls.h"
 
 #include <array>
+#include <optional>
+#include <span>
 
 #include <catch2/catch.hpp>
 
@@ -12,8 +14,10 @@ namespace {
 
 constexpr std::array<std::string_view, 1> kPaths{"/schedules"};
 constexpr std::array<std::string_view, 1> kOpen{"ConfirmSubscription"};
+constexpr std::array<std::string_view, 1> kCode{"GetCode"};
 const std::array kServices{
     ServiceEntry{"events", "eventbridge", "eventbridge", "AWSEvents", "", {}, {}, "JSON.", nullptr},
+    ServiceEntry{"lambda", "", "", "", "", {}, kCode, "Lambda.", nullptr},
     ServiceEntry{"scheduler", "", "", "", "", kPaths, {}, "Paths.", nullptr},
     ServiceEntry{"sns", "sns", "sns", "", "2010-03-31", {}, kOpen, "Forms.", nullptr},
 };
@@ -87,4 +91,36 @@ TEST_CASE("a call carries what was asked, and the way back") {
   CHECK(call.trace_header == "Root=1");
   CHECK(gateway::service_call(request("POST", "/"), route, "", "", "127.0.0.1:4580").address ==
         "http://127.0.0.1:4580");
+}
+
+TEST_CASE("all paths of Lambda's API are its service's, but those that invoke") {
+  for (const char* path :
+       {"/2015-03-31/functions", "/2015-03-31/functions/", "/2015-03-31/functions/a", "/2015-03-31/functions/a/code",
+        "/2019-09-30/functions/a/provisioned-concurrency", "/2017-03-31/tags/arn%3Aaws", "/2016-08-19/account-settings",
+        "/2015-03-31/event-source-mappings", "/2021-10-31/function-urls/x/"}) {
+    CHECK(found(request("GET", path)) == "lambda ");
+  }
+  for (const char* path : {"/2015-03-31/functions/a/invocations", "/2014-11-13/functions/a/invoke-async",
+                           "/2021-11-15/functions/a/response-streaming-invocations", "/2015-03-31/nonsense/a",
+                           "/2015-03-31", "/s3/uploads"}) {
+    CHECK(found(request("POST", path)).empty());
+  }
+  CHECK(find_service(request("GET", "/2015-03-31/functions/a"), std::span(kServices).first(1)) == std::nullopt);
+}
+
+TEST_CASE("a link to a function's code goes unsigned, and nothing else of Lambda's") {
+  const auto unsigned_call = [](const std::string& path) {
+    return gateway::goes_unsigned(*find_service(request("GET", path), kServices));
+  };
+  CHECK(unsigned_call("/2015-03-31/lambda-code/a/0123"));
+  CHECK_FALSE(unsigned_call("/2015-03-31/functions/a"));
+}
+
+TEST_CASE("only code may be large") {
+  CHECK(gateway::brings_code("POST", "/2015-03-31/functions"));
+  CHECK(gateway::brings_code("POST", "/2015-03-31/functions/"));
+  CHECK(gateway::brings_code("PUT", "/2015-03-31/functions/a/code"));
+  CHECK_FALSE(gateway::brings_code("PUT", "/2015-03-31/functions/a/configuration"));
+  CHECK_FALSE(gateway::brings_code("POST", "/2015-03-31/functions/a/invocations"));
+  CHECK_FALSE(gateway::brings_code("POST", "/s3/uploads"));
 }

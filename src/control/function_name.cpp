@@ -1,9 +1,9 @@
-#include "gateway/function_name.h"
+#include "control/function_name.h"
 
 #include <algorithm>
 #include <vector>
 
-namespace weir::gateway {
+namespace weir::control {
 namespace {
 
 bool lower(char c) {
@@ -86,4 +86,4 @@ bool is_qualifier(std::string_view text) {
   return all(text, [](char c) { return in_alias(c) || c == '$'; });
 }
 
-}  // namespace weir::gateway
+}  // namespace weir::control

@@ -1,0 +1,192 @@
+#include "control/code.h"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <unistd.h>
+
+#include "weir/base/bytes.h"
+#include "weir/base/json_check.h"
+#include "weir/base/random.h"
+
+#include "package/archive.h"
+#include "service/json_text.h"
+
+namespace weir::control {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kZip = ".zip";
+constexpr std::string_view kHalf = ".new-";  // no function has such a name
+
+Error failed(const std::string& what, const std::error_code& error) {
+  const bool full = error == std::errc::no_space_on_device;
+  return {full ? ErrorCode::kStoreFull : ErrorCode::kStoreFailed, what + ": " + error.message()};
+}
+
+std::error_code last_error() {
+  return {errno, std::generic_category()};
+}
+
+/// Everything that was written to the folder's file system is on disk when it returns.
+Result<void> sync(const std::string& folder) {
+  const int file = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool synced = file >= 0 && ::syncfs(file) == 0;
+  const std::error_code error = last_error();
+  if (file >= 0) ::close(file);
+  if (!synced) return failed("cannot write code to disk", error);
+  return {};
+}
+
+bool write_file(const std::string& path, std::string_view bytes) {
+  std::ofstream file(path, std::ios::binary);
+  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  return static_cast<bool>(file.flush());
+}
+
+/// A folder that is removed unless it becomes something.
+class HalfMade {
+ public:
+  explicit HalfMade(std::string path) : path_(std::move(path)) {}
+  ~HalfMade() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  HalfMade(const HalfMade&) = delete;
+  HalfMade& operator=(const HalfMade&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+LambdaError too_large(std::string message) {
+  return {413, "RequestEntityTooLargeException", std::move(message)};
+}
+
+}  // namespace
+
+std::string sha256_of(std::string_view bytes) {
+  std::string digest(EVP_MAX_MD_SIZE, '\0');
+  unsigned size = 0;
+  const int done = EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), &size,
+                              EVP_sha256(), nullptr);
+  WEIR_ASSERT(done == 1);
+  digest.resize(size);
+  return digest;
+}
+
+std::string hex_of(std::string_view bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    text += kDigits[byte >> 4U];
+    text += kDigits[byte & 15U];
+  }
+  return text;
+}
+
+Upload take_zip(std::string body) {
+  Upload upload;
+  upload.body = std::move(body);
+  if (!is_json(upload.body)) return upload;  // whoever reads it says so
+  auto found = service::member_of(upload.body, "ZipFile");
+  if (const auto code = service::member_of(upload.body, "Code"); !found && code) {
+    found = service::member_of(*code, "ZipFile");
+  }
+  if (!found || !found->starts_with('"')) return upload;
+  auto zip = decode_base64(service::decoded(*found));
+  upload.body.replace(static_cast<std::size_t>(found->data() - upload.body.data()), found->size(), "\"zip\"");
+  if (!zip) {
+    upload.error = LambdaError(400, "InvalidRequestContentException",
+                               "Could not parse request body into json: ZipFile is not in base64.");
+  } else if (zip->size() > kMaxZipped) {
+    upload.error = too_large("Zipped size must be smaller than " + std::to_string(kMaxZipped) + " bytes");
+  } else {
+    Code code;
+    append_base64(code.sha256, sha256_of(*zip));
+    code.size = static_cast<std::int64_t>(zip->size());
+    upload.code = std::move(code);
+    upload.zip = std::move(*zip);
+  }
+  return upload;
+}
+
+std::string CodeFolder::key(std::string_view function, std::string_view sha256) {
+  return std::string(function) + "/" + hex_of(decode_base64(sha256).value_or(""));
+}
+
+std::string CodeFolder::folder(std::string_view function, std::string_view sha256) const {
+  return root_ + "/" + key(function, sha256);
+}
+
+Result<void> CodeFolder::add(const std::string& function, const Code& code, std::string_view bytes) const {
+  const std::string place = folder(function, code.sha256);
+  std::error_code error;
+  if (fs::exists(place, error) && fs::exists(zip(function, code.sha256), error)) return {};
+  const HalfMade made(root_ + "/" + std::string(kHalf) + Random(seed_from_system()).uuid());
+  const std::string unpacked = made.path() + "/code";
+  const std::string packed = made.path() + "/zip";
+  fs::create_directories(root_ + "/" + function, error);
+  if (!error) fs::create_directories(unpacked, error);
+  if (error) return failed("cannot make a folder for code", error);
+  if (auto done = package::unzip(bytes, unpacked, kMaxUnzipped); !done) return std::move(done.error());
+  if (fs::is_empty(unpacked, error)) {
+    return Error(ErrorCode::kEndpointFailed, "Uploaded file must be a non-empty zip");
+  }
+  if (!write_file(packed, bytes)) return failed("cannot write code", last_error());
+  if (auto synced = sync(made.path()); !synced) return synced;
+  fs::remove_all(place, error);
+  fs::rename(unpacked, place, error);
+  if (!error) fs::rename(packed, zip(function, code.sha256), error);
+  if (error) return failed("cannot put code in its place", error);
+  return sync(root_ + "/" + function);
+}
+
+bool CodeFolder::restore(const std::string& function, const std::string& sha256) const {
+  std::error_code error;
+  if (fs::is_directory(folder(function, sha256), error)) return true;
+  std::ifstream file(zip(function, sha256), std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  Code code;
+  append_base64(code.sha256, sha256_of(bytes));
+  return code.sha256 == sha256 && add(function, code, bytes).has_value();
+}
+
+void CodeFolder::remove(const std::string& name_and_hash) const {
+  std::error_code ignored;
+  const fs::path place = root_ + "/" + name_and_hash;
+  fs::remove(file(name_and_hash), ignored);
+  fs::remove_all(place, ignored);
+  fs::remove(place.parent_path(), ignored);  // when it was the last of its function
+}
+
+void CodeFolder::keep_only(const std::set<std::string>& wanted) const {
+  std::error_code error;
+  std::set<std::string> others;
+  for (const auto& function : fs::directory_iterator(root_, error)) {
+    const std::string name = function.path().filename().string();
+    if (name.starts_with(kHalf)) {
+      std::error_code ignored;
+      fs::remove_all(function.path(), ignored);
+      continue;
+    }
+    std::error_code unreadable;
+    for (const auto& code : fs::directory_iterator(function.path(), unreadable)) {
+      std::string key = name + "/" + code.path().filename().string();
+      if (key.ends_with(kZip)) key.resize(key.size() - kZip.size());
+      if (!wanted.contains(key)) others.insert(key);
+    }
+  }
+  for (const std::string& other : others) remove(other);
+}
+
+}  // namespace weir::control
