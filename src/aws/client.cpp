@@ -367,6 +367,7 @@ net::awaitable<ServiceResult<Client::State::Answer>> Client::State::ask(std::sha
       break;
     }
     const Moment now = state->clock.now();
+    const WallTime signed_at = state->skew.corrected(now.wall);
     auto sent = state->prepare(request, *credentials, now, deadline);
     if (!sent) {
       outcome = unanswered(kNoAnswer, "\"" + http::without_secrets(request.url) + "\" is no address");
@@ -378,7 +379,7 @@ net::awaitable<ServiceResult<Client::State::Answer>> Client::State::ask(std::sha
     if (!outcome || outcome->response.status < 400) break;
     const ServiceError error = read_service_error(outcome->response);
     if (!time_corrected &&
-        state->skew.learn(error.code, outcome->response.headers.get("Date"), state->clock.now().wall)) {
+        state->skew.learn(error.code, outcome->response.headers.get("Date"), signed_at, state->clock.now().wall)) {
       time_corrected = true;
       continue;
     }

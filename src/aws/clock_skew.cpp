@@ -54,12 +54,13 @@ std::optional<WallTime> parse_http_date(std::string_view text) {
          minutes(*minute) + seconds(*second);
 }
 
-bool ClockSkew::learn(std::string_view code, std::optional<std::string_view> date, WallTime now) {
+bool ClockSkew::learn(std::string_view code, std::optional<std::string_view> date, WallTime signed_at, WallTime now) {
   if (!date || !may_be_of_time(code)) return false;
   const auto theirs = parse_http_date(*date);
   if (!theirs) return false;
-  const Duration wrong_by = *theirs - corrected(now);
-  if (wrong_by < kNoticeable && wrong_by > -kNoticeable) return false;
+  const auto apart = [&](WallTime ours) { return *theirs - ours >= kNoticeable || ours - *theirs >= kNoticeable; };
+  if (!apart(signed_at)) return false;
+  if (!apart(corrected(now))) return true;  // another request has found it out
   offset_ = *theirs - now;
   const std::int64_t seconds = std::chrono::floor<std::chrono::seconds>(offset_).count();
   log_.warn("clock.corrected",

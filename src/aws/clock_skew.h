@@ -23,9 +23,10 @@ class ClockSkew {
   /// What time a request is to be signed with.
   WallTime corrected(WallTime now) const { return now + offset_; }
 
-  /// A signed request was answered with that error `code` and Date at `now`. True: the time it was signed with was
-  /// wrong; the next one will have the right one, which is said.
-  bool learn(std::string_view code, std::optional<std::string_view> date, WallTime now);
+  /// A request that was signed with the time `signed_at` was answered with that error `code` and Date at `now`. True:
+  /// that time was wrong; the next one will have the right one, which is said when it was not known yet. Others that
+  /// were on their way with the wrong time learn the same.
+  bool learn(std::string_view code, std::optional<std::string_view> date, WallTime signed_at, WallTime now);
 
  private:
   std::string name_;

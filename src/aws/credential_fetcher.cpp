@@ -242,19 +242,22 @@ net::awaitable<CredentialFetcher::State::Got> CredentialFetcher::State::ask_sts(
   request.body = std::move(form);
   const auto parts = split_url(request.url);
   if (!parts) co_return failed(shown + " is no address of STS");
+  WallTime signed_at{};
   const auto sign = [&] {
     http::ClientRequest signed_request = request;
     if (signer == nullptr) return signed_request;
+    signed_at = skew.corrected(clock.now().wall);
     http::SigningScope scope;
     scope.region = settings.region;
     scope.service = "sts";
-    scope.at = skew.corrected(clock.now().wall);
+    scope.at = signed_at;
     http::sign(request.method, parts->host, parts->target, request.body, *signer, scope, signed_request.headers);
     return signed_request;
   };
   Result<http::Response> answer = co_await ask(sign());
   if (answer && signer != nullptr && answer->status >= 400 &&
-      skew.learn(xml_text(answer->body, "Code").value_or(""), answer->headers.get("Date"), clock.now().wall)) {
+      skew.learn(xml_text(answer->body, "Code").value_or(""), answer->headers.get("Date"), signed_at,
+                 clock.now().wall)) {
     answer = co_await ask(sign());
   }
   if (!answer) co_return answer.error();

@@ -20,7 +20,7 @@ std::int64_t epoch_milliseconds(WallTime time) {
 
 WallTime from_epoch_milliseconds(std::int64_t milliseconds) {
   // Saturates: a source may claim any time, and nanoseconds since 1970 end in the year 2262. Half of that (the years
-  // 1824 to 2116), so that the difference of two times fits too.
+  // 1824 to 2115, and some months), so that the difference of two times fits too.
   constexpr std::int64_t kMost = std::chrono::duration_cast<std::chrono::milliseconds>(Duration::max()).count() / 2;
   return WallTime(std::chrono::milliseconds(std::clamp(milliseconds, -kMost, kMost)));
 }

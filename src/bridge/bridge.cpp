@@ -253,7 +253,7 @@ net::awaitable<Result<std::vector<store::DeadLetter>>> Bridge::dead_letter_piece
   co_return co_await store_.list_piece(std::move(which), limit);
 }
 
-net::awaitable<Result<std::size_t>> Bridge::redrive(store::DeadLetterFilter which) {
+net::awaitable<Result<Redriven>> Bridge::redrive(store::DeadLetterFilter which) {
   std::function<void(const store::WaitingEvent&)> again = [this](const store::WaitingEvent& kept) {
     deliveries_.accepted(kept);
   };

@@ -100,7 +100,7 @@ class Bridge {
                                                                            std::size_t limit);
   /// Sends dead letters again, each as an asynchronous invocation of its function with a new request id, or to the
   /// target that did not take it. Returns how many.
-  net::awaitable<Result<std::size_t>> redrive(store::DeadLetterFilter which);
+  net::awaitable<Result<Redriven>> redrive(store::DeadLetterFilter which);
 
   /// Moves checkpoints of a source while it is not reading. `to` none: forgets them. An empty shard: all of the
   /// source's. Errors: source.not_found, those of check_move(), before anything is stopped, and of who keeps them.

@@ -390,7 +390,7 @@ net::awaitable<void> DeliveryRunner::end(engine::EndDelivery order) {
   if (kept) {
     failures_.erase(order.delivery.id);
     given_.erase(order.delivery.id);
-  } else {
+  } else if (kept.error().code() != ErrorCode::kCancelled) {
     deps_.log.error(
         "store.refused",
         {{"part", "deliveries"}, {"code", text(kept.error().code())}, {"message", kept.error().describe()}});
@@ -399,25 +399,36 @@ net::awaitable<void> DeliveryRunner::end(engine::EndDelivery order) {
   if (kept) note_idle(order.target);
 }
 
-/// A dead-letter destination that fails for now is tried again, which holds up no other ending.
+/// A dead-letter destination that fails for now is tried again, which holds up no ending that another destination is
+/// told.
 net::awaitable<Result<void>> DeliveryRunner::conclude(engine::EndDelivery order) {
   const std::uint64_t id = order.delivery.id;
   if (auto found = at_hand_.extract(id)) bytes_at_hand_ -= memory_bytes(found.mapped());
-  if (order.condition == engine::DeliveryCondition::kDelivered || given_.contains(id)) {
+  if (order.condition == engine::DeliveryCondition::kDelivered || (given_.contains(id) && given_.at(id))) {
     co_return co_await deps_.events.settle(id);
   }
+  const std::string line = co_await line_of_end(id);
   for (std::size_t tries = 0;; ++tries) {
-    const auto concluded = co_await give_up(order, tries);
+    const auto concluded = co_await give_up(order, line, tries);
     if (!concluded) co_return concluded.error();
     if (*concluded == Concluded::kOver) co_return Result<void>();
     co_await pace_.wait(tries);
   }
 }
 
+/// Where an ending waits for its turn. What says so is read twice rather than held until then.
+net::awaitable<std::string> DeliveryRunner::line_of_end(std::uint64_t id) {
+  const EndingPace::Turn turn = co_await pace_.turn("");
+  const auto stored = co_await deps_.events.load(id);
+  if (!stored) co_return std::string();
+  const auto delivery = read_delivery(*stored);
+  co_return delivery ? line_of(delivery->dead_letter) : std::string();
+}
+
 /// Its dead-letter destination gets it, or it becomes one of weir's dead letters.
-net::awaitable<Result<DeliveryRunner::Concluded>> DeliveryRunner::give_up(engine::EndDelivery order,
+net::awaitable<Result<DeliveryRunner::Concluded>> DeliveryRunner::give_up(engine::EndDelivery order, std::string line,
                                                                           std::size_t tries) {
-  const EndingPace::Turn turn = co_await pace_.turn();
+  const EndingPace::Turn turn = co_await pace_.turn(std::move(line));
   const bool last = pace_.last(tries);
   Target& target = *targets_[order.target];
   auto stored = co_await deps_.events.load(order.delivery.id);
@@ -429,7 +440,8 @@ net::awaitable<Result<DeliveryRunner::Concluded>> DeliveryRunner::give_up(engine
   const Attempted reason = why(order);
   auto delivery = read_delivery(*stored);
   const std::string destination = delivery ? delivery->dead_letter : std::string();
-  if (tries == 0) note_end(order, *stored, reason, destination);
+  // Asked for again when the store could not keep it: that is said elsewhere.
+  if (given_.try_emplace(order.delivery.id, false).second) note_end(order, *stored, reason, destination);
   Result<void> kept;
   if (!destination.empty()) {
     const std::string_view exhausted = engine::exhausted_retry_condition(order.condition);
@@ -447,7 +459,7 @@ net::awaitable<Result<DeliveryRunner::Concluded>> DeliveryRunner::give_up(engine
     }
     const auto given = co_await deps_.destinations.deliver(destination, std::move(message), nullptr);
     if (given) {
-      given_.insert(order.delivery.id);
+      given_[order.delivery.id] = true;
       kept = co_await deps_.events.settle(order.delivery.id);
       if (!kept) co_return kept.error();
       co_return Concluded::kOver;

@@ -7,7 +7,6 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include <boost/asio/steady_timer.hpp>
@@ -108,7 +107,8 @@ class DeliveryRunner {
   net::awaitable<void> end(engine::EndDelivery order);
   net::awaitable<Result<void>> conclude(engine::EndDelivery order);
   enum class Concluded { kOver, kAgain };
-  net::awaitable<Result<Concluded>> give_up(engine::EndDelivery order, std::size_t tries);
+  net::awaitable<std::string> line_of_end(std::uint64_t id);
+  net::awaitable<Result<Concluded>> give_up(engine::EndDelivery order, std::string line, std::size_t tries);
   net::awaitable<Result<void>> bury(engine::EndDelivery order, store::StoredEvent stored, Attempted why);
   Attempted why(const engine::EndDelivery& order) const;
   void note_idle(engine::TargetId id);
@@ -127,7 +127,8 @@ class DeliveryRunner {
   std::size_t bytes_at_hand_ = 0;
   Idle idle_;  ///< targets that have no deliveries, since when they had the last
   std::unordered_map<std::uint64_t, Attempted> failures_;  ///< what the last attempt of those that end came to
-  std::unordered_set<std::uint64_t> given_;  ///< the dead-letter destination has it, the store not yet the end
+  /// Deliveries that were given up, whose end the store has not yet; whether their dead-letter destination has them.
+  std::unordered_map<std::uint64_t, bool> given_;
   std::optional<Instant> tick_at_;
   net::steady_timer ticker_;
   net::steady_timer drained_signal_;

@@ -16,6 +16,10 @@ namespace {
 
 /// Destinations that are kept ready for the next message: each has a client and perhaps credentials.
 constexpr std::size_t kMadeMax = 1000;
+/// A destination that fails only after so long holds up whoever asks it.
+constexpr Duration kLong = std::chrono::seconds(2);
+/// For how long it is left alone then.
+constexpr Duration kLeftAlone = std::chrono::seconds(10);
 
 /// The last byte of a file that is not empty; '\n' where nobody knows.
 char last_byte(const std::string& path, off_t size) {
@@ -116,10 +120,23 @@ net::awaitable<Result<void>> Destinations::give(std::string destination, Destina
     ~Called() { --made.calls; }
   };
   Made& made = **found;
+  const Instant begun = deps_.clock.now().instant;
+  if (!made.trouble.empty() && (made.calls > 0 || begun < made.left_alone_until)) {
+    co_return Error(ErrorCode::kDestinationFailed,
+                    "it is left alone for some seconds, since it failed: " + made.trouble);
+  }
   made.used = ++uses_;
   ++made.calls;
   const Called called{made};
-  co_return co_await made.destination->deliver(std::move(record));
+  Result<void> delivered = co_await made.destination->deliver(std::move(record));
+  const Instant ended = deps_.clock.now().instant;
+  if (delivered || delivered.error().code() != ErrorCode::kDestinationFailed || ended - begun < kLong) {
+    made.trouble.clear();
+  } else {
+    made.trouble = delivered.error().message();
+    made.left_alone_until = ended + kLeftAlone;
+  }
+  co_return delivered;
 }
 
 /// For one more. With all of them called at the moment there are more than that for a while.

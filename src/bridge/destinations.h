@@ -52,7 +52,9 @@ class Destinations {
   };
   void set_here(Here here) { here_ = std::move(here); }
 
-  /// Kept by the destination when it returns: a file has it as a whole line, on disk. Errors: destination.failed,
+  /// Kept by the destination when it returns: a file has it as a whole line, on disk. One that lets its callers wait
+  /// and then fails is left alone for a while, in which it fails at once, and is then asked by one caller at a time
+  /// until it answers. Errors: destination.failed,
   /// destination.gone, destination.forbidden, cancelled, event.refused (by the queue: too large, or one of too many in
   /// a row), and those of the store behind the queue, which may take it later. `source`: of the mapping that delivers;
   /// null of an asynchronous invocation.
@@ -68,6 +70,8 @@ class Destinations {
     std::unique_ptr<Destination> destination;
     int calls = 0;
     std::uint64_t used = 0;  ///< when, as others were
+    std::string trouble;     ///< what it failed with, after a long wait; "" when it answers
+    Instant left_alone_until{};
   };
   /// "SCHEME:TARGET" and the source's name.
   using Key = std::pair<std::string, std::string>;

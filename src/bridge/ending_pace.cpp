@@ -9,7 +9,9 @@ namespace weir::bridge {
 namespace {
 
 /// Endings that may have their event in memory at a time: the event, its record and the dead letter are up to 3 MB.
-constexpr int kTurns = 32;
+constexpr int kTurnsHere = 32;
+constexpr int kTurnsOfOne = 8;
+constexpr int kTurnsAway = 96;
 /// The waits before a destination that failed is tried again, while weir does not stop.
 constexpr std::array<Duration, 3> kWaits{std::chrono::milliseconds(200), std::chrono::seconds(1),
                                          std::chrono::seconds(4)};
@@ -28,21 +30,41 @@ bool may_pass(std::string_view destination, ErrorCode code) {
          !destination.starts_with("lambda:");
 }
 
-net::awaitable<EndingPace::Turn> EndingPace::turn() {
-  while (turns_ >= kTurns) {
-    net::steady_timer turn(executor_, net::steady_timer::time_point::max());
-    waiting_.push_back(&turn);
-    boost::system::error_code woken;
-    co_await turn.async_wait(net::redirect_error(net::use_awaitable, woken));
-  }
-  co_return Turn(*this);
+std::string line_of(std::string_view destination) {
+  const bool here = destination.empty() || destination.starts_with("file:") || destination.starts_with("lambda:");
+  return here ? std::string() : std::string(destination);
 }
 
-void EndingPace::turn_over() {
-  --turns_;
-  if (waiting_.empty()) return;
-  waiting_.front()->cancel();
-  waiting_.pop_front();
+net::awaitable<EndingPace::Turn> EndingPace::turn(std::string line) {
+  Waiter waiter(executor_);
+  lines_[line].waiting.push_back(&waiter);
+  hand_out();
+  while (!waiter.has_turn) {
+    boost::system::error_code woken;
+    co_await waiter.woken.async_wait(net::redirect_error(net::use_awaitable, woken));
+  }
+  co_return Turn(*this, std::move(line));
+}
+
+void EndingPace::turn_over(const std::string& line) {
+  const auto found = lines_.find(line);
+  if (!line.empty()) --away_;
+  if (--found->second.turns == 0 && found->second.waiting.empty()) lines_.erase(found);
+  hand_out();
+}
+
+void EndingPace::hand_out() {
+  for (auto& [name, line] : lines_) {
+    const bool here = name.empty();
+    while (!line.waiting.empty() && line.turns < (here ? kTurnsHere : kTurnsOfOne) && (here || away_ < kTurnsAway)) {
+      Waiter& next = *line.waiting.front();
+      line.waiting.pop_front();
+      ++line.turns;
+      if (!here) ++away_;
+      next.has_turn = true;
+      next.woken.cancel();
+    }
+  }
 }
 
 bool EndingPace::last(std::size_t failures) const {

@@ -2,7 +2,9 @@
 
 #include <cstddef>
 #include <deque>
+#include <map>
 #include <set>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -21,9 +23,13 @@ namespace net = boost::asio;
 bool is_refusal(ErrorCode code);
 /// Whether a delivery that failed may succeed soon. A file is weir's own disk, and a function weir's own queue.
 bool may_pass(std::string_view destination, ErrorCode code);
+/// The line in which an ending that tells this destination waits for its turn: its own where an answer may be long in
+/// coming, and the one of all others, as of "" (none), where nothing leaves the process.
+std::string line_of(std::string_view destination);
 
 /// The pace at which what is over in a queue is told to its destinations: how many have what they tell in memory, and
-/// when a destination that failed is tried again. One executor, one thread; who waits here is never cancelled.
+/// when a destination that failed is tried again. A destination that does not answer holds up what is told to it and
+/// nothing else. One executor, one thread; who waits here is never cancelled.
 class EndingPace {
  public:
   EndingPace(net::any_io_executor executor, const Clock& clock) : executor_(std::move(executor)), clock_(clock) {}
@@ -31,17 +37,18 @@ class EndingPace {
   /// The right to have one thing that is over in memory, as long as it is there.
   class Turn {
    public:
-    explicit Turn(EndingPace& pace) : pace_(&pace) { ++pace.turns_; }
-    Turn(Turn&& other) noexcept : pace_(std::exchange(other.pace_, nullptr)) {}
+    Turn(EndingPace& pace, std::string line) : pace_(&pace), line_(std::move(line)) {}
+    Turn(Turn&& other) noexcept : pace_(std::exchange(other.pace_, nullptr)), line_(std::move(other.line_)) {}
     Turn& operator=(Turn&&) = delete;
     ~Turn() {
-      if (pace_ != nullptr) pace_->turn_over();
+      if (pace_ != nullptr) pace_->turn_over(line_);
     }
 
    private:
     EndingPace* pace_;
+    std::string line_;
   };
-  net::awaitable<Turn> turn();
+  net::awaitable<Turn> turn(std::string line);
 
   /// Whether a destination that failed before, so often, is tried no more if it fails again: then, while weir stops,
   /// and with as many waiting as may.
@@ -51,14 +58,25 @@ class EndingPace {
   void request_stop();
 
  private:
-  void turn_over();
+  struct Waiter {
+    explicit Waiter(net::any_io_executor executor) : woken(std::move(executor), net::steady_timer::time_point::max()) {}
+    net::steady_timer woken;
+    bool has_turn = false;
+  };
+  struct Line {
+    int turns = 0;
+    std::deque<Waiter*> waiting;  ///< on their frames
+  };
+  void turn_over(const std::string& line);
+  /// Gives the turns that there are to those that came first in their lines.
+  void hand_out();
 
   net::any_io_executor executor_;
   const Clock& clock_;
   bool stopping_ = false;
-  int turns_ = 0;
-  std::deque<net::steady_timer*> waiting_;  ///< for a turn; on their frames
-  std::set<net::steady_timer*> pauses_;     ///< of those that wait for their destination's next try, on their frames
+  std::map<std::string, Line> lines_;    ///< in which somebody is
+  int away_ = 0;                         ///< turns of destinations that are not in this process
+  std::set<net::steady_timer*> pauses_;  ///< of those that wait for their destination's next try, on their frames
 };
 
 }  // namespace weir::bridge

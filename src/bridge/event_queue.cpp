@@ -255,19 +255,26 @@ Result<void> EventQueue::may_redrive() const {
   return {};
 }
 
-net::awaitable<Result<std::size_t>> EventQueue::redrive(store::DeadLetterFilter which,
-                                                        std::function<void(const store::WaitingEvent&)> delivery) {
+net::awaitable<Result<Redriven>> EventQueue::redrive(store::DeadLetterFilter which,
+                                                     std::function<void(const store::WaitingEvent&)> delivery) {
   if (auto may = may_redrive(); !may) co_return std::move(may.error());
   // What fails again meanwhile is a new dead letter, and would be redriven for ever.
   auto newest = co_await deps_.events.list(which, 1, false);
   if (!newest) co_return std::move(newest.error()).during("sending dead letters again");
-  if (newest->empty()) co_return std::size_t{0};
+  Redriven redriven;
+  if (newest->empty()) co_return redriven;
   which.upto = newest->front().id;
-  std::size_t count = 0;
-  for (bool more = true; more && may_redrive();) {
+  for (bool more = true; more;) {
+    if (auto may = may_redrive(); !may) {
+      redriven.stopped = std::move(may.error());
+      break;
+    }
     auto piece = co_await deps_.events.redrive(which, deps_.clock.now().wall);
-    if (!piece && count == 0) co_return std::move(piece.error()).during("sending dead letters again");
-    if (!piece) break;
+    if (!piece && redriven.count == 0) co_return std::move(piece.error()).during("sending dead letters again");
+    if (!piece) {
+      redriven.stopped = std::move(piece.error());
+      break;
+    }
     for (const store::WaitingEvent& each : piece->events) {
       if (is_delivery(each.function)) {
         delivery(each);
@@ -279,11 +286,11 @@ net::awaitable<Result<std::size_t>> EventQueue::redrive(store::DeadLetterFilter 
       queued.accepted = each.accepted;
       tell([&](Moment now) { engine_.on_accepted(now, queued); });
     }
-    count += piece->events.size();
+    redriven.count += piece->events.size();
     which.after = piece->last;
     more = piece->more;
   }
-  co_return count;
+  co_return redriven;
 }
 
 // ---- The engine ----
@@ -429,7 +436,8 @@ net::awaitable<void> EventQueue::end(engine::EndEvent order) {
   } catch (const std::exception& error) {
     kept = Error(ErrorCode::kInternal, error.what());
   }
-  note_store(kept);
+  // What a stop has called off says nothing of the store.
+  if (kept || kept.error().code() != ErrorCode::kCancelled) note_store(kept);
   if (kept) {
     answers_.erase(order.event.id);
     told_.erase(order.event.id);
@@ -438,7 +446,7 @@ net::awaitable<void> EventQueue::end(engine::EndEvent order) {
 }
 
 /// Tells the destinations, then lets the store forget; what one of them did not take is a dead letter. One that fails
-/// for now is tried again, which holds up no other ending.
+/// for now is tried again, which holds up no ending that others are told.
 net::awaitable<Result<void>> EventQueue::conclude(engine::EndEvent order) {
   const config::AsyncConfig& config = functions_[order.function]->config;
   if (order.condition == engine::AsyncCondition::kSuccess && config.on_success.empty()) {
@@ -453,13 +461,14 @@ net::awaitable<Result<void>> EventQueue::conclude(engine::EndEvent order) {
 }
 
 net::awaitable<Result<EventQueue::Concluded>> EventQueue::conclude_whole(engine::EndEvent order, std::size_t tries) {
-  const EndingPace::Turn turn = co_await pace_.turn();
-  const bool last = pace_.last(tries);
   Function& target = *functions_[order.function];
   const std::uint64_t id = order.event.id;
   const bool success = order.condition == engine::AsyncCondition::kSuccess;
-  const std::string& destination = success ? target.config.on_success : target.config.on_failure;
+  const std::string destination = success ? target.config.on_success : target.config.on_failure;
   const std::string dead_letter = success ? "" : target.config.dead_letter;
+  std::string line = line_of(dead_letter) + line_of(destination);
+  const EndingPace::Turn turn = co_await pace_.turn(std::move(line));
+  const bool last = pace_.last(tries);
   auto stored = co_await event(id);
   if (!stored) {
     // Forgotten already, by an ending whose answer was lost: there is nothing left to tell.

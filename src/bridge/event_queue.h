@@ -56,6 +56,12 @@ struct AsyncStatus {
   std::optional<Duration> next_attempt;    ///< until the next attempt; 0 when one is due
 };
 
+/// What came of sending dead letters again.
+struct Redriven {
+  std::size_t count = 0;
+  std::optional<Error> stopped;  ///< why there may be more of those that were meant
+};
+
 /// The shell around the AsyncQueue engine: keeps events in the store before their 202, invokes, tells destinations,
 /// keeps dead letters. It decides nothing about retries. One executor, one thread.
 class EventQueue {
@@ -91,8 +97,8 @@ class EventQueue {
   /// Those that are there when it begins, piece by piece: the first run while others are still dead letters. Returns
   /// how many: when one piece fails, or weir stops, or has no room for more, those of the pieces before it; an error
   /// only when nothing was redriven. `delivery`: takes what is for no function.
-  net::awaitable<Result<std::size_t>> redrive(store::DeadLetterFilter which,
-                                              std::function<void(const store::WaitingEvent&)> delivery);
+  net::awaitable<Result<Redriven>> redrive(store::DeadLetterFilter which,
+                                           std::function<void(const store::WaitingEvent&)> delivery);
 
   /// Whether weir broke a belief about itself here: nothing is accepted or invoked any more, what is kept stays kept.
   bool parked() const { return parked_; }

@@ -18,6 +18,8 @@ constexpr std::size_t kShardBufferBytes = 1U << 20U;
 /// For how long a shard has not been there before its end is forgotten. What stands in for a service may list less for
 /// a moment than it has, and a shard whose end was forgotten would be read again.
 constexpr Duration kGoneForGood = std::chrono::hours(1);
+/// How often they are looked for at most.
+constexpr Duration kLookForGone = std::chrono::minutes(1);
 
 LastResult last_result_of(const ShardRunner& runner) {
   return {runner.engine().last_result(), runner.engine().last_result_at()};
@@ -290,9 +292,11 @@ void MappingRunner::close(const std::string& name) {
 }
 
 /// The ends of shards that the stream has forgotten need not be remembered. They are looked for as another end is
-/// added, so that they do not become ever more.
+/// added, so that they do not become ever more; not at each of many, as there are as many to look at.
 net::awaitable<void> MappingRunner::forget_gone() {
   const Instant now = deps_.clock.now().instant;
+  if (looked_for_gone_ && now - *looked_for_gone_ < kLookForGone) co_return;
+  looked_for_gone_ = now;
   store::SourceStarts starts;
   bool some_are_there = false;
   for (const auto& [name, resume] : stored_) {

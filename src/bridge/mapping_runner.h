@@ -89,8 +89,9 @@ class MappingRunner final : public SourceRunner, public ShardListener {
   std::map<std::string, std::unique_ptr<Shard>> shards_;
   std::vector<ShardId> opened_;  ///< at this turn of the executor; they begin together
   std::map<std::string, engine::ShardCounters> closed_;
-  LastResult closed_result_;                   ///< of closed shards
-  std::map<std::string, Resume> stored_;       ///< checkpoints, as they were when a shard was opened or closed last
+  LastResult closed_result_;              ///< of closed shards
+  std::map<std::string, Resume> stored_;  ///< checkpoints, as they were when a shard was opened or closed last
+  std::optional<Instant> looked_for_gone_;
   std::map<std::string, Instant> gone_since_;  ///< shards that ended and are not there, as they were looked for
   bool first_run_ = true;                      ///< there was none when the mapping began
   std::string stored_stream_;                  ///< whose they are; "" when nobody said

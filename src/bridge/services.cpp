@@ -126,6 +126,7 @@ Services::Services(Deps deps, const config::Config& config, std::span<const Serv
     : deps_(std::move(deps)),
       running_(deps_.executor),
       takes_(deps_.executor),
+      stand_in_(!config.aws.endpoint_url.empty()),
       ended_(deps_.executor, net::steady_timer::time_point::max()) {
   for (const ServiceEntry& entry : table) {
     ServiceContext context{deps_.executor, deps_.blocking, deps_.log, deps_.clock, config.aws, {}};
@@ -243,9 +244,11 @@ net::awaitable<bool> Services::owns(std::string target) {
   const Running* running = of_scheme(target);
   if (running == nullptr) co_return false;
   if (const auto arn = service::parse_arn(std::string_view(target).substr(running->entry.scheme.size() + 1))) {
-    co_return arn->region == kLocalRegion && arn->account == kLocalAccount;
+    if (arn->region != kLocalRegion || arn->account != kLocalAccount) co_return false;
+    if (!stand_in_) co_return true;
   }
-  // A name may be one of weir's own, or of an account at AWS.
+  // A name may be one of weir's own, or of an account at AWS. So may an ARN where something else stands in for AWS,
+  // which may be in the same region and account (LocalStack is).
   if (!running->service->ready()) co_await begun();
   co_return !running->service->ready() || running->service->owns(target);
 }

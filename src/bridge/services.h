@@ -92,6 +92,7 @@ class Services {
   std::vector<std::unique_ptr<Running>> services_;
   runtime::TaskScope running_;
   runtime::TaskScope takes_;  ///< so that a message under way can be called off, whoever waits for it
+  bool stand_in_;             ///< whether the configuration says where AWS is, so that it is not AWS itself
   net::steady_timer ended_;
   std::optional<Instant> begin_by_;
   bool stopping_ = false;

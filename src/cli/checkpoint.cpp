@@ -59,7 +59,7 @@ Place read_place(const Options& options) {
     }
   }
   if (place.resume && place.resume->kind() == Resume::Kind::kAtTimestamp && is_out_of_reach(place.resume->time())) {
-    place.mistake = text + " is too far away; weir knows the years 1825 to 2115";
+    place.mistake = text + " is too far away; weir knows the years 1824 to 2115";
     place.resume.reset();
   }
   return place;

@@ -201,6 +201,7 @@ int redrive(const Options& options) {
   if (const int* status = std::get_if<int>(&found)) return *status;
   const Place& place = std::get<Place>(found);
   std::uint64_t redriven = 0;
+  std::string stopped;
   if (place.store) {
     const auto done = place.store->redrive_dead_letters(filter(options), SystemClock().now().wall);
     if (!done) return complain(done.error());
@@ -224,9 +225,11 @@ int redrive(const Options& options) {
     if (!count.is_object() || !count.contains("redriven"))
       return complain("what answers at " + place.admin + " is no weir", kFailed);
     redriven = count.value("redriven", std::uint64_t{0});
+    stopped = count.value("stopped", std::string());
   }
   std::cout << redriven << (redriven == 1 ? " dead letter is" : " dead letters are") << " sent again"
             << (place.store ? " when the bridge runs" : "") << "\n";
+  if (!stopped.empty()) return complain("the others stay dead letters: " + stopped, kFailed);
   if (redriven < options.ids.size()) return complain("not all of them are there", kFailed);
   return kDone;
 }

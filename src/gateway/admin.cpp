@@ -181,7 +181,10 @@ net::awaitable<http::Response> redrive(bridge::Bridge& bridge, std::string body)
   const auto redriven = co_await bridge.redrive(which);
   if (!redriven) co_return error_response(500, redriven.error());
   std::string said;
-  JsonWriter(said).begin_object().member("redriven", static_cast<std::uint64_t>(*redriven)).end_object();
+  JsonWriter out(said);
+  out.begin_object().member("redriven", static_cast<std::uint64_t>(redriven->count));
+  if (redriven->stopped) out.member("stopped", redriven->stopped->describe());
+  out.end_object();
   co_return http::Response(200, kJson, said + "\n");
 }
 

@@ -288,7 +288,7 @@ Result<Response> request(const std::string& method, const std::string& url, cons
   asked.headers = headers;
   asked.body = body;
   asked.timeout = timeout;
-  asked.connect_timeout = timeout;
+  asked.connect_timeout = std::min<Duration>(timeout, std::chrono::seconds(10));
   Exchange exchange(asked);
   const Easy easy(curl_easy_init());
   if (!easy) return exchange.failure(ErrorCode::kHttpFailed, "libcurl could not be started");

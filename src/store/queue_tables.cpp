@@ -342,7 +342,7 @@ Result<std::optional<RedrivenLetter>> redrive_letter(Database& database, std::ui
       database,
       "INSERT INTO events (function, accepted_ms, qualifier, request_id, source, trace_header, payload)"
       " SELECT function, ?2, qualifier, ?3, source, '', payload FROM dead_letters WHERE id = ?1"
-      " RETURNING id, function, qualifier, length(payload)");
+      " RETURNING id, function, qualifier, length(CAST(payload AS BLOB))");
   if (!insert) return std::move(insert.error());
   insert->bind(number(id)).bind(epoch_milliseconds(now)).bind(request_id);
   auto inserted = each_row(*insert, [&](Statement& row) {

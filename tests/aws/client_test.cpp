@@ -7,8 +7,12 @@
 #include <span>
 #include <variant>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <catch2/catch.hpp>
 
 #include "aws/clock_skew.h"
@@ -60,6 +64,7 @@ struct World {
         [this](http::Request request) -> net::awaitable<http::Response> {
           requests.push_back(request);
           if (on_request) on_request();
+          while (requests.size() < together) co_await net::post(context, net::use_awaitable);
           if (const auto refusal = http::verify_signature(
                   request, [](std::string_view id) { return "secret-of-" + std::string(id); },
                   clock.now().wall + ahead)) {
@@ -105,6 +110,19 @@ struct World {
     co_await server->close();
   }
 
+  net::awaitable<void> one_call(Client& asked, std::vector<bool>& results) {
+    const auto answer = co_await asked.call("Kinesis_20131202.ListShards", "1.1", "{}");
+    results.push_back(answer.has_value());
+  }
+  /// Two calls at the same time.
+  net::awaitable<void> called_together(Client& asked, std::vector<bool>& results) {
+    net::co_spawn(context, one_call(asked, results), net::detached);
+    co_await one_call(asked, results);
+    while (results.size() < 2) co_await net::post(context, net::use_awaitable);
+    co_await asked.close();
+    co_await server->close();
+  }
+
   net::awaitable<void> opened(Client& asked, std::string& result) {
     ServiceRequest request;
     request.headers.add("Content-Type", "application/json");
@@ -130,8 +148,9 @@ struct World {
   std::map<std::string, std::string> variables;
   std::vector<http::Request> requests;
   std::vector<http::Response> answers;
-  Duration ahead{0};  ///< the server's clock, of this one
-  std::string date;   ///< what it says of a refused signature; "": nothing
+  Duration ahead{0};         ///< the server's clock, of this one
+  std::size_t together = 0;  ///< no request is answered before so many have come
+  std::string date;          ///< what it says of a refused signature; "": nothing
   Corrections log;
   std::function<void()> on_request;
   std::unique_ptr<http::Server> server;
@@ -278,6 +297,19 @@ TEST_CASE("a clock that is wrong is corrected by the Date of the refusal, once f
   CHECK(results == std::vector<bool>{true, true});
   CHECK(world.requests.size() == 3);
   CHECK(world.log.seconds == std::vector<std::int64_t>{row.seconds});
+}
+
+TEST_CASE("requests that were on their way with the wrong time are all sent again, and it is said once") {
+  World world;
+  world.ahead = 1h;
+  world.date = "Sat, 12 Sep 2026 09:00:00 GMT";
+  world.together = 2;
+  const auto client = world.client("kinesis");
+  std::vector<bool> results;
+  test::run(world.context, world.called_together(*client, results));
+  CHECK(results == std::vector<bool>{true, true});
+  CHECK(world.requests.size() == 4);
+  CHECK(world.log.seconds == std::vector<std::int64_t>{3600});
 }
 
 TEST_CASE("a signature that is wrong for another reason than the time is not sent again") {

@@ -151,7 +151,7 @@ TEST_CASE("all dead letters are sent again once, also while what was sent again 
   const std::size_t meant = all ? 1400 : 700;
   std::size_t redriven = 0;
   const auto again = [](World& here, store::DeadLetterFilter of, std::size_t& count) -> net::awaitable<void> {
-    count = (co_await here.bridge().redrive(std::move(of))).value();
+    count = (co_await here.bridge().redrive(std::move(of))).value().count;
     here.bridge().request_stop();
   };
   world.run_until([&] { return world.bridge().status().ready; },

@@ -32,15 +32,22 @@ struct Place {
   std::deque<ErrorCode> refusals;
   std::vector<DestinationRecord> taken;
   int tries = 0;
+  bool hangs = false;  ///< it never answers
 };
 std::map<std::string, Place> places;
 
 class FakeDestination final : public Destination {
  public:
-  explicit FakeDestination(std::string target) : target_(std::move(target)) {}
+  FakeDestination(std::string target, const net::any_io_executor& executor)
+      : target_(std::move(target)), closing_(executor, net::steady_timer::time_point::max()) {}
   net::awaitable<Result<void>> deliver(DestinationRecord record) override {
     Place& place = places[target_];
     ++place.tries;
+    while (place.hangs && !closed_) {
+      boost::system::error_code woken;
+      co_await closing_.async_wait(net::redirect_error(net::use_awaitable, woken));
+    }
+    if (closed_) co_return Error(ErrorCode::kCancelled, "weir stops");
     if (place.refusals.empty()) {
       place.taken.push_back(std::move(record));
       co_return Result<void>();
@@ -49,16 +56,22 @@ class FakeDestination final : public Destination {
     place.refusals.pop_front();
     co_return Error(code, "not now");
   }
-  net::awaitable<void> close() override { co_return; }
+  net::awaitable<void> close() override {
+    closed_ = true;
+    closing_.cancel();
+    co_return;
+  }
 
  private:
   std::string target_;
+  net::steady_timer closing_;
+  bool closed_ = false;
 };
 
 constexpr std::array kPlaces{
     DestinationEntry{"sqs", "a queue", [](std::string_view, std::string_view) { return std::string(); },
-                     [](std::string target, DestinationContext) -> Result<std::unique_ptr<Destination>> {
-                       return std::make_unique<FakeDestination>(std::move(target));
+                     [](std::string target, DestinationContext context) -> Result<std::unique_ptr<Destination>> {
+                       return std::make_unique<FakeDestination>(std::move(target), context.executor);
                      }}};
 
 /// A world whose function fails at once for good, with queues for what became of its events.
@@ -269,6 +282,35 @@ TEST_CASE("a destination that fails for now is tried again, and others are not t
   CHECK(letters(world).empty());
 }
 
+TEST_CASE("a destination that never answers holds up what it is told, and nothing else") {
+  World world;
+  with_queues(world).on_failure = "sqs:hangs";
+  places["hangs"].hangs = true;
+  world.config().shutdown_grace = std::chrono::milliseconds(100);
+  for (const std::string name : {"alone", "elsewhere"}) {
+    world.add_function(name).async.maximum_retry_attempts = 0;
+  }
+  world.config().functions.at("elsewhere").async.on_failure = "sqs:records";
+  world.start();
+  for (int i = 0; i < 100; ++i) {
+    world.functions.at("f")->answer_next(Outcome(boom()));
+    world.send("f", std::to_string(i));
+  }
+  bool sent = false;
+  world.run_until([&] {
+    if (!sent && world.queue("f").figures.ending == 100) {
+      sent = true;
+      for (const std::string name : {"alone", "elsewhere"}) {
+        world.functions.at(name)->answer_next(Outcome(boom()));
+        world.send(name, "1");
+      }
+    }
+    return world.queue("alone").figures.dropped == 1 && world.queue("elsewhere").figures.dropped == 1;
+  });
+  CHECK(places["records"].taken.size() == 1);
+  CHECK(world.queue("f").figures.dropped == 0);
+}
+
 TEST_CASE("a stop does not wait for a destination: one more try, and the event is a dead letter") {
   World world;
   with_queues(world).on_failure = "sqs:records";
@@ -386,7 +428,7 @@ TEST_CASE("dead letters that are sent again are events with new request ids") {
                     net::co_spawn(
                         world.context(),
                         [](World& here, std::size_t& count) -> net::awaitable<void> {
-                          count = (co_await here.bridge().redrive({})).value();
+                          count = (co_await here.bridge().redrive({})).value().count;
                           while (here.queue().figures.succeeded < 2) co_await net::post(net::use_awaitable);
                           here.bridge().request_stop();
                         }(world, again),

@@ -314,7 +314,7 @@ TEST_CASE("a delivery that fails is tried again by its rules, and a dead letter 
       world.context(),
       [](ServiceWorld& here, std::size_t& redriven) -> net::awaitable<void> {
         while (!here.began()) co_await net::post(net::use_awaitable);
-        redriven = (co_await here.bridge().redrive({})).value();
+        redriven = (co_await here.bridge().redrive({})).value().count;
       }(world, count),
       net::detached);
   world.run_until([&] { return world.deliveries(target).figures.delivered == 1; });
@@ -489,6 +489,19 @@ TEST_CASE("what is of weir's own account and not there is refused, not looked fo
            world.deliveries("fake:unknown").figures.delivered == 1;
   });
   CHECK(script.left == std::vector<std::string>{"arn:aws:fakes:eu-west-1:123456789012:made: 2", "unknown: 3"});
+}
+
+TEST_CASE("where something stands in for AWS, what is not weir's own is looked for there, with whatever ARN") {
+  ServiceWorld world;
+  world.config().aws.endpoint_url = "http://127.0.0.1:4566";
+  world.start();
+  const std::string there = "fake:arn:aws:fakes:us-east-1:000000000000:there";
+  world.send({delivery(there, "1"), delivery(std::string(FakeService::kMade), "2")});
+  world.run_until([&] {
+    return world.deliveries(there).figures.delivered == 1 &&
+           world.deliveries(std::string(FakeService::kMade)).figures.delivered == 1;
+  });
+  CHECK(script.left == std::vector<std::string>{"arn:aws:fakes:us-east-1:000000000000:there: 1"});
 }
 
 TEST_CASE("weir's own trouble uses up no attempt") {
