@@ -62,8 +62,21 @@ bool JsonScanner::plain() {
 
 bool JsonScanner::escape() {
   if (at_ == end_) return false;
-  const char c = *at_++;
-  if (c != 'u') return c != '\0' && std::strchr("\"\\/bfnrt", c) != nullptr;
+  switch (*at_++) {
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't':
+      return true;
+    case 'u':
+      break;
+    default:
+      return false;
+  }
   for (int i = 0; i < 4; ++i, ++at_) {
     if (at_ == end_) return false;
     if (!digit(*at_) && !(*at_ >= 'a' && *at_ <= 'f') && !(*at_ >= 'A' && *at_ <= 'F')) return false;

@@ -20,6 +20,8 @@ namespace {
 
 /// What events may hold in memory between their 202 and their first attempt.
 constexpr std::size_t kBytesAtHand = 32U << 20U;
+/// How many events of a function may wait for one more to be kept at hand.
+constexpr std::uint64_t kWaitingAtHand = 16'384;
 
 /// How often an event that is over may be unreadable before it is a dead letter without its payload.
 constexpr int kUnreadableMax = 3;
@@ -189,13 +191,15 @@ net::awaitable<Result<std::vector<std::uint64_t>>> EventQueue::commit(QueueCommi
   if (engine_.full()) co_return Error(ErrorCode::kStoreFull, "too many events wait");
   const WallTime accepted = deps_.clock.now().wall;
   store::StoredBatch batch;
+  const std::size_t events = what.events.size();
+  batch.events.reserve(events + what.deliveries.size());
   for (NewEvent& event : what.events) {
     if (event.payload.size() > kMaxAsyncRequestBytes) {
       co_return Error(ErrorCode::kEventRefused, std::to_string(event.payload.size()) +
                                                     " byte payload is too large for the Event invocation type (limit " +
                                                     std::to_string(kMaxAsyncRequestBytes) + " bytes)");
     }
-    store::StoredEvent stored;
+    store::StoredEvent& stored = batch.events.emplace_back();
     stored.function = std::move(event.function);
     stored.qualifier = std::move(event.qualifier);
     stored.request_id = event.request_id.empty() ? random_.uuid() : std::move(event.request_id);
@@ -203,34 +207,38 @@ net::awaitable<Result<std::vector<std::uint64_t>>> EventQueue::commit(QueueCommi
     stored.trace_header = std::move(event.trace_header);
     stored.payload = std::move(event.payload);
     stored.accepted = accepted;
-    batch.events.push_back(std::move(stored));
   }
-  std::vector<store::StoredEvent> kept_here = batch.events;
   std::move(what.deliveries.begin(), what.deliveries.end(), std::back_inserter(batch.events));
   batch.notes = std::move(what.notes);
   batch.kept = std::move(what.kept);
-  auto ids = co_await deps_.events.append(std::move(batch));
-  if (!ids) {
-    note_store(ids.error());
-    co_return std::move(ids.error())
-        .during("keeping an event of " + (kept_here.empty() ? "a service" : kept_here.front().function));
+  what = QueueCommit();  // what is left of it is not held until the disk has answered
+  const std::string whose = events == 0 ? "a service" : batch.events.front().function;
+  auto kept = co_await deps_.events.append(std::move(batch));
+  if (!kept) {
+    note_store(kept.error());
+    co_return std::move(kept.error()).during("keeping an event of " + whose);
   }
   note_store(Result<void>());
-  const std::size_t events = kept_here.size();
+  std::vector<engine::QueuedEvent> queued;
+  queued.reserve(events);
   for (std::size_t i = 0; i < events; ++i) {
-    store::StoredEvent& event = kept_here[i];
-    event.id = (*ids)[i];
+    store::StoredEvent& event = (*kept)[i];
     deps_.log.debug("event.accepted", {{"request_id", event.request_id}, {"function", event.function}});
-    engine::QueuedEvent queued;
-    queued.id = event.id;
-    queued.function = function(event.function).id;
-    queued.accepted = accepted;
-    queued.recursive = is_recursive(event.trace_header);
-    keep_at_hand(std::move(event));
-    tell([&](Moment now) { engine_.on_accepted(now, queued); });
+    engine::QueuedEvent& told = queued.emplace_back();
+    told.id = event.id;
+    told.function = function(event.function).id;
+    told.accepted = accepted;
+    told.recursive = is_recursive(event.trace_header);
+    // Behind so many others its turn comes when newer ones have long taken its place.
+    if (engine_.figures(told.function).waiting < kWaitingAtHand) keep_at_hand(std::move(event));
   }
-  ids->erase(ids->begin(), ids->begin() + static_cast<std::ptrdiff_t>(events));
-  co_return std::move(*ids);
+  tell([&](Moment now) {
+    for (const engine::QueuedEvent& each : queued) engine_.on_accepted(now, each);
+  });
+  std::vector<std::uint64_t> deliveries;
+  deliveries.reserve(kept->size() - events);
+  for (std::size_t i = events; i < kept->size(); ++i) deliveries.push_back((*kept)[i].id);
+  co_return deliveries;
 }
 
 net::awaitable<Result<void>> EventQueue::accept_record(std::string function, std::string record,
@@ -407,7 +415,7 @@ net::awaitable<Outcome> EventQueue::invoke(engine::InvokeEvent order) {
 void EventQueue::keep_at_hand(store::StoredEvent event) {
   const std::uint64_t id = event.id;
   bytes_at_hand_ += memory_bytes(event);
-  at_hand_.emplace(id, std::move(event));
+  at_hand_.emplace_hint(at_hand_.end(), id, std::move(event));
   while (bytes_at_hand_ > kBytesAtHand) {
     const auto oldest = at_hand_.begin();
     bytes_at_hand_ -= memory_bytes(oldest->second);

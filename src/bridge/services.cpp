@@ -299,29 +299,42 @@ net::awaitable<void> Services::take_into(Running& running, std::string target, D
   taking.with(std::move(taken));
 }
 
-/// Whether a delivery can be an event of a function's at once. What cannot is given to the deliveries all the same, so
-/// that its end is told where the ends of all others are.
-bool Services::deliverable(const ServiceDelivery& delivery) const {
-  const auto function = function_of(delivery.target);
-  return function && delivery.payload.size() <= kMaxAsyncRequestBytes &&
-         deps_.knows(function->function, function->qualifier) && pass_on(delivery.trace_header).has_value();
-}
-
 net::awaitable<Result<void>> Services::commit(Running& running, ServiceCommit what) {
   if (deps_.deliveries.full()) co_return Error(ErrorCode::kStoreFull, "too many deliveries wait");
   const WallTime now = deps_.clock.now().wall;
   QueueCommit batch;
   std::vector<ServiceDelivery> others;
-  std::map<std::string, std::uint64_t> counts;
+  // Deliveries in a row mostly have their target and trace in common: each is looked into once.
+  std::optional<std::string> target;
+  std::optional<FunctionTarget> function;
+  const auto look_at_target = [&](const std::string& wanted) {
+    if (target == wanted) return;
+    target = wanted;
+    function = function_of(wanted);
+    if (function && !deps_.knows(function->function, function->qualifier)) function.reset();
+  };
+  std::optional<std::string> trace;
+  std::optional<std::string> passed_on;
+  const auto look_at_trace = [&](const std::string& header) {
+    if (trace == header) return;
+    trace = header;
+    passed_on = pass_on(header);
+  };
+  std::vector<std::uint64_t*> counts;
+  counts.reserve(what.deliveries.size());
+  batch.events.reserve(what.deliveries.size());
   for (ServiceDelivery& delivery : what.deliveries) {
-    ++counts[delivery.source];
-    if (deliverable(delivery)) {
-      const auto function = function_of(delivery.target);
+    counts.push_back(&running.accepted[delivery.source]);
+    look_at_target(delivery.target);
+    look_at_trace(delivery.trace_header);
+    // What cannot be an event of a function's is given to the deliveries all the same, so that its end is told where
+    // the ends of all others are.
+    if (function && passed_on && delivery.payload.size() <= kMaxAsyncRequestBytes) {
       NewEvent event;
       event.function = function->function;
       event.qualifier = function->qualifier;
       event.source = std::move(delivery.source);
-      event.trace_header = *pass_on(delivery.trace_header);
+      event.trace_header = *passed_on;
       event.payload = std::move(delivery.payload);
       batch.events.push_back(std::move(event));
     } else {
@@ -336,13 +349,14 @@ net::awaitable<Result<void>> Services::commit(Running& running, ServiceCommit wh
     event.log = running.host->log_of(event.log);
     batch.kept.push_back(std::move(event));
   }
+  what = ServiceCommit();  // what is left of it is not held until the disk has answered
   auto kept = co_await deps_.queue.commit(std::move(batch));
   if (!kept) co_return std::move(kept.error());
   WEIR_ASSERT(kept->size() == others.size());
   for (std::size_t i = 0; i < others.size(); ++i) {
     deps_.deliveries.accepted((*kept)[i], std::move(others[i]), now);
   }
-  for (const auto& [source, count] : counts) running.accepted[source] += count;
+  for (std::uint64_t* const count : counts) ++*count;
   co_return Result<void>();
 }
 

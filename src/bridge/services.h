@@ -86,7 +86,6 @@ class Services {
   net::awaitable<void> take_into(Running& running, std::string target, DestinationRecord message, TakingEnds taking);
   net::awaitable<Result<void>> commit(Running& running, ServiceCommit what);
   bool exists(std::string_view target) const;
-  bool deliverable(const ServiceDelivery& delivery) const;
 
   Deps deps_;
   std::vector<std::unique_ptr<Running>> services_;

@@ -1,7 +1,13 @@
 #include "service/json_text.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <cstring>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "base/json_scanner.h"
 #include "base/utf8.h"
@@ -33,42 +39,26 @@ std::optional<std::uint32_t> letter_of(std::string_view text, std::size_t& at) {
   return kBeyond + ((first - kHigh) << 10U) + (second - kLow);
 }
 
-std::string unescaped(const JsonScanner::Raw& raw) {
-  if (!raw.escapes) return std::string(raw.text);
-  std::string out;
-  out.reserve(raw.text.size());
-  for (std::size_t at = 0;;) {
-    const std::size_t escape = raw.text.find('\\', at);
-    out += raw.text.substr(at, escape - at);
-    if (escape == std::string_view::npos) return out;
-    at = escape + 2;
-    switch (const char c = raw.text[escape + 1]) {
-      case 'b':
-        out += '\b';
-        break;
-      case 'f':
-        out += '\f';
-        break;
-      case 'n':
-        out += '\n';
-        break;
-      case 'r':
-        out += '\r';
-        break;
-      case 't':
-        out += '\t';
-        break;
-      case 'u': {
-        const auto letter = letter_of(raw.text, at);
-        // Half of a surrogate pair is no character: the text stays as it is written.
-        if (!letter) return std::string(raw.text);
-        append_utf8(out, *letter);
-        break;
-      }
-      default:
-        out += c;
-    }
+/// Copies up to the next backslash, and leaves both there.
+void copy_plain(const char*& from, const char* end, char*& to) {
+#ifdef __SSE2__
+  const __m128i backslash = _mm_set1_epi8('\\');
+  while (end - from >= 16) {
+    __m128i block;
+    std::memcpy(&block, from, sizeof block);
+    std::memcpy(to, &block, sizeof block);
+    const auto mask = static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(block, backslash)));
+    const int size = mask == 0 ? 16 : __builtin_ctz(mask);
+    from += size;
+    to += size;
+    if (mask != 0) return;
   }
+#endif
+  while (from != end && *from != '\\') *to++ = *from++;
+}
+
+std::string text_of_raw(const JsonScanner::Raw& raw) {
+  return raw.escapes ? unescaped(raw.text) : std::string(raw.text);
 }
 
 /// The value at which the scanner stands, after white space.
@@ -94,7 +84,7 @@ void each_member(std::string_view json,
     const auto found = value(in);
     if (!found) return;
     if (key.escapes) {
-      member(unescaped(key), *found);
+      member(unescaped(key.text), *found);
     } else {
       member(key.text, *found);
     }
@@ -137,11 +127,57 @@ std::optional<std::string_view> element_of(std::string_view json, std::size_t in
   return std::nullopt;
 }
 
+std::string unescaped(std::string_view inside) {
+  std::string out(inside.size(), '\0');  // an escape is longer than what it stands for
+  const char* const begin = inside.data();
+  const char* const end = begin + inside.size();
+  const char* from = begin;
+  char* to = out.data();
+  for (;;) {
+    copy_plain(from, end, to);
+    if (from == end) break;
+    const char c = from[1];
+    from += 2;
+    switch (c) {
+      case 'b':
+        *to++ = '\b';
+        break;
+      case 'f':
+        *to++ = '\f';
+        break;
+      case 'n':
+        *to++ = '\n';
+        break;
+      case 'r':
+        *to++ = '\r';
+        break;
+      case 't':
+        *to++ = '\t';
+        break;
+      case 'u': {
+        auto at = static_cast<std::size_t>(from - begin);
+        const auto letter = letter_of(inside, at);
+        // Half of a surrogate pair is no character: the text stays as it is written.
+        if (!letter) return std::string(inside);
+        std::string bytes;
+        append_utf8(bytes, *letter);
+        to = std::copy(bytes.begin(), bytes.end(), to);
+        from = begin + at;
+        break;
+      }
+      default:
+        *to++ = c;
+    }
+  }
+  out.resize(static_cast<std::size_t>(to - out.data()));
+  return out;
+}
+
 std::string decoded(std::string_view json_string) {
   JsonScanner in(json_string);
   JsonScanner::Raw raw;
   in.space();
-  return in.string(raw) ? unescaped(raw) : std::string();
+  return in.string(raw) ? text_of_raw(raw) : std::string();
 }
 
 std::string text_of(std::string_view json, std::string_view name) {
@@ -156,7 +192,7 @@ std::string without_quotes(std::string_view json) {
     if (in.peek() == '"') {
       JsonScanner::Raw raw;
       if (!in.string(raw)) return out;
-      out += unescaped(raw);
+      out += text_of_raw(raw);
       continue;
     }
     const char c = in.peek();

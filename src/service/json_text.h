@@ -22,6 +22,8 @@ std::optional<std::string_view> element_of(std::string_view json, std::size_t in
 
 /// The characters of a JSON string, which stands in its quotes; "" of any other value.
 std::string decoded(std::string_view json_string);
+/// The same of what is between the quotes, as it is written.
+std::string unescaped(std::string_view inside);
 /// The same of a member that is a string; "" of any other.
 std::string text_of(std::string_view json, std::string_view name);
 

@@ -102,8 +102,8 @@ class EventStore {
  public:
   virtual ~EventStore() = default;
 
-  /// All of it in one transaction. Returns the ids of its events.
-  virtual net::awaitable<Result<std::vector<std::uint64_t>>> append(StoredBatch batch) = 0;
+  /// All of it in one transaction. Gives back its events, which have ids now.
+  virtual net::awaitable<Result<std::vector<StoredEvent>>> append(StoredBatch batch) = 0;
   /// The whole event; store.not_found when there is none of that id.
   virtual net::awaitable<Result<StoredEvent>> load(std::uint64_t id) = 0;
   virtual net::awaitable<Result<void>> remember_retry(std::uint64_t id, int attempts, WallTime due) = 0;

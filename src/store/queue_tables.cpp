@@ -28,6 +28,24 @@ Result<void> finish(Statement& statement) {
   return each_row(statement, [](Statement&) {});
 }
 
+/// Rows that one statement inserts: what a statement costs by itself is as much as a small row.
+constexpr std::size_t kRowsAtOnce = 16;
+
+std::string_view insert_of(std::size_t rows) {
+  static const auto statements = [] {
+    std::array<std::string, kRowsAtOnce> made;
+    std::string values =
+        "INSERT INTO events (function, accepted_ms, qualifier, request_id, source, trace_header, payload) VALUES";
+    for (std::string& each : made) {
+      values += " (?, ?, ?, ?, ?, ?, ?)";
+      each = values;
+      values += ',';
+    }
+    return made;
+  }();
+  return statements.at(rows - 1);
+}
+
 DeadLetter letter_of_row(const Statement& row, bool whole) {
   DeadLetter letter;
   letter.id = static_cast<std::uint64_t>(row.integer(0));
@@ -116,16 +134,22 @@ Result<std::vector<std::uint64_t>> ids_from(Database& database, End end, const D
 
 }  // namespace
 
-Result<std::uint64_t> insert_event(Database& database, const StoredEvent& event) {
-  auto statement = Statement::prepare(
-      database,
-      "INSERT INTO events (function, accepted_ms, qualifier, request_id, source, trace_header, payload)"
-      " VALUES (?, ?, ?, ?, ?, ?, ?)");
-  if (!statement) return std::move(statement.error());
-  statement->bind(event.function).bind(epoch_milliseconds(event.accepted)).bind(event.qualifier);
-  statement->bind(event.request_id).bind(event.source).bind(event.trace_header).bind(event.payload);
-  if (auto done = finish(*statement); !done) return std::move(done.error());
-  return static_cast<std::uint64_t>(database.last_insert_id());
+Result<void> insert_events(Database& database, std::span<StoredEvent> events) {
+  while (!events.empty()) {
+    const auto rows = events.first(std::min(events.size(), kRowsAtOnce));
+    events = events.subspan(rows.size());
+    auto statement = Statement::prepare(database, insert_of(rows.size()));
+    if (!statement) return std::move(statement.error());
+    for (const StoredEvent& event : rows) {
+      statement->bind(event.function).bind(epoch_milliseconds(event.accepted)).bind(event.qualifier);
+      statement->bind(event.request_id).bind(event.source).bind(event.trace_header).bind(event.payload);
+    }
+    if (auto done = finish(*statement); !done) return done;
+    // Rows of one statement are numbered one after the other.
+    auto id = static_cast<std::uint64_t>(database.last_insert_id());
+    for (auto event = rows.rbegin(); event != rows.rend(); ++event) event->id = id--;
+  }
+  return {};
 }
 
 Result<StoredEvent> load_event(Database& database, std::uint64_t id) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,7 +47,8 @@ inline constexpr std::array<std::string_view, 2> kUpgrades{
     "CREATE INDEX dead_letters_of_function ON dead_letters (function, id, source);"
     "CREATE INDEX dead_letters_of_source ON dead_letters (source, id)"};
 
-Result<std::uint64_t> insert_event(Database& database, const StoredEvent& event);
+/// Gives them their ids.
+Result<void> insert_events(Database& database, std::span<StoredEvent> events);
 Result<StoredEvent> load_event(Database& database, std::uint64_t id);
 /// store.failed when there is no such event.
 Result<void> write_retry(Database& database, std::uint64_t id, int attempts, WallTime due);

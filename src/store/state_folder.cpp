@@ -268,15 +268,9 @@ net::awaitable<Result<void>> StateFolder::save_starts(std::string source, Source
   co_return saved;
 }
 
-net::awaitable<Result<std::vector<std::uint64_t>>> StateFolder::append(StoredBatch batch) {
-  std::vector<std::uint64_t> ids;
+net::awaitable<Result<std::vector<StoredEvent>>> StateFolder::append(StoredBatch batch) {
   auto appended = co_await impl_->queue.perform([&](Database& database) -> Result<void> {
-    ids.clear();
-    for (const StoredEvent& event : batch.events) {
-      auto inserted = queue::insert_event(database, event);
-      if (!inserted) return std::move(inserted.error());
-      ids.push_back(*inserted);
-    }
+    if (auto inserted = queue::insert_events(database, batch.events); !inserted) return inserted;
     for (const KeptEvent& event : batch.kept) {
       if (auto inserted = queue::insert_kept(database, event); !inserted) return inserted;
     }
@@ -286,7 +280,7 @@ net::awaitable<Result<std::vector<std::uint64_t>>> StateFolder::append(StoredBat
     return {};
   });
   if (!appended) co_return std::move(appended.error()).during("keeping events");
-  co_return ids;
+  co_return std::move(batch.events);
 }
 
 net::awaitable<Result<KeptPage>> StateFolder::kept(KeptRange range) {

@@ -78,7 +78,7 @@ class StateFolder final : public CheckpointStore, public EventStore, public Dead
   net::awaitable<Result<void>> save(ShardId shard, Resume resume) override;
   net::awaitable<Result<void>> save_starts(std::string source, SourceStarts starts) override;
 
-  net::awaitable<Result<std::vector<std::uint64_t>>> append(StoredBatch batch) override;
+  net::awaitable<Result<std::vector<StoredEvent>>> append(StoredBatch batch) override;
   net::awaitable<Result<StoredEvent>> load(std::uint64_t id) override;
   /// store.failed when there is no such event.
   net::awaitable<Result<void>> remember_retry(std::uint64_t id, int attempts, WallTime due) override;

@@ -72,7 +72,7 @@ net::awaitable<Result<void>> append(StateFolder& store, Ids& ids, std::string na
   event.accepted = kNow;
   auto kept = co_await store.append(test::batch_of(std::move(event), std::move(note)));
   if (!kept) co_return std::move(kept.error());
-  ids[name] = kept->front();
+  ids[name] = kept->front().id;
   co_return Result<void>();
 }
 

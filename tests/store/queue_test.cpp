@@ -60,7 +60,7 @@ struct Caller {
   explicit Caller(const TemporaryFolder& folder) : store(open(folder)) {}
 
   std::uint64_t append(const StoredEvent& event, std::optional<StoredNote> note = std::nullopt) {
-    return run(context, store->append(test::batch_of(event, std::move(note)))).value().front();
+    return run(context, store->append(test::batch_of(event, std::move(note)))).value().front().id;
   }
   std::vector<WaitingEvent> waiting() {
     std::vector<WaitingEvent> all;
@@ -452,11 +452,11 @@ TEST_CASE("a lazy job waits for company, and for no more than its patience") {
 TEST_CASE("what is queued when the store ends is done first") {
   const TemporaryFolder folder;
   net::io_context context;
-  std::future<Result<std::vector<std::uint64_t>>> appended;
+  std::future<Result<std::vector<StoredEvent>>> appended;
   std::future<Result<void>> settled;
   {
     auto store = open(folder);
-    const std::uint64_t id = run(context, store->append(test::batch_of(event_for("resize")))).value().front();
+    const std::uint64_t id = run(context, store->append(test::batch_of(event_for("resize")))).value().front().id;
     settled = net::co_spawn(context, store->settle(id), net::use_future);
     appended = net::co_spawn(context, store->append(test::batch_of(event_for("resize"))), net::use_future);
     context.restart();
@@ -481,9 +481,10 @@ TEST_CASE("a batch is kept whole: its events, its notes and what is to be read a
   kept.at = kNow;
   kept.event = "{\"id\":1}";
   batch.kept.push_back(kept);
-  const auto ids = run(caller.context, caller.store->append(batch)).value();
-  REQUIRE(ids.size() == 2);
-  CHECK(ids[0] < ids[1]);
+  const auto events = run(caller.context, caller.store->append(batch)).value();
+  REQUIRE(events.size() == 2);
+  CHECK(events[0].id < events[1].id);
+  CHECK(events[1].function == "sqs:orders");
   const auto waiting = caller.waiting();
   REQUIRE(waiting.size() == 2);
   CHECK(waiting[1].function == "sqs:orders");
@@ -492,6 +493,24 @@ TEST_CASE("a batch is kept whole: its events, its notes and what is to be read a
   CHECK(
       run(caller.context, caller.store->kept(store::KeptRange("events/archive/all", 10))).value().events.at(0).event ==
       "{\"id\":1}");
+}
+
+TEST_CASE("each event of a batch has its own number, however many go into one statement") {
+  const auto events = GENERATE(1, 15, 16, 17, 33);
+  TemporaryFolder folder;
+  Caller caller(folder);
+  const std::uint64_t before = caller.append(event_for("resize"));
+  store::StoredBatch batch;
+  for (int i = 0; i < events; ++i) {
+    StoredEvent& event = batch.events.emplace_back(event_for("resize"));
+    event.payload = std::to_string(i);
+  }
+  const auto appended = run(caller.context, caller.store->append(std::move(batch))).value();
+  REQUIRE(appended.size() == static_cast<std::size_t>(events));
+  for (std::size_t i = 0; i < appended.size(); ++i) {
+    CHECK(appended[i].id == before + 1 + i);
+    CHECK(run(caller.context, caller.store->load(appended[i].id)).value().payload == std::to_string(i));
+  }
 }
 
 TEST_CASE("what is kept to be read again comes in order of its time, in pieces, and is forgotten by age") {
