@@ -1,6 +1,7 @@
 #include "connectors/logs/service.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -13,6 +14,7 @@
 #include "connectors/logs/request.h"
 #include "service/answers.h"
 #include "service/arn.h"
+#include "service/json_text.h"
 
 namespace weir::logs {
 namespace {
@@ -26,6 +28,45 @@ const std::string kTargetStream = "events";
 constexpr std::string_view kAlreadyExists = "ResourceAlreadyExistsException";
 constexpr std::string_view kNoSuchResource = "ResourceNotFoundException";
 constexpr std::int64_t kDay = 24 * 60 * 60 * 1000;
+
+/// What becomes of an event that a rule sends.
+struct Line {
+  std::int64_t timestamp = 0;
+  std::string message;
+};
+
+/// The whole of it, at `now`; unless the target's input says it in AWS's way, {"timestamp": .., "message": ".."}, the
+/// only template that CloudWatch Logs takes there, with the time as `$.time` has it. Beyond that ours: milliseconds, no
+/// time, and a message that is any JSON. An event has other members and is never taken for that.
+Line line_of(std::string payload, std::int64_t now) {
+  Line whole{now, std::move(payload)};
+  if (!is_json(whole.message)) return whole;
+  std::optional<std::string_view> message;
+  std::optional<std::string_view> time;
+  bool others = false;
+  service::each_member(whole.message, [&](std::string_view name, std::string_view value) {
+    if (name == "message") {
+      message = value;
+    } else if (name == "timestamp") {
+      time = value;
+    } else {
+      others = true;
+    }
+  });
+  if (!message || others) return whole;
+  Line line{now, message->starts_with('"') ? service::decoded(*message) : std::string(*message)};
+  if (time) {
+    const char* const end = time->data() + time->size();
+    const auto read = std::from_chars(time->data(), end, line.timestamp);
+    if (const auto iso = parse_iso(service::decoded(*time))) {
+      line.timestamp = epoch_milliseconds(*iso);
+    } else if (read.ec != std::errc() || read.ptr != end) {
+      return whole;
+    }
+    if (line.timestamp < 0) return whole;
+  }
+  return line;
+}
 
 }  // namespace
 
@@ -177,9 +218,14 @@ net::awaitable<Result<void>> LogsService::take(ServiceHost& host, std::string ta
     // Another one may have made it meanwhile.
     if (error.code.empty() || error.code == kAlreadyExists) {
       error = ApiError();
-      Json event{{"timestamp", now()}, {"message", std::move(message.record)}};
+      Line line = line_of(std::move(message.record), now());
+      Json event{{"timestamp", line.timestamp}, {"message", std::move(line.message)}};
       body["logEvents"].push_back(std::move(event));
-      co_await put_events(asked);
+      const std::string put = co_await put_events(asked);
+      if (service::member_of(put, "rejectedLogEventsInfo")) {
+        error.code = "InvalidParameterException";
+        error.message = "the event is of a time that the group does not take";
+      }
     }
   } catch (const ApiError& refused) {
     error = refused;
@@ -235,8 +281,8 @@ net::awaitable<void> LogsService::commit(ServiceHost& host, ServiceCommit what) 
   if (!kept) throw service::not_kept(kept.error(), "ServiceUnavailableException");
 }
 
-net::awaitable<Turns::Turn> LogsService::group_alone(const std::string& name) {
-  return turns_.take(name, Way::kAlone);
+net::awaitable<service::Turns::Turn> LogsService::group_alone(const std::string& name) {
+  return turns_.take(name, service::Way::kAlone);
 }
 
 LogsService::Group& LogsService::group(const std::string& name) {

@@ -13,8 +13,8 @@
 #include "weir/service.h"
 
 #include "connectors/logs/batch.h"
-#include "connectors/logs/turns.h"
 #include "pattern/log_pattern.h"
+#include "service/turns.h"
 
 namespace weir::logs {
 
@@ -61,6 +61,14 @@ class LogsService final : public Service {
     std::map<std::string, Stream> streams;
     std::vector<Filter> filters;  ///< by name
   };
+  /// Of one filter, before it is packed.
+  struct Batch {
+    std::string target;
+    std::string source;
+    Origin origin;
+    std::vector<LogEvent> events;
+    std::size_t bytes = 0;
+  };
   using Json = nlohmann::json;
   /// A call on its way through an operation.
   struct Asked {
@@ -105,7 +113,7 @@ class LogsService final : public Service {
   net::awaitable<void> tidy(ServiceHost& host);
   net::awaitable<std::string> answer(const std::string& operation, const Asked& asked);
   net::awaitable<void> commit(ServiceHost& host, ServiceCommit what);
-  net::awaitable<Turns::Turn> group_alone(const std::string& name);
+  net::awaitable<service::Turns::Turn> group_alone(const std::string& name);
   Group& group(const std::string& name);
   std::string new_log(const std::string& group);
   std::uint64_t next_number();
@@ -138,11 +146,12 @@ class LogsService final : public Service {
   net::awaitable<std::string> delete_filter(const Asked& asked);
   net::awaitable<std::string> describe_filters(const Asked& asked);
   net::awaitable<std::string> test_filter(const Asked& asked);
-  static void add_deliveries(const Filter& filter, const std::string& group, const std::string& stream,
-                             const std::vector<LogEvent>& events, const std::string& trace_header, ServiceCommit& what);
+  static void add_batches(const Filter& filter, const std::string& group, const std::string& stream,
+                          const std::vector<LogEvent>& events, std::vector<Batch>& batches);
+  net::awaitable<std::vector<ServiceDelivery>> deliveries_of(std::vector<Batch> batches, std::string trace_header);
 
   ServiceContext context_;
-  Turns turns_;
+  service::Turns turns_;
   net::steady_timer tidy_at_;
   std::map<std::string, Group> groups_;
   std::set<std::string> gone_;  ///< logs of groups that are gone, to be forgotten

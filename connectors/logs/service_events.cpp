@@ -89,8 +89,8 @@ net::awaitable<std::string> LogsService::put_events(const Asked& asked) {
   const std::string name = plain_name(asked.body, "logStreamName");
   std::vector<LogEvent> events = events_of(asked.body);
 
-  const auto beside = co_await turns_.take(owner, Way::kBeside);
-  const auto alone = co_await turns_.take(owner + "\n" + name, Way::kAlone);
+  const auto beside = co_await turns_.take(owner, service::Way::kBeside);
+  const auto alone = co_await turns_.take(owner + "\n" + name, service::Way::kAlone);
   Group& written = group(owner);
   const auto found = written.streams.find(name);
   if (found == written.streams.end()) not_found("log stream");
@@ -122,7 +122,9 @@ net::awaitable<std::string> LogsService::put_events(const Asked& asked) {
     stream.last_event = std::max(stream.last_event.value_or(events.back().timestamp), events.back().timestamp);
     stream.last_put = time;
     what.notes.push_back(stream_note(owner, name, stream));
-    for (const Filter& filter : written.filters) add_deliveries(filter, owner, name, events, asked.trace_header, what);
+    std::vector<Batch> batches;
+    for (const Filter& filter : written.filters) add_batches(filter, owner, name, events, batches);
+    if (!batches.empty()) what.deliveries = co_await deliveries_of(std::move(batches), asked.trace_header);
     co_await commit(asked.host, std::move(what));
     found->second = stream;
   }
@@ -318,6 +320,17 @@ net::awaitable<std::string> LogsService::filter_events(const Asked& asked) {
          stream != read_from.streams.end() && stream->first.starts_with(prefix); ++stream)
       wanted.streams.emplace(stream->second.number, stream->first);
   }
+
+  // Where these streams have nothing, nobody has to look through the others' events.
+  std::int64_t first = kFar;
+  std::int64_t last = -1;
+  for (const auto& [number, stream_name] : wanted.streams) {
+    const Stream& stream = read_from.streams.find(stream_name)->second;
+    first = std::min(first, stream.first_event.value_or(kFar));
+    last = std::max(last, stream.last_event.value_or(-1));
+  }
+  wanted.from = std::max(wanted.from, first);
+  wanted.to = std::min(wanted.to, last + 1);
 
   const Page page = co_await read(asked.host, wanted, start);
   std::string out;

@@ -1,10 +1,13 @@
 // Subscription filters, what they send, and the trying of a pattern.
+#include <functional>
+
 #include <nlohmann/json.hpp>
 
 #include "weir/base/json_writer.h"
 
 #include "connectors/logs/request.h"
 #include "connectors/logs/service.h"
+#include "runtime/offload.h"
 
 namespace weir::logs {
 namespace {
@@ -13,6 +16,8 @@ constexpr std::size_t kFiltersMax = 2;
 constexpr std::size_t kRegexFiltersMax = 5;
 constexpr std::size_t kDescribed = 50;
 constexpr std::size_t kTriedMax = 50;
+/// What is packed at once, in some 300 us: it does not wait for a pool that has something else to do.
+constexpr std::size_t kPackedHere = 32 * 1024;
 
 pattern::LogPattern compiled(const std::string& text) {
   auto pattern = pattern::LogPattern::compile(text);
@@ -141,32 +146,45 @@ net::awaitable<std::string> LogsService::test_filter(const Asked& asked) {
 
 /// Batches of the events that a filter wants. An event that is larger than a batch is one of its own: what the function
 /// does not take for its size, and ends among the dead letters, takes no other with it.
-void LogsService::add_deliveries(const Filter& filter, const std::string& group, const std::string& stream,
-                                 const std::vector<LogEvent>& events, const std::string& trace_header,
-                                 ServiceCommit& what) {
-  std::vector<LogEvent> batch;
-  std::size_t bytes = 0;
-  const auto send = [&] {
-    if (batch.empty()) return;
-    ServiceDelivery delivery;
-    delivery.target = filter.target;
-    delivery.source = filter.source;
-    delivery.trace_header = trace_header;
-    delivery.payload = lambda_event({group, stream, filter.name}, batch);
-    what.deliveries.push_back(std::move(delivery));
-    batch.clear();
-    bytes = 0;
-  };
+void LogsService::add_batches(const Filter& filter, const std::string& group, const std::string& stream,
+                              const std::vector<LogEvent>& events, std::vector<Batch>& batches) {
+  Batch* batch = nullptr;
   for (const LogEvent& event : events) {
     if (!filter.pattern->matches(event.message)) continue;
     LogEvent wanted = event;
     if (filter.pattern->has_fields()) wanted.fields = filter.pattern->fields_of(event.message);
     const std::size_t size = json_bytes(wanted);
-    if (bytes + size > kBatchBytes || batch.size() == kBatchEvents) send();
-    bytes += size;
-    batch.push_back(std::move(wanted));
+    if (batch == nullptr || batch->bytes + size > kBatchBytes || batch->events.size() == kBatchEvents) {
+      batch = &batches.emplace_back();
+      batch->target = filter.target;
+      batch->source = filter.source;
+      batch->origin = {group, stream, filter.name};
+    }
+    batch->bytes += size;
+    batch->events.push_back(std::move(wanted));
   }
-  send();
+}
+
+/// Packs them. More than a little of it is not done on the engine's thread.
+net::awaitable<std::vector<ServiceDelivery>> LogsService::deliveries_of(std::vector<Batch> batches,
+                                                                        std::string trace_header) {
+  std::size_t bytes = 0;
+  for (const Batch& batch : batches) bytes += batch.bytes;
+  std::function<std::vector<ServiceDelivery>()> packing = [batches = std::move(batches),
+                                                           trace_header = std::move(trace_header)] {
+    std::vector<ServiceDelivery> deliveries;
+    deliveries.reserve(batches.size());
+    for (const Batch& batch : batches) {
+      ServiceDelivery& delivery = deliveries.emplace_back();
+      delivery.target = batch.target;
+      delivery.source = batch.source;
+      delivery.trace_header = trace_header;
+      delivery.payload = lambda_event(batch.origin, batch.events);
+    }
+    return deliveries;
+  };
+  if (bytes <= kPackedHere) co_return packing();
+  co_return co_await runtime::offload(context_.blocking, std::move(packing));
 }
 
 }  // namespace weir::logs

@@ -236,7 +236,7 @@ Result<void> SnsService::remember_key(const std::map<std::string, std::string>& 
 /// It is made when it is needed: a weir of which nobody wants SNS makes none, and writes nothing.
 net::awaitable<Result<void>> SnsService::have_key(ServiceHost& host) {
   if (key_) co_return Result<void>();
-  const Turns::Turn turn = co_await making_key_.take();
+  const service::Turns::Turn turn = co_await making_key_.take();
   if (key_) co_return Result<void>();
   const WallTime now = context_.clock.now().wall;
   std::function<std::shared_ptr<Result<SigningKey>>()> make = [now] {
@@ -774,7 +774,7 @@ std::string SnsService::next_sequence(WallTime now) {
 net::awaitable<Result<void>> SnsService::publish_all(ServiceHost& host, Topic topic, std::vector<Message>& messages,
                                                      std::string address) {
   // In a FIFO topic the order is that of acceptance, and what came before has to be on disk to be known.
-  std::optional<Turns::Turn> turn;
+  std::optional<service::Turns::Turn> turn;
   if (topic.is_fifo()) turn.emplace(co_await turns_.take());
   const WallTime now = context_.clock.now().wall;
   const Sender with = sender(host, std::move(address));

@@ -13,8 +13,8 @@
 #include "connectors/sns/message.h"
 #include "connectors/sns/publishing.h"
 #include "connectors/sns/topics.h"
-#include "connectors/sns/turn.h"
 #include "service/form.h"
+#include "service/turns.h"
 
 namespace weir::sns {
 
@@ -86,8 +86,8 @@ class SnsService final : public Service {
   std::string list_xml(const std::vector<const Subscription*>& all, const std::string& token) const;
 
   ServiceContext context_;
-  Turns turns_;
-  Turns making_key_;
+  service::Turns turns_;
+  service::Turns making_key_;
   Random random_;
   std::map<std::string, Topic, std::less<>> topics_;
   std::map<std::string, Published, std::less<>> published_;  ///< by "TOPIC/DEDUPLICATION ID"

@@ -102,12 +102,14 @@ class LogsWorld {
   /// As after a restart.
   void begin() {
     io_ = std::make_unique<net::io_context>();
-    service_ = logs::make_service({io_->get_executor(), io_->get_executor(), null_log(), clock, AwsAccess(), sources_});
+    pool_ = std::make_unique<net::io_context>();
+    service_ =
+        logs::make_service({io_->get_executor(), pool_->get_executor(), null_log(), clock, AwsAccess(), sources_});
     net::co_spawn(*io_, service_->run(host), net::detached);
     io_->poll();
     REQUIRE(service_->ready());
   }
-  ~LogsWorld() { io_.reset(); }  // with it the coroutine, which refers to the service
+  ~LogsWorld() { io_.reset(); }  // with it the coroutines, which refer to the service
 
   /// Goes as far as it gets.
   std::future<ServiceAnswer> begin_call(const std::string& operation, const std::string& body) {
@@ -120,8 +122,10 @@ class LogsWorld {
     return answered;
   }
   void go_on() {
-    io_->restart();
-    io_->poll();
+    do {
+      io_->restart();
+      io_->poll();
+    } while (!pool_busy && pool_works());
   }
   /// The answer's body; of an error "CODE: message".
   std::string call(const std::string& operation, const std::string& body) {
@@ -161,9 +165,19 @@ class LogsWorld {
   test::FakeClock clock;
   FakeHost host;
   json last;
+  bool pool_busy = false;  ///< with something else
+  std::size_t pool_works_done = 0;
 
  private:
+  bool pool_works() {
+    pool_->restart();
+    const std::size_t done = pool_->poll();
+    pool_works_done += done;
+    return done > 0;
+  }
+
   std::vector<ServiceSource> sources_;
+  std::unique_ptr<net::io_context> pool_;
   std::unique_ptr<net::io_context> io_;
   std::unique_ptr<Service> service_;
 };
@@ -341,6 +355,28 @@ TEST_CASE("an answer has a megabyte of events or 10,000, and the store is read i
     world.call("PutLogEvents", R"({"logGroupName":"/shop","logStreamName":"many","logEvents":[)" + events + "]}");
   CHECK(shown("GetLogEvents", R"(,"logStreamName":"many","startFromHead":true)").size() == 10'000);
   CHECK(shown("FilterLogEvents", R"(,"logStreamNames":["many"])").size() == 10'000);
+  // Where the chosen streams have nothing, nobody looks.
+  world.call("CreateLogStream", R"({"logGroupName":"/shop","logStreamName":"none"})");
+  world.call("CreateLogStream", R"({"logGroupName":"/shop","logStreamName":"few"})");
+  const auto put_few = [&](std::int64_t offset) {
+    const std::string few = R"({"logGroupName":"/shop","logStreamName":"few","logEvents":[)";
+    world.call("PutLogEvents", few + world.event(offset, "f") + "]}");
+  };
+  put_few(12);
+  put_few(20);
+  const auto looked_at = [&](const std::string& settings) {
+    const std::size_t before = world.host.read;
+    shown("FilterLogEvents", settings);
+    CHECK_FALSE(world.last.contains("nextToken"));
+    return world.last.at("events").size() * 1000 + world.host.read - before;
+  };
+  CHECK(looked_at(R"(,"logStreamNames":["few"])") == 2002);
+  CHECK(looked_at(R"(,"logStreamNames":["few"],"startFromHead":false,"startTime":1704067200000)") == 2002);
+  CHECK(looked_at(R"(,"logStreamNames":["few","none"])") == 2002);
+  CHECK(looked_at(R"(,"logStreamNamePrefix":"f","startTime":)" + std::to_string(world.now() + 13)) == 1001);
+  CHECK(looked_at(R"(,"logStreamNames":["few"],"endTime":)" + std::to_string(world.now() + 12)) == 1001);
+  CHECK(looked_at(R"(,"logStreamNames":["few"],"endTime":)" + std::to_string(world.now() + 11)) == 0);
+  CHECK(looked_at(R"(,"logStreamNames":["none"])") == 0);
 }
 
 TEST_CASE("the latest events are read from the end of a group, not from its beginning") {
@@ -759,6 +795,79 @@ TEST_CASE("a group is a target: each event is one of its own, and its filters wa
   CHECK(take(group, std::string(1'048'576, 'x')).error().code() == ErrorCode::kEventRefused);
   world.host.refuse = ErrorCode::kStoreFull;
   CHECK(take(group, "x").error().code() == ErrorCode::kDestinationFailed);
+}
+
+TEST_CASE("what would keep the engine's thread is packed elsewhere, and kept when all of it is packed") {
+  LogsWorld world;
+  world.call("CreateLogStream", kStream);
+  const std::string line = "ERROR " + std::string(1000, 'x');
+  std::string much = world.event(0, line);
+  for (int i = 1; i < 700; ++i) much += "," + world.event(0, line);  // more than one batch
+  const std::string call = R"({"logGroupName":"/shop","logStreamName":"s","logEvents":[)" + much + "]}";
+  world.pool_busy = true;
+  auto large = world.begin_call("PutLogEvents", call);
+  auto behind = world.begin_call("PutLogEvents", R"({"logGroupName":"/shop","logStreamName":"s","logEvents":[)" +
+                                                     world.event(0, "ERROR last") + "]}");
+  CHECK(large.wait_for(std::chrono::seconds(0)) == std::future_status::timeout);
+  CHECK(world.host.events.empty());
+  world.pool_busy = false;
+  world.go_on();
+  CHECK(LogsWorld::text(large).find("nextSequenceToken") != std::string::npos);
+  CHECK(LogsWorld::text(behind).find("nextSequenceToken") != std::string::npos);
+  CHECK(world.pool_works_done == 1);  // both batches at once; the last call was small
+  REQUIRE(world.host.deliveries.size() == 3);
+  CHECK(test::unpack(world.host.deliveries[0].payload).at("logEvents").size() +
+            test::unpack(world.host.deliveries[1].payload).at("logEvents").size() ==
+        700);
+  CHECK(test::unpack(world.host.deliveries[2].payload).at("logEvents")[0].at("message") == "ERROR last");
+  CHECK(world.host.commits == 3);
+}
+
+TEST_CASE("what a target's input says of a log line is taken so, and anything else is the line") {
+  LogsWorld world;
+  const auto take = [&](const std::string& text) {
+    DestinationRecord record;
+    record.record = text;
+    return world.take("logs:arn:aws:logs:us-east-1:000000000000:log-group:/shop", std::move(record));
+  };
+  struct Row {
+    std::string sentence;
+    std::string payload;  ///< with an hour ago for MS and ISO
+    std::string line;
+    std::int64_t before;  ///< milliseconds
+  };
+  const auto row = GENERATE(values<Row>({
+      {"a time in milliseconds", R"({"timestamp":MS,"message":"a \"line\""})", R"(a "line")", kHour},
+      {"a time as $.time has it", R"({"timestamp":"ISO","message":"m"})", "m", kHour},
+      {"no time", R"({"message":"m"})", "m", 0},
+      {"a value of JSON is its text", R"( {"message" : {"n": 1.0} } )", R"({"n": 1.0})", 0},
+      {"a time without a message", R"({"timestamp":1})", R"({"timestamp":1})", 0},
+      {"a time that is none", R"({"timestamp":"noon","message":"m"})", R"({"timestamp":"noon","message":"m"})", 0},
+      {"a time before 1970", R"({"timestamp":-1,"message":"m"})", R"({"timestamp":-1,"message":"m"})", 0},
+      {"a time that is no whole number", R"({"timestamp":1.5,"message":"m"})", R"({"timestamp":1.5,"message":"m"})", 0},
+      {"one more member", R"({"message":"m","id":1})", R"({"message":"m","id":1})", 0},
+      {"a text", R"("message")", R"("message")", 0},
+      {"no JSON", R"({"message":"m")", R"({"message":"m")", 0},
+  }));
+  DYNAMIC_SECTION(row.sentence) {
+    const auto with = [](std::string text, std::string_view word, const std::string& value) {
+      const std::size_t at = text.find(word);
+      return at == std::string::npos ? text : text.replace(at, word.size(), value);
+    };
+    const std::string ms = std::to_string(world.now() - kHour);
+    const std::string iso = iso_milliseconds(world.clock.now().wall - std::chrono::hours(1));
+    CHECK(take(with(with(row.payload, "MS", ms), "ISO", iso)).has_value());
+    CHECK(world.messages("GetLogEvents", R"(,"logStreamName":"events")") == row.line);
+    CHECK(world.last.at("events")[0].at("timestamp") == world.now() - row.before);
+  }
+  SECTION("a line of a time that the group does not take is refused, not lost") {
+    const auto at = [](std::int64_t time) { return R"({"timestamp":)" + std::to_string(time) + R"(,"message":"m"})"; };
+    CHECK(take(at(world.now() - 14 * 24 * kHour)).has_value());
+    CHECK(take(at(world.now() + 2 * kHour)).has_value());
+    CHECK(take(at(world.now() - 14 * 24 * kHour - 1)).error().code() == ErrorCode::kEventRefused);
+    CHECK(take(at(world.now() + 2 * kHour + 1)).error().code() == ErrorCode::kEventRefused);
+    CHECK(take(R"({"message":""})").error().code() == ErrorCode::kEventRefused);
+  }
 }
 
 TEST_CASE("TestMetricFilter says which messages match, and what is in their fields") {

@@ -1,19 +1,20 @@
-#include "connectors/logs/turns.h"
+#include "service/turns.h"
 
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-namespace weir::logs {
+namespace weir::service {
 
 net::awaitable<Turns::Turn> Turns::take(std::string name, Way way) {
   Thing& thing = things_[name];
   const auto waiter = thing.waiters.emplace(thing.waiters.end(), executor_, way);
-  // From here on also a wait that is cancelled gives its place back.
+  // From here on also a wait that is cancelled gives its place back: the next co_await of such a one throws.
   Turn turn(*this, std::move(name), waiter);
   give(thing);
   while (!waiter->has) {
     boost::system::error_code woken;
     co_await waiter->woken.async_wait(net::redirect_error(net::use_awaitable, woken));
+    ++wakes_;
   }
   co_return turn;
 }
@@ -41,4 +42,4 @@ void Turns::end(const std::string& name, std::list<Waiter>::iterator waiter) {
   }
 }
 
-}  // namespace weir::logs
+}  // namespace weir::service

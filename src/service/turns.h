@@ -11,7 +11,7 @@
 
 #include "weir/connector.h"
 
-namespace weir::logs {
+namespace weir::service {
 
 /// How a turn is had: by nobody else at the time, or beside others that want it so.
 enum class Way { kAlone, kBeside };
@@ -48,8 +48,12 @@ class Turns {
   };
 
   net::awaitable<Turn> take(std::string name, Way way);
+  /// At the only thing there is, alone.
+  net::awaitable<Turn> take() { return take(std::string(), Way::kAlone); }
   /// Things that somebody has or waits for.
   std::size_t size() const { return things_.size(); }
+  /// How often somebody who waits was woken.
+  std::size_t wakes() const { return wakes_; }
 
  private:
   struct Waiter {
@@ -69,6 +73,7 @@ class Turns {
 
   net::any_io_executor executor_;
   std::map<std::string, Thing> things_;
+  std::size_t wakes_ = 0;
 };
 
-}  // namespace weir::logs
+}  // namespace weir::service
