@@ -2,8 +2,7 @@
 
 #include <algorithm>
 
-#include "weir/base/json_check.h"
-
+#include "base/json_scanner.h"
 #include "connectors/eventbridge/api_call.h"
 #include "service/json_text.h"
 
@@ -12,85 +11,144 @@ namespace weir::eventbridge {
 namespace {
 
 /// Reads the entries of a PutEvents in one pass, with no tree: of all calls it is the one that comes often. The first
-/// mistake counts.
+/// mistake counts, but for a body that is no JSON. Every function that is false met one, and then nothing more may be
+/// asked.
 class PutReader {
  public:
-  const std::optional<service::ApiError>& error() const { return error_; }
+  explicit PutReader(std::string_view body) : in_(body) {}
 
-  std::vector<PutEntry> entries(std::string_view body) {
-    std::vector<PutEntry> all;
-    const std::string_view list = list_of(body);
+  PutRequest read() {
+    if (!call()) {
+      PutRequest malformed;
+      malformed.error = refusal("SerializationException", "The request's body is no JSON object.");
+      return malformed;
+    }
+    return std::move(request_);
+  }
+
+ private:
+  static constexpr std::size_t kInEntry = 3;  ///< how deep the members of an entry stand
+
+  bool call() {
+    constexpr std::size_t kInCall = 1;
+    bool listed = false;
+    const bool empty = in_.at_end();
+    if (!empty && !members([&](std::string_view name) {
+          if (name != "Entries") return in_.skip(kInCall);
+          request_ = PutRequest();  // of a list that comes twice the last counts
+          listed = in_.peek() != 'n';
+          return listed ? list() : in_.word("null");
+        })) {
+      return false;
+    }
+    if (!listed) refuse(constraint("null", "entries", "not be null"));
+    in_.space();
+    return in_.at_end();
+  }
+
+  bool list() {
+    constexpr std::size_t kInList = 2;
+    if (in_.peek() != '[') return wrong("Entries", kInList - 1);
+    request_.entries.reserve(kMaxEntries);
     std::size_t size = 0;
     std::size_t count = 0;
-    service::each_element(list, [&](std::string_view value) {
-      if (!value.starts_with('{')) return wrong("Entries");
-      if (++count > kMaxEntries) return;
-      all.push_back(entry(value));
-      size += entry_size(all.back());
+    const bool read = elements([&] {
+      if (in_.peek() != '{') return wrong("Entries", kInList);
+      if (++count > kMaxEntries) return in_.skip(kInList);
+      request_.entries.emplace_back();
+      if (!entry(request_.entries.back())) return false;
+      size += entry_size(request_.entries.back());
+      return true;
     });
-    if (!error_ && count == 0) refuse(constraint("'[]'", "entries", "have length greater than or equal to 1"));
+    if (count == 0) refuse(constraint("'[]'", "entries", "have length greater than or equal to 1"));
     if (count > kMaxEntries) {
       refuse(constraint("'[PutEventsRequestEntry]'", "entries", "have length less than or equal to 10"));
     }
     if (size > kMaxEntriesBytes) refuse(invalid("Total size of the entries in the request is over the limit."));
-    return all;
-  }
-
- private:
-  std::string_view list_of(std::string_view body) {
-    const std::size_t first = body.find_first_not_of(" \t\r\n");
-    if (!body.empty() && (!is_json(body) || body[first] != '{')) {
-      refuse(refusal("SerializationException", "The request's body is no JSON object."));
-      return "";
-    }
-    const std::string_view list = service::member_of(body, "Entries").value_or("null");
-    if (list == "null") {
-      refuse(constraint("null", "entries", "not be null"));
-    } else if (!list.starts_with('[')) {
-      wrong("Entries");
-    }
-    return list;
-  }
-
-  PutEntry entry(std::string_view json) {
-    PutEntry entry;
-    service::each_member(json, [&](std::string_view name, std::string_view value) {
-      if (value == "null") return;
-      if (name == "Source") entry.source = text(name, value);
-      if (name == "DetailType") entry.detail_type = text(name, value);
-      if (name == "Detail") entry.detail = text(name, value);
-      if (name == "EventBusName") entry.bus = text(name, value);
-      if (name == "TraceHeader") entry.trace_header = text(name, value);
-      if (name == "Time") entry.time = time(name, value);
-      if (name == "Resources") entry.resources = texts(name, value);
-    });
-    return entry;
-  }
-
-  std::string text(std::string_view name, std::string_view value) {
-    if (!value.starts_with('"')) wrong(name);
-    return service::decoded(value);
-  }
-  std::vector<std::string> texts(std::string_view name, std::string_view value) {
-    std::vector<std::string> all;
-    if (!value.starts_with('[')) wrong(name);
-    service::each_element(value, [&](std::string_view each) { all.push_back(text(name, each)); });
-    return all;
-  }
-  std::optional<WallTime> time(std::string_view name, std::string_view value) {
-    auto read = read_time(nlohmann::json::parse(value, nullptr, false));
-    if (!read) wrong(name);
     return read;
   }
 
-  void wrong(std::string_view name) {
+  bool entry(PutEntry& entry) {
+    return members([&](std::string_view name) {
+      if (in_.peek() == 'n') return in_.word("null");
+      if (name == "Source") return text(name, entry.source);
+      if (name == "DetailType") return text(name, entry.detail_type);
+      if (name == "Detail") return text(name, entry.detail);
+      if (name == "EventBusName") return text(name, entry.bus);
+      if (name == "TraceHeader") return text(name, entry.trace_header);
+      if (name == "Time") return time(name, entry.time);
+      if (name == "Resources") return texts(name, entry.resources);
+      return in_.skip(kInEntry);
+    });
+  }
+
+  bool text(std::string_view name, std::string& to) {
+    if (in_.peek() != '"') return wrong(name, kInEntry + 1);
+    JsonScanner::Raw raw;
+    if (!in_.string(raw)) return false;
+    to = raw.escapes ? service::unescaped(raw.text) : std::string(raw.text);
+    return true;
+  }
+  bool texts(std::string_view name, std::vector<std::string>& to) {
+    if (in_.peek() != '[') return wrong(name, kInEntry);
+    to.clear();
+    return elements([&] { return text(name, to.emplace_back()); });
+  }
+  bool time(std::string_view name, std::optional<WallTime>& to) {
+    const char* const begin = in_.at();
+    if (!in_.skip(kInEntry)) return false;
+    const std::string_view written(begin, static_cast<std::size_t>(in_.at() - begin));
+    to = read_time(nlohmann::json::parse(written, nullptr, false));
+    if (!to) wrong_type(name);
+    return true;
+  }
+
+  /// An object, whose members `member(name)` reads.
+  template <typename Member>
+  bool members(Member member) {
+    if (in_.peek() != '{') return false;
+    in_.take('{');
+    if (in_.peek() == '}') return in_.take('}');
+    std::string decoded;
+    for (;;) {
+      JsonScanner::Raw key;
+      in_.space();
+      if (!in_.string(key) || in_.peek() != ':') return false;
+      in_.take(':');
+      in_.space();
+      if (key.escapes) decoded = service::unescaped(key.text);
+      if (!member(key.escapes ? std::string_view(decoded) : key.text)) return false;
+      if (in_.peek() == '}') return in_.take('}');
+      if (!in_.take(',')) return false;
+    }
+  }
+  /// An array, whose elements `element()` reads.
+  template <typename Element>
+  bool elements(Element element) {
+    if (in_.peek() != '[') return false;
+    in_.take('[');
+    if (in_.peek() == ']') return in_.take(']');
+    for (;;) {
+      in_.space();
+      if (!element()) return false;
+      if (in_.peek() == ']') return in_.take(']');
+      if (!in_.take(',')) return false;
+    }
+  }
+
+  bool wrong(std::string_view name, std::size_t depth) {
+    wrong_type(name);
+    return in_.skip(depth);
+  }
+  void wrong_type(std::string_view name) {
     refuse(refusal("SerializationException", "The argument " + std::string(name) + " has the wrong type."));
   }
   void refuse(service::ApiError error) {
-    if (!error_) error_ = std::move(error);
+    if (!request_.error) request_.error = std::move(error);
   }
 
-  std::optional<service::ApiError> error_;
+  JsonScanner in_;
+  PutRequest request_;
 };
 
 }  // namespace
@@ -108,11 +166,7 @@ std::optional<Reply> Api::handle(std::string_view operation, std::string_view bo
 }
 
 PutRequest read_put_events(std::string_view body) {
-  PutReader reader;
-  PutRequest request;
-  request.entries = reader.entries(body);
-  request.error = reader.error();
-  return request;
+  return PutReader(body).read();
 }
 
 service::ApiError unknown_operation() {

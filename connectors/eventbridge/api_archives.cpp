@@ -70,7 +70,7 @@ const Archive* find_archive(Call& call) {
 }
 
 void write_archive_members(JsonWriter& out, const Call& call, const Archive& archive) {
-  const ArchiveSize size = call.model.size_of(archive.name);
+  const ArchiveSize size = call.model.size_of(archive);
   out.member("ArchiveName", archive.name).member("EventSourceArn", bus_arn(archive.bus)).member("State", "ENABLED");
   out.member("RetentionDays", archive.retention_days).member("SizeBytes", size.bytes).member("EventCount", size.events);
   out.member("CreationTime", seconds_of(archive.created));

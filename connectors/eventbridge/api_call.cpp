@@ -5,6 +5,7 @@
 #include "weir/base/json_check.h"
 
 #include "pattern/pattern.h"
+#include "service/characters.h"
 
 namespace weir::eventbridge {
 namespace {
@@ -73,8 +74,8 @@ std::string Arguments::text(const char* name, std::size_t most) {
   if (!has(name)) return "";
   if (!root_.at(name).is_string()) return wrong(name), "";
   auto value = root_.at(name).get<std::string>();
-  if (most != 0 && value.size() > most) {
-    refuse(constraint("'" + value.substr(0, 2 * most) + "'", lower(name),
+  if (most != 0 && service::characters(value) > most) {
+    refuse(constraint("'" + service::shown(value) + "'", lower(name),
                       "have length less than or equal to " + std::to_string(most)));
   }
   return value;

@@ -21,6 +21,24 @@ inline constexpr std::size_t kMaxEventBytes = std::size_t{64} << 20U;
 /// What a delivery or an archived event is counted as beside its text.
 inline constexpr std::size_t kDeliveryBytes = 1024;
 
+/// What all that are under way hold together, each until it goes. Behind the limit nobody begins with another event.
+inline constexpr std::size_t kMaxHeldBytes = std::size_t{64} << 20U;
+class Held {
+ public:
+  /// `freed` is told whenever something was given back.
+  explicit Held(std::function<void()> freed) : freed_(std::move(freed)) {}
+  bool full() const { return bytes_ >= kMaxHeldBytes; }
+  void take(std::size_t bytes) { bytes_ += bytes; }
+  void give_back(std::size_t bytes) {
+    bytes_ -= bytes;
+    if (bytes > 0) freed_();
+  }
+
+ private:
+  std::function<void()> freed_;
+  std::size_t bytes_ = 0;
+};
+
 /// Puts events on buses: what their rules and archives make of them.
 class Delivering {
  public:
@@ -37,8 +55,12 @@ class Delivering {
     kTooLarge,   ///< what it comes to is more than kMaxEventBytes
   };
 
-  Delivering(Model& model, TargetOf target_of, WallTime now)
-      : model_(model), target_of_(std::move(target_of)), now_(now) {}
+  /// `model` and `held` outlive it.
+  Delivering(Model& model, TargetOf target_of, WallTime now, Held& held)
+      : model_(model), target_of_(std::move(target_of)), now_(now), held_(held) {}
+  ~Delivering() { held_.give_back(bytes_); }
+  Delivering(const Delivering&) = delete;
+  Delivering& operator=(const Delivering&) = delete;
 
   /// An event that is not put leaves nothing behind. `only`: the ARNs of the rules that it may meet; none: all.
   Put put(std::string_view bus, const Event& event, const std::set<std::string>& only = {});
@@ -48,8 +70,8 @@ class Delivering {
 
   ServiceCommit& commit() { return commit_; }
   /// Whether it is time to commit.
-  bool full() const { return bytes_ >= kCommitBytes; }
-  /// Into which archives how many bytes went, by event.
+  bool full() const { return bytes_ >= kCommitBytes || held_.full(); }
+  /// Into which archives' logs how many bytes went, by event.
   const std::vector<std::pair<std::string, std::size_t>>& archived() const { return archived_; }
   const std::vector<Dropped>& dropped() const { return dropped_; }
 
@@ -66,8 +88,10 @@ class Delivering {
   /// Takes back what came behind the mark, of an event that is not put.
   Put settle(const Mark& mark, Put ended);
   Put put(std::string_view bus, const Event& event, const std::set<std::string>& only, Hop hop);
-  Put deliver(const Rule& rule, const Event& event, const std::string& text, Hop hop);
-  Put deliver_to(const Target& target, const Rule& rule, const Event& event, const std::string& text, Hop hop);
+  /// Whether the event's text is needed behind a delivery.
+  enum class Text { kKept, kSpent };
+  Put deliver(const Rule& rule, const Event& event, std::string& text, Text after, Hop hop);
+  Put deliver_to(const Target& target, const Rule& rule, const Event& event, std::string& text, Text after, Hop hop);
   /// Whether a function can be given it.
   bool fit_for_function(const Target& target, const std::string& payload);
   /// Counts what is held. kTooLarge when the event has too much of it.
@@ -76,6 +100,7 @@ class Delivering {
   Model& model_;
   TargetOf target_of_;
   WallTime now_;
+  Held& held_;
   ServiceCommit commit_;
   std::vector<std::pair<std::string, std::size_t>> archived_;
   std::vector<Dropped> dropped_;

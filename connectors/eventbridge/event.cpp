@@ -5,6 +5,8 @@
 #include "weir/base/json_writer.h"
 #include "weir/service.h"
 
+#include "service/characters.h"
+
 namespace weir::eventbridge {
 namespace {
 
@@ -14,32 +16,41 @@ constexpr std::size_t kMaxDetailType = 128;
 enum class Detail { kLeftOut, kWritten };
 
 std::string write(const Event& event, std::string_view type_key, Detail detail) {
+  constexpr std::size_t kKeys = 192;
+  std::size_t size = kKeys + event.id.size() + event.detail_type.size() + event.source.size() + event.detail.size();
+  for (const std::string& resource : event.resources) size += resource.size() + 3;
   std::string text;
-  text.reserve(event.detail.size() + 512);
-  JsonWriter out(text);
-  out.begin_object().member("version", "0").member("id", event.id).member(type_key, event.detail_type);
-  out.member("source", event.source).member("account", event.account).member("time", iso_seconds(event.time));
-  out.member("region", event.region);
-  if (!event.replay_name.empty()) out.member("replay-name", event.replay_name);
-  out.key("resources").begin_array();
-  for (const std::string& resource : event.resources) out.value(resource);
-  out.end_array();
-  if (detail == Detail::kWritten) out.key("detail").raw(event.detail);
-  out.end_object();
+  text.reserve(size);
+  const auto member = [&](std::string_view before, std::string_view value) {
+    text += before;
+    append_json_escaped(text, value);
+  };
+  member(R"({"version":"0","id":")", event.id);
+  member(R"(",")", type_key);
+  member(R"(":")", event.detail_type);
+  member(R"(","source":")", event.source);
+  member(R"(","account":")", event.account);
+  member(R"(","time":")", iso_seconds(event.time));
+  member(R"(","region":")", event.region);
+  if (!event.replay_name.empty()) member(R"(","replay-name":")", event.replay_name);
+  text += R"(","resources":)";
+  JsonWriter resources(text);
+  resources.begin_array();
+  for (const std::string& resource : event.resources) resources.value(resource);
+  resources.end_array();
+  if (detail == Detail::kWritten) text.append(R"(,"detail":)").append(event.detail);
+  text += '}';
   return text;
-}
-
-std::size_t characters(std::string_view text) {
-  std::size_t count = 0;
-  for (const char c : text) count += (static_cast<unsigned char>(c) & 0xC0U) != 0x80U ? 1 : 0;
-  return count;
 }
 
 }  // namespace
 
 std::string iso_seconds(WallTime time) {
   constexpr std::size_t kUpToSeconds = 19;
-  return iso_milliseconds(time).substr(0, kUpToSeconds) + "Z";
+  std::string text = iso_milliseconds(time);
+  text.resize(kUpToSeconds);
+  text += 'Z';
+  return text;
 }
 
 Event new_event(std::string id, WallTime now) {
@@ -86,7 +97,9 @@ std::size_t entry_size(const PutEntry& entry) {
 }
 
 std::string put_answer(const std::vector<PutResult>& results) {
+  constexpr std::size_t kResultBytes = 64;
   std::string body;
+  body.reserve((results.size() + 1) * kResultBytes);
   JsonWriter out(body);
   const auto failed = std::count_if(results.begin(), results.end(), [](const PutResult& each) { return !!each.error; });
   out.begin_object().member("FailedEntryCount", std::int64_t{failed}).key("Entries").begin_array();
@@ -114,7 +127,7 @@ std::optional<EntryError> check_entry(const PutEntry& entry) {
   if (entry.detail_type.empty()) {
     return EntryError{kInvalid, "Parameter DetailType is not valid. Reason: DetailType is a required argument."};
   }
-  if (characters(entry.detail_type) > kMaxDetailType) {
+  if (service::characters(entry.detail_type) > kMaxDetailType) {
     return EntryError{kInvalid, "Parameter DetailType is not valid. Reason: DetailType has more than 128 characters."};
   }
   if (entry.detail.empty()) {

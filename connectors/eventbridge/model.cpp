@@ -143,19 +143,18 @@ std::optional<schedule::PlanMemory> Model::schedule_of(std::string_view rule) co
   return found->second;
 }
 
-ArchiveSize Model::size_of(std::string_view archive) const {
-  const auto found = sizes_.find(archive);
+ArchiveSize Model::size_of(const Archive& archive) const {
+  const auto found = sizes_.find(archive.log());
   return found == sizes_.end() ? ArchiveSize() : found->second;
 }
 
-std::optional<SourceNote> Model::count(const std::string& archive, ArchiveSize more) {
-  if (archives_.count(archive) == 0) return std::nullopt;
-  ArchiveSize& size = sizes_[archive];
+SourceNote Model::count(const std::string& log, ArchiveSize more) {
+  ArchiveSize& size = sizes_[log];
   size.events += more.events;
   size.bytes += more.bytes;
   std::string value;
   JsonWriter(value).begin_object().member("events", size.events).member("bytes", size.bytes).end_object();
-  return SourceNote{start_of(archive, "size"), std::move(value)};
+  return {start_of(log, "size"), std::move(value)};
 }
 
 std::map<std::string, std::string> Model::tags(const std::string& arn) const {
@@ -220,12 +219,12 @@ SourceNote note_of_schedule(const std::string& rule, const std::optional<schedul
 
 std::vector<SourceNote> end_of_archive(const Archive& archive) {
   return {end_of(archive),
-          {start_of(archive.name, "size"), std::nullopt},
+          {start_of(archive.name, "size"), std::nullopt},  // of a weir that counted by name
           {start_of(archive.log(), "left-over"), std::string("{}")}};
 }
 
-SourceNote end_of_left_over(const std::string& log) {
-  return {start_of(log, "left-over"), std::nullopt};
+std::vector<SourceNote> end_of_left_over(const std::string& log) {
+  return {{start_of(log, "size"), std::nullopt}, {start_of(log, "left-over"), std::nullopt}};
 }
 
 SourceNote note_of_tags(const std::string& arn, const std::map<std::string, std::string>& tags) {
@@ -333,7 +332,15 @@ Result<void> Model::apply(const SourceNote& note) {
       schedules_[name] = {seconds("begun"), seconds("settled")};
     } else if (kind == "size") {
       const json from = json::parse(*note.value);
-      sizes_[name] = {from.at("events").get<std::int64_t>(), from.at("bytes").get<std::int64_t>()};
+      // Notes are told in order of their keys: the archives are there. One under an archive's name is of a weir that
+      // counted by names, and older than the one by its log.
+      const auto archive = archives_.find(name);
+      const ArchiveSize size{from.at("events").get<std::int64_t>(), from.at("bytes").get<std::int64_t>()};
+      if (archive != archives_.end()) {
+        sizes_.try_emplace(archive->second.log(), size);
+      } else {
+        sizes_.insert_or_assign(name, size);
+      }
     } else if (kind == "left-over") {
       left_over_.insert(name);
     } else if (kind == "tags") {
@@ -386,12 +393,14 @@ std::optional<Matched> Model::match(std::string_view bus_name, const Event& even
   patterns.text("time", iso_seconds(event.time));
   patterns.text("region", event.region);
   if (!event.replay_name.empty()) patterns.text("replay-name", event.replay_name);
-  std::string resources;
-  JsonWriter out(resources);
-  out.begin_array();
-  for (const std::string& resource : event.resources) out.value(resource);
-  out.end_array();
-  patterns.member("resources", resources);
+  if (!event.resources.empty()) {  // an empty array has no value
+    std::string resources;
+    JsonWriter out(resources);
+    out.begin_array();
+    for (const std::string& resource : event.resources) out.value(resource);
+    out.end_array();
+    patterns.member("resources", resources);
+  }
   if (!patterns.member("detail", event.detail)) return std::nullopt;
   Matched matched;
   for (const std::uint32_t id : patterns.finish()) {

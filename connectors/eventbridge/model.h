@@ -138,10 +138,10 @@ class Model {
   const Rule* rule(std::string_view bus, std::string_view name) const;
   /// How far the schedule of a rule of the default bus is.
   std::optional<schedule::PlanMemory> schedule_of(std::string_view rule) const;
-  ArchiveSize size_of(std::string_view archive) const;
-  /// Counts what comes into an archive or goes (below 0), before it is on disk. The note of it; nothing when there is
-  /// no such archive.
-  std::optional<SourceNote> count(const std::string& archive, ArchiveSize more);
+  ArchiveSize size_of(const Archive& archive) const;
+  /// Counts what comes into an archive's log or goes (below 0), before it is on disk. The note of it. One of a log that
+  /// is left over goes with its end.
+  SourceNote count(const std::string& log, ArchiveSize more);
   /// The logs of archives that are deleted, whose events are still to be forgotten.
   const std::set<std::string>& left_over() const { return left_over_; }
   /// The tags of a bus or rule.
@@ -166,7 +166,7 @@ class Model {
   std::map<std::string, Archive, std::less<>> archives_;
   std::map<std::string, Replay, std::less<>> replays_;
   std::map<std::string, schedule::PlanMemory, std::less<>> schedules_;
-  std::map<std::string, ArchiveSize, std::less<>> sizes_;
+  std::map<std::string, ArchiveSize, std::less<>> sizes_;  ///< by log: another archive of the name has its own
   std::set<std::string> left_over_;
   std::map<std::string, std::map<std::string, std::string>> tags_;
   std::map<std::string, std::unique_ptr<Matcher>> matchers_;  ///< made when they are needed, dropped at every change
@@ -179,7 +179,7 @@ SourceNote note_of(const Replay& replay);
 SourceNote note_of_schedule(const std::string& rule, const std::optional<schedule::PlanMemory>& memory);
 /// What is remembered of an archive that ends: that its events are still to be forgotten, and nothing else.
 std::vector<SourceNote> end_of_archive(const Archive& archive);
-SourceNote end_of_left_over(const std::string& log);
+std::vector<SourceNote> end_of_left_over(const std::string& log);
 SourceNote note_of_tags(const std::string& arn, const std::map<std::string, std::string>& tags);
 /// The note without its value.
 template <typename T>

@@ -27,9 +27,10 @@ constexpr std::string_view kScheme = "eventbridge:";
 constexpr std::size_t kLoggedMax = 1000;
 
 /// A trace that came with an entry goes on, unless it would hide how many functions have called each other so far.
-std::string trace_of(const PutEntry& entry, const std::string& call) {
+const std::string& trace_of(const PutEntry& entry, const std::string& call) {
+  if (entry.trace_header.empty()) return call;
   const bool counted = call.find("Lineage=") != std::string::npos;
-  return entry.trace_header.empty() || counted ? call : entry.trace_header;
+  return counted ? call : entry.trace_header;
 }
 
 Rule rule_of(const ServiceSource& source) {
@@ -48,6 +49,16 @@ Rule rule_of(const ServiceSource& source) {
   return rule;
 }
 
+bool only_reads(std::string_view operation) {
+  return operation.starts_with("Describe") || operation.starts_with("List") || operation.starts_with("Test");
+}
+
+ServiceAnswer answer(std::optional<Reply> reply) {
+  if (!reply) return service::json_error(unknown_operation());
+  if (reply->error) return service::json_error(*reply->error);
+  return service::json_answer(std::move(reply->body));
+}
+
 KeptRange page_of(std::string log) {
   KeptRange range(std::move(log), kPageEvents);
   range.bytes_max = kPageBytes;
@@ -56,35 +67,32 @@ KeptRange page_of(std::string log) {
 
 }  // namespace
 
-/// Changes of the model are made one after the other: what one was checked against is what it changes.
-class EventsService::Turn {
- public:
-  explicit Turn(EventsService& service) : service_(service) { service_.changing_ = true; }
-  ~Turn() {
-    service_.changing_ = false;
-    service_.turns_.cancel();
-  }
-  Turn(const Turn&) = delete;
-  Turn& operator=(const Turn&) = delete;
-
-  static net::awaitable<void> wait(EventsService& service) {
-    for (bool mine = !service.changing_; !mine; mine = !service.changing_) {
-      boost::system::error_code woken;
-      co_await service.turns_.async_wait(net::redirect_error(net::use_awaitable, woken));
-    }
-  }
-
- private:
-  EventsService& service_;
-};
-
 EventsService::EventsService(ServiceContext context)
     : context_(std::move(context)),
       model_(declared()),
       random_(seed_from_system()),
       wake_(context_.executor),
-      turns_(context_.executor, net::steady_timer::time_point::max()),
+      turns_(context_.executor),
+      held_([this] { freed_.cancel(); }),
+      freed_(context_.executor, net::steady_timer::time_point::max()),
+      for_room_(context_.executor),
       utc_(std::make_shared<const schedule::TimeZone>(schedule::TimeZone::utc())) {}
+
+/// Changes of the model are made one after the other: what one was checked against is what it changes. Who only reads
+/// waits for none of them: the model changes at once, when it is on disk.
+net::awaitable<service::Turns::Turn> EventsService::change() {
+  return turns_.take();
+}
+
+/// Waits until another event may be put. Who waits holds nothing, so that what is held is given back.
+net::awaitable<void> EventsService::room() {
+  if (!held_.full() && for_room_.size() == 0) co_return;
+  const auto turn = co_await for_room_.take();
+  while (held_.full()) {
+    boost::system::error_code woken;
+    co_await freed_.async_wait(net::redirect_error(net::use_awaitable, woken));
+  }
+}
 
 /// What the configuration says, and nothing of what is remembered.
 Model EventsService::declared() const {
@@ -104,8 +112,7 @@ bool EventsService::owns(std::string_view target) const {
 
 /// Reads what is remembered. Calls of an earlier run() may still be under way: it has its turn as they have.
 net::awaitable<Result<void>> EventsService::load(ServiceHost& host) {
-  co_await Turn::wait(*this);
-  const Turn turn(*this);
+  const auto turn = co_await change();
   auto notes = co_await host.notes();
   if (!notes) co_return std::move(notes.error());
   Model model = declared();
@@ -202,7 +209,7 @@ net::awaitable<Result<bool>> EventsService::forget_old(ServiceHost& host, Archiv
   if (!forgotten) co_return std::move(forgotten.error());
   ServiceCommit what;
   const ArchiveSize less{-old.events, -old.bytes};
-  if (auto note = model_.count(archive.name, less)) what.notes.push_back(std::move(*note));
+  what.notes.push_back(model_.count(archive.log(), less));
   auto kept = co_await host.commit(std::move(what));
   if (!kept) co_return std::move(kept.error());
   co_return paged;
@@ -213,11 +220,8 @@ net::awaitable<Result<void>> EventsService::forget_left_over(ServiceHost& host, 
   auto oldest = co_await host.kept(KeptRange(log, 1));
   if (!oldest) co_return std::move(oldest.error());
   if (!oldest->events.empty()) co_return co_await host.forget(log, oldest->events.front().at + kForgottenAtOnce);
-  co_await Turn::wait(*this);
-  const Turn turn(*this);
-  std::vector<SourceNote> ended;
-  ended.push_back(end_of_left_over(log));
-  co_return co_await remember(host, std::move(ended));
+  const auto turn = co_await change();
+  co_return co_await remember(host, end_of_left_over(log));
 }
 
 /// Runs the rules whose time has come. When the next one's comes.
@@ -228,8 +232,7 @@ net::awaitable<Result<std::optional<WallTime>>> EventsService::run_schedules(Ser
   }
   std::optional<WallTime> earliest;
   for (const std::string& name : names) {
-    co_await Turn::wait(*this);
-    const Turn turn(*this);
+    const auto turn = co_await change();
     const Rule* const rule = model_.rule(kDefaultBus, name);
     if (rule == nullptr || !rule->enabled || rule->schedule.empty()) continue;
     auto expression = schedule::Expression::parse(rule->schedule, schedule::Grammar::kRule);
@@ -247,7 +250,7 @@ net::awaitable<Result<std::optional<WallTime>>> EventsService::run_schedules(Ser
       event.detail_type = "Scheduled Event";
       event.resources.push_back(rule->arn());
       event.detail = "{}";
-      Delivering delivering(model_, target_of(host), now);
+      Delivering delivering(model_, target_of(host), now, held_);
       if (delivering.fire(*rule, event) != Delivering::Put::kDone) log_too_large(event);
       const SourceNote note = note_of_schedule(name, plan.after(*run));
       delivering.commit().notes.push_back(note);
@@ -268,8 +271,7 @@ net::awaitable<Result<bool>> EventsService::replay_some(ServiceHost& host) {
   }
   bool more = false;
   for (const std::string& name : names) {
-    co_await Turn::wait(*this);
-    const Turn turn(*this);
+    const auto turn = co_await change();
     const auto found = model_.replays().find(name);
     if (found == model_.replays().end()) continue;
     Replay replay = found->second;
@@ -284,7 +286,7 @@ net::awaitable<Result<bool>> EventsService::replay_some(ServiceHost& host) {
 /// and skips nothing.
 net::awaitable<Result<bool>> EventsService::replay_some(ServiceHost& host, Replay replay) {
   const WallTime now = context_.clock.now().wall;
-  Delivering delivering(model_, target_of(host), now);
+  Delivering delivering(model_, target_of(host), now, held_);
   const auto archive = model_.archives().find(replay.archive);
   if (replay.state == ReplayState::kCancelling) {
     replay.state = ReplayState::kCancelled;
@@ -349,17 +351,17 @@ net::awaitable<Result<void>> EventsService::keep(ServiceHost& host, Delivering& 
   ServiceCommit& what = delivering.commit();
   if (what.deliveries.empty() && what.kept.empty() && what.notes.empty()) co_return Result<void>();
   std::map<std::string, ArchiveSize> more;
-  for (const auto& [archive, bytes] : delivering.archived()) {
-    ++more[archive].events;
-    more[archive].bytes += static_cast<std::int64_t>(bytes);
+  for (const auto& [log, bytes] : delivering.archived()) {
+    ++more[log].events;
+    more[log].bytes += static_cast<std::int64_t>(bytes);
   }
   // Counted before it is on disk: the notes of calls that come together are written in the order of the calls.
-  for (const auto& [archive, size] : more) {
-    if (auto note = model_.count(archive, size)) what.notes.push_back(std::move(*note));
+  for (const auto& [log, size] : more) {
+    what.notes.push_back(model_.count(log, size));
   }
   auto kept = co_await host.commit(std::move(what));
   if (kept) co_return kept;
-  for (const auto& [archive, size] : more) model_.count(archive, {-size.events, -size.bytes});
+  for (const auto& [log, size] : more) model_.count(log, {-size.events, -size.bytes});
   co_return kept;
 }
 
@@ -376,19 +378,17 @@ net::awaitable<Result<void>> EventsService::remember(ServiceHost& host, std::vec
 
 net::awaitable<ServiceAnswer> EventsService::call(ServiceHost& host, ServiceCall call) {
   if (call.operation == "PutEvents") co_return co_await put_events(host, std::move(call));
-  co_await Turn::wait(*this);
-  const Turn turn(*this);
-  const Api api(model_, host, context_.clock.now().wall);
-  auto reply = api.handle(call.operation, call.body);
-  if (!reply) co_return service::json_error(unknown_operation());
-  if (reply->error) co_return service::json_error(*reply->error);
-  if (!reply->notes.empty()) {
+  const auto asked = [&] { return Api(model_, host, context_.clock.now().wall).handle(call.operation, call.body); };
+  if (only_reads(call.operation)) co_return answer(asked());
+  const auto turn = co_await change();
+  auto reply = asked();
+  if (reply && !reply->error && !reply->notes.empty()) {
     auto kept = co_await remember(host, std::move(reply->notes));
     if (!kept) co_return service::json_error(service::not_kept(kept.error(), kInternal));
     changed_ = true;
     wake_.cancel();
   }
-  co_return service::json_answer(std::move(reply->body));
+  co_return answer(std::move(reply));
 }
 
 /// An entry is kept with all its deliveries or not at all. So is the whole call, unless it comes to more than one
@@ -401,10 +401,25 @@ net::awaitable<ServiceAnswer> EventsService::put_events(ServiceHost& host, Servi
   std::optional<Delivering> delivering;
   std::size_t kept_entries = 0;
   for (std::size_t i = 0; i < results.size(); ++i) {
-    if (!delivering) delivering.emplace(model_, target_of(host), now);
+    if (!delivering) {
+      co_await room();
+      delivering.emplace(model_, target_of(host), now, held_);
+      delivering->commit().deliveries.reserve(results.size());
+    }
     results[i] = put_entry(*delivering, std::move(request.entries[i]), call.trace_header, now);
     const bool last = i + 1 == results.size();
     if (!last && !delivering->full()) continue;
+    if (last && kept_entries == 0) {
+      // Nothing of the call is needed behind its only commit but the answer. With 64 calls that wait for the disk it
+      // matters what each has allocated meanwhile.
+      std::string body = put_answer(results);
+      results.clear();
+      request.entries.clear();
+      call.body = std::string();
+      auto kept = co_await keep(host, *delivering);
+      if (!kept) co_return service::json_error(service::not_kept(kept.error(), kInternal));
+      co_return service::json_answer(std::move(body));
+    }
     if (auto kept = co_await keep(host, *delivering); !kept) {
       const auto refused = service::not_kept(kept.error(), kInternal);
       if (kept_entries == 0) co_return service::json_error(refused);
@@ -446,7 +461,8 @@ net::awaitable<Result<void>> EventsService::take(ServiceHost& host, std::string 
   if (!entry) co_return Error(ErrorCode::kEventRefused, "the message to the event bus " + bus + " is no event");
   Event event = event_of(std::move(*entry), new_event(random_.uuid(), now));
   event.trace_header = message.trace_header;
-  Delivering delivering(model_, target_of(host), now);
+  co_await room();
+  Delivering delivering(model_, target_of(host), now, held_);
   const auto put = delivering.put(bus, event);
   if (put != Delivering::Put::kDone) {
     const auto& why = put == Delivering::Put::kTooLarge ? kEventTooLarge : kMalformedDetail;

@@ -12,6 +12,7 @@
 #include "connectors/eventbridge/api.h"
 #include "connectors/eventbridge/delivering.h"
 #include "connectors/eventbridge/model.h"
+#include "service/turns.h"
 
 namespace weir::eventbridge {
 
@@ -28,10 +29,10 @@ class EventsService final : public Service {
   net::awaitable<Result<void>> take(ServiceHost& host, std::string target, DestinationRecord message) override;
 
  private:
-  class Turn;
-
   Model declared() const;
   net::awaitable<Result<void>> load(ServiceHost& host);
+  net::awaitable<service::Turns::Turn> change();
+  net::awaitable<void> room();
   net::awaitable<ServiceAnswer> put_events(ServiceHost& host, ServiceCall call);
   PutResult put_entry(Delivering& delivering, PutEntry entry, const std::string& trace_header, WallTime now);
   net::awaitable<Result<void>> keep(ServiceHost& host, Delivering& delivering);
@@ -53,10 +54,12 @@ class EventsService final : public Service {
   std::set<std::string> untidied_;  ///< archives whose old events are still to be forgotten
   std::set<std::string> logged_;    ///< rules and targets whose template came to nothing
   net::steady_timer wake_;
-  net::steady_timer turns_;                        ///< is cancelled when a change of the model was made
+  service::Turns turns_;  ///< at changing the model
+  Held held_;
+  net::steady_timer freed_;  ///< is cancelled when something was given back
+  service::Turns for_room_;
   std::shared_ptr<const schedule::TimeZone> utc_;  ///< in which rules have their schedules
-  bool changing_ = false;
-  bool changed_ = false;  ///< since run() last looked
+  bool changed_ = false;                           ///< since run() last looked
   bool ready_ = false;
 };
 

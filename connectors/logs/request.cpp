@@ -5,20 +5,13 @@
 
 #include "connectors/logs/config.h"
 #include "service/arn.h"
+#include "service/characters.h"
 
 namespace weir::logs {
 namespace {
 
 constexpr std::size_t kNameMax = 512;
 constexpr std::size_t kIdentifierMax = 2048;
-/// Of a value in an error.
-constexpr std::size_t kShownMax = 256;
-
-/// As Java counts: characters, not bytes. What is beyond its first plane counts for one here.
-std::size_t characters(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
-}
 
 std::string_view called(const char* key, std::string_view at) {
   return at.empty() ? std::string_view(key) : at;
@@ -26,7 +19,7 @@ std::string_view called(const char* key, std::string_view at) {
 
 void check_length(std::string_view text, std::size_t most, std::string_view key) {
   if (text.empty()) unfit(text, key, "Member must have length greater than or equal to 1");
-  if (characters(text) > most)
+  if (service::characters(text) > most)
     unfit(text, key, "Member must have length less than or equal to " + std::to_string(most));
 }
 
@@ -50,13 +43,7 @@ void not_found(std::string_view what) {
 }
 
 void unfit(std::string_view value, std::string_view key, std::string_view says) {
-  std::string shown(value.substr(0, kShownMax));
-  if (value.size() > kShownMax) {
-    // Not within a character.
-    while (!shown.empty() && (static_cast<unsigned char>(value[shown.size()]) & 0xC0U) == 0x80U) shown.pop_back();
-    shown += "...";
-  }
-  invalid("1 validation error detected: Value '" + shown + "' at '" + std::string(key) +
+  invalid("1 validation error detected: Value '" + service::shown(value) + "' at '" + std::string(key) +
           "' failed to satisfy constraint: " + std::string(says));
 }
 

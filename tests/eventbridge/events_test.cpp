@@ -175,6 +175,34 @@ TEST_CASE("texts of entries are taken as their escapes say") {
   CHECK(request.entries.at(0).source.empty());
 }
 
+TEST_CASE("a long text has its escapes anywhere") {
+  for (std::size_t before = 0; before < 40; ++before) {
+    const std::string plain(before, 'x');
+    const auto request = eventbridge::read_put_events(R"({"Entries":[{"Detail":")" + plain + R"(\"a\")" + plain +
+                                                      R"(\u20ac\n)" + plain + R"("}]})");
+    REQUIRE(!request.error);
+    CHECK(request.entries.at(0).detail == plain + "\"a\"" + plain + "\u20ac\n" + plain);
+  }
+}
+
+TEST_CASE("of a member that comes twice the last counts, and one that nobody knows is passed over") {
+  const auto request = eventbridge::read_put_events(
+      R"({"Entries":[{"Source":1},2],"More":{"a":[1,{}]},"\u0045ntries":[{"So\u0075rce":"a","Source":"b","More":[[{}]],)"
+      R"("Resources":["x"],"Resources":["y","z"],"Detail":null}]})");
+  REQUIRE(!request.error);
+  REQUIRE(request.entries.size() == 1);
+  CHECK(request.entries.at(0).source == "b");
+  CHECK(request.entries.at(0).resources == std::vector<std::string>{"y", "z"});
+}
+
+TEST_CASE("a body that is malformed anywhere is no JSON, whatever else is wrong with it") {
+  for (const char* body :
+       {R"({"Entries":[{"Source":1}]} x)", R"({"Entries":[{"Source":1}])", R"({"Entries":[{"Source":1},]})",
+        R"({"Entries":[1]"More":1})", R"({"Entries":nul})", R"({"Entries":[{"Source":nul}]})", " ", "1"}) {
+    CHECK(refused(body) == "SerializationException: The request's body is no JSON object.");
+  }
+}
+
 TEST_CASE("times of entries are seconds, or a text") {
   const auto request = eventbridge::read_put_events(
       R"({"Entries":[{"Time":1772600767.5},{"Time":"2026-03-04T05:06:07Z"},{"Time":1772600767}]})");

@@ -57,7 +57,12 @@ class FakeHost final : public ServiceHost {
   explicit FakeHost(net::io_context& context) : commit_gate(context), notes_gate(context) {}
 
   net::awaitable<Result<void>> commit(ServiceCommit what) override {
+    std::size_t bytes = 0;
+    for (const ServiceDelivery& delivery : what.deliveries) bytes += delivery.payload.size();
+    held += bytes;
+    most_held = std::max(most_held, held);
     co_await commit_gate.pass();
+    held -= bytes;
     if (refusing || commits == refusing_after) co_return Error(ErrorCode::kStoreFull, "no room");
     ++commits;
     for (ServiceDelivery& delivery : what.deliveries) {
@@ -116,6 +121,8 @@ class FakeHost final : public ServiceHost {
   bool forgetful = false;  ///< deliveries are only counted
   bool configured = true;  ///< whether the configuration has kReal
   std::size_t accepted = 0;
+  std::size_t held = 0;  ///< bytes of deliveries that are about to be kept
+  std::size_t most_held = 0;
   std::size_t read_events = 0;
   std::size_t largest_page = 0;
   Gate commit_gate;
@@ -661,6 +668,27 @@ TEST_CASE("a call that comes to more than one commit takes is cut between its en
   }
 }
 
+TEST_CASE("what all calls hold at once has a bound: further events wait for room") {
+  World world;
+  make_wide_rules(world, 20);
+  world.host.forgetful = true;
+  constexpr std::size_t kCalls = 30;
+  world.host.commit_gate.close();
+  std::vector<std::future<ServiceAnswer>> calls;
+  for (std::size_t i = 0; i < kCalls; ++i) calls.push_back(world.begin("PutEvents", entries_of(1, 100'000).dump()));
+  world.settle();
+  CHECK(world.host.held > eventbridge::kMaxHeldBytes - 20'000'000);
+  CHECK(world.host.held < eventbridge::kMaxHeldBytes + 20'000'000);
+  world.host.commit_gate.open();
+  for (std::size_t i = 0; i < kCalls; ++i) world.settle();
+  for (auto& call : calls) {
+    REQUIRE(call.wait_for(std::chrono::seconds(0)) == std::future_status::ready);
+    CHECK(call.get().status == 200);
+  }
+  CHECK(world.host.accepted == kCalls * 100);
+  CHECK(world.host.most_held < eventbridge::kMaxHeldBytes + 20'000'000);
+}
+
 TEST_CASE("an event whose deliveries are more than 64 MiB is refused whole, and spoils no other") {
   World world;
   make_wide_rules(world, 20);
@@ -735,7 +763,10 @@ TEST_CASE("what an archive keeps no longer goes page by page, each counted off, 
   }
   world.clock.advance(std::chrono::hours(25));
   world.put();
-  world.host.remembered["size/all"] = R"({"events":2502,"bytes":1000000})";
+  const auto size = std::find_if(world.host.remembered.begin(), world.host.remembered.end(),
+                                 [](const auto& note) { return note.first.starts_with("size/"); });
+  REQUIRE(size != world.host.remembered.end());
+  size->second = R"({"events":2502,"bytes":1000000})";
   world.restart();
   CHECK(world.host.events.size() == 1);
   CHECK(world.host.largest_page == 1000);
@@ -765,6 +796,60 @@ TEST_CASE("a deleted archive takes its events with it, also when weir ends in be
   CHECK(world.host.events.size() == 1);
   CHECK(events_in(world) == 1);
   for (const auto& [key, value] : world.host.remembered) CHECK_FALSE(key.starts_with("left-over/"));
+}
+
+TEST_CASE("an archive is counted by itself, whatever an earlier one of its name has left behind") {
+  World world;
+  make_archive(world);
+  world.host.commit_gate.close();
+  const auto deleted = world.begin("DeleteArchive", R"({"ArchiveName":"all"})");
+  const auto put = world.begin("PutEvents", R"({"Entries":[{"Source":"shop","DetailType":"t","Detail":"{}"}]})");
+  world.settle();
+  world.host.commit_gate.open();
+  world.settle();
+  make_archive(world);
+  CHECK(events_in(world) == 0);
+  world.restart();
+  CHECK(events_in(world) == 0);
+  world.put();
+  CHECK(events_in(world) == 1);
+  CHECK(world.host.remembered.count("size/all") == 0);
+}
+
+TEST_CASE("the count of a weir that counted archives by name is taken over") {
+  World world;
+  make_archive(world);
+  world.host.remembered["size/all"] = R"({"events":7,"bytes":700})";
+  world.restart();
+  CHECK(events_in(world) == 7);
+  world.put();
+  world.restart();
+  CHECK(events_in(world) == 8);
+}
+
+TEST_CASE("who only reads waits for no change") {
+  World world;
+  world.host.commit_gate.close();
+  const auto made = world.begin("CreateEventBus", R"({"Name":"orders"})");
+  world.settle();
+  CHECK(world.refused("DescribeEventBus", {{"Name", "orders"}}).starts_with("ResourceNotFoundException"));
+  CHECK(world.ask("ListEventBuses", json::object()).at("EventBuses").size() == 1);
+  world.host.commit_gate.open();
+  world.settle();
+  CHECK(world.ask("ListEventBuses", json::object()).at("EventBuses").size() == 2);
+}
+
+TEST_CASE("lengths are counted in characters") {
+  World world;
+  const auto archive = [](int euros) {
+    std::string description;
+    for (int i = 0; i < euros; ++i) description += "\u20ac";
+    return json{{"ArchiveName", "all"}, {"EventSourceArn", kBus + "default"}, {"Description", description}};
+  };
+  const std::string refused = world.refused("CreateArchive", archive(513));
+  CHECK(refused.ends_with(
+      "...' at 'description' failed to satisfy constraint: Member must have length less than or equal to 512"));
+  world.ask("CreateArchive", archive(512));
 }
 
 TEST_CASE("a replay whose bus or archive is deleted meanwhile has failed, and says why") {

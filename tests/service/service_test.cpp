@@ -2,6 +2,7 @@
 
 #include "service/answers.h"
 #include "service/arn.h"
+#include "service/characters.h"
 #include "service/form.h"
 #include "service/xml_writer.h"
 
@@ -28,6 +29,16 @@ TEST_CASE("a form's lists are spelled out in its names") {
   CHECK(form->items("Tags.member") == std::vector<std::string>{"Tags.member.1", "Tags.member.2", "Tags.member.10"});
   CHECK(form->text(form->items("Tags.member")[1] + ".Value") == "x");
   CHECK(form->items("Attributes.entry").empty());
+}
+
+TEST_CASE("lengths are characters, and what a sentence shows of a value is not cut within one") {
+  CHECK(characters("") == 0);
+  CHECK(characters("a\u00e4\u20ac\U0001F600") == 4);
+  CHECK(shown("short") == "short");
+  const std::string most(256, 'x');
+  CHECK(shown(most) == most);
+  CHECK(shown(most + "x") == most + "...");
+  CHECK(shown(most.substr(1) + "\u20ac") == most.substr(1) + "...");
 }
 
 TEST_CASE("XML keeps every text that XML can hold") {
