@@ -18,6 +18,7 @@ constexpr std::size_t kMaxNamespacedName = 256;
 constexpr std::size_t kMaxQualifier = 128;
 constexpr std::size_t kPage = 50;
 
+constexpr std::string_view kUnreadable = "SerializationException";
 constexpr std::string_view kConfigured =
     "The function is defined in weir's configuration file, which alone can change it: ";
 
@@ -86,7 +87,7 @@ bool Arguments::has(std::string_view name) const {
 }
 
 void Arguments::wrong(std::string_view name) {
-  call_.refuse({400, "SerializationException", "The argument " + std::string(name) + " has the wrong type."});
+  call_.refuse({400, kUnreadable, "The argument " + std::string(name) + " has the wrong type."});
 }
 
 std::string Arguments::text(std::string_view name, std::size_t most) {
@@ -191,6 +192,8 @@ void Call::refuse(LambdaError error) {
 }
 
 Reply Call::refused() const {
+  // What cannot be read is not looked at.
+  if (error_ && error_->type == kUnreadable) return Reply(*error_);
   if (auto mistakes = validation.error()) return Reply(std::move(*mistakes));
   return Reply(*error_);
 }

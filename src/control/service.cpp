@@ -341,8 +341,8 @@ net::awaitable<ServiceAnswer> LambdaService::manage(ServiceHost& host, ServiceCa
     }
     if (!kept) co_return answer_of(not_kept(kept.error()));
   }
-  ServiceAnswer answer(reply.status, reply.body.empty() ? "" : "application/json", std::move(reply.body));
-  co_return answer;
+  ServiceAnswer said(reply.status, "application/json", std::move(reply.body));
+  co_return said;
 }
 
 }  // namespace
