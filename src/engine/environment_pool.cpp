@@ -34,6 +34,11 @@ bool EnvironmentPool::initializing(EnvironmentId id) const {
   return environment != nullptr && environment->state == State::kInitializing;
 }
 
+bool EnvironmentPool::ending(EnvironmentId id) const {
+  const Environment* environment = find(id);
+  return environment == nullptr || environment->state == State::kEnding || environment->state == State::kReset;
+}
+
 bool EnvironmentPool::may_ask(EnvironmentId id) const {
   const Environment* environment = find(id);
   if (environment == nullptr) return false;
@@ -79,12 +84,23 @@ void EnvironmentPool::assign(Moment now) {
     if (!resets.empty()) {
       auto [id, environment] = resets.back();
       resets.pop_back();
+      environment->reason = environment->killed ? *environment->killed : new_reason();
       start(now, id, *environment, call, InitPhase::kInvoke, true);
     } else {
+      const StartReason reason = new_reason();
       const EnvironmentId id = ++last_environment_;
+      environments_[id].reason = reason;
       start(now, id, environments_[id], call, InitPhase::kInit, false);
     }
   }
+}
+
+StartReason EnvironmentPool::new_reason() const {
+  if (last_environment_ == 0) return settings_.after_update ? StartReason::kAfterUpdate : StartReason::kFirst;
+  const bool any = std::any_of(environments_.begin(), environments_.end(), [](const auto& each) {
+    return each.second.state != State::kEnding && each.second.state != State::kReset;
+  });
+  return any ? StartReason::kScaleOut : StartReason::kFirst;
 }
 
 void EnvironmentPool::start(Moment now, EnvironmentId id, Environment& environment, CallId call, InitPhase phase,
@@ -94,6 +110,11 @@ void EnvironmentPool::start(Moment now, EnvironmentId id, Environment& environme
   environment.call = call;
   environment.phase_since = now.instant;
   environment.init_duration.reset();
+  environment.killed.reset();
+  environment.internal_extension = false;
+  environment.external_extension = false;
+  environment.runtime_gone = false;
+  environment.step = Step::kGone;
   const bool inside = phase == InitPhase::kInvoke;
   if (inside) environment.run_since = now.instant;
   environment.deadline = now.instant + (inside ? settings_.timeout : settings_.init_timeout);
@@ -102,6 +123,7 @@ void EnvironmentPool::start(Moment now, EnvironmentId id, Environment& environme
   action.phase = phase;
   action.call = call;
   action.reset = reset;
+  action.reason = environment.reason;
   actions_.emplace_back(action);
 }
 
@@ -127,6 +149,10 @@ void EnvironmentPool::on_ready(Moment now, EnvironmentId id) {
   if (environment->state == State::kInitializing) {
     if (environment->phase == InitPhase::kInit) environment->init_duration = now.instant - environment->phase_since;
     environment->init_failed_before = false;
+    Started started;
+    started.environment = id;
+    started.start = {environment->reason, true, now.instant - environment->phase_since};
+    actions_.emplace_back(started);
     deliver(now, id, *environment, *environment->call);
     return;
   }
@@ -161,6 +187,10 @@ void EnvironmentPool::fail_init(Moment now, EnvironmentId id, Environment& envir
   if (again) {
     environment.init_failed_before = true;
   } else {
+    Started started;
+    started.environment = id;
+    started.start = {environment.reason, false, failed.took};
+    actions_.emplace_back(started);
     switch (failure) {
       case InitFailure::kReported:
         finish(now, id, environment, CallEnding::kInitReported);
@@ -171,6 +201,9 @@ void EnvironmentPool::fail_init(Moment now, EnvironmentId id, Environment& envir
       case InitFailure::kTimedOut:
         finish(now, id, environment, CallEnding::kTimedOut);
         break;
+      case InitFailure::kExtension:
+        finish(now, id, environment, CallEnding::kExtensionFailed);
+        break;
       case InitFailure::kCannotStart:
         finish(now, id, environment, CallEnding::kCannotStart);
         // Nothing ran in it, so there is no /tmp worth keeping.
@@ -178,12 +211,40 @@ void EnvironmentPool::fail_init(Moment now, EnvironmentId id, Environment& envir
         break;
     }
   }
-  const bool over = failure == InitFailure::kExited || failure == InitFailure::kCannotStart;
-  if (over) {
-    end(now, environment);
-  } else {
-    const bool out_of_time = !again && failure == InitFailure::kTimedOut;
-    kill(now, id, environment, out_of_time ? Kill::Reason::kTimedOut : Kill::Reason::kInitFailed);
+  environment.runtime_gone = failure == InitFailure::kExited || failure == InitFailure::kCannotStart;
+  const bool out_of_time = failure == InitFailure::kTimedOut;
+  environment.killed = out_of_time ? StartReason::kAfterTimeout : StartReason::kAfterCrash;
+  shut_down(now, id, environment, !again && out_of_time ? Kill::Reason::kTimedOut : Kill::Reason::kInitFailed);
+}
+
+void EnvironmentPool::on_internal_extension(EnvironmentId id) {
+  if (Environment* environment = find(id)) environment->internal_extension = true;
+}
+
+void EnvironmentPool::on_external_extension(EnvironmentId id) {
+  if (Environment* environment = find(id)) environment->external_extension = true;
+}
+
+void EnvironmentPool::on_extension_failed(Moment now, EnvironmentId id) {
+  Environment* environment = find(id);
+  if (environment == nullptr) return;
+  switch (environment->state) {
+    case State::kInitializing:
+      fail_init(now, id, *environment, InitFailure::kExtension);
+      break;
+    case State::kBusy:
+      finish(now, id, *environment, CallEnding::kExtensionFailed);
+      environment->killed = StartReason::kAfterCrash;
+      shut_down(now, id, *environment, Kill::Reason::kExtensionFailed);
+      break;
+    case State::kIdle:
+    case State::kReturning:
+      environment->killed = StartReason::kAfterCrash;
+      shut_down(now, id, *environment, Kill::Reason::kExtensionFailed);
+      break;
+    case State::kEnding:
+    case State::kReset:
+      break;
   }
 }
 
@@ -196,16 +257,17 @@ void EnvironmentPool::on_exited(Moment now, EnvironmentId id, bool cannot_start)
       break;
     case State::kBusy:
       finish(now, id, *environment, CallEnding::kExited);
-      end(now, *environment);
-      break;
+      [[fallthrough]];
     case State::kIdle:
-      std::erase(idle_, id);
-      end(now, *environment);
-      break;
     case State::kReturning:
-      end(now, *environment);
+      environment->runtime_gone = true;
+      environment->killed = StartReason::kAfterCrash;
+      shut_down(now, id, *environment, Kill::Reason::kExited);
       break;
     case State::kEnding:
+      environment->runtime_gone = true;
+      if (environment->step == Step::kRuntime && environment->external_extension) tell_extensions(id, *environment);
+      break;
     case State::kReset:
       break;
   }
@@ -248,6 +310,72 @@ void EnvironmentPool::kill(Moment now, EnvironmentId id, Environment& environmen
   action.environment = id;
   action.reason = reason;
   actions_.emplace_back(action);
+}
+
+void EnvironmentPool::shut_down(Moment now, EnvironmentId id, Environment& environment, Kill::Reason reason) {
+  if (!environment.internal_extension && !environment.external_extension) {
+    // What has exited takes all of its own along.
+    if (environment.runtime_gone) {
+      std::erase(idle_, id);
+      end(now, environment);
+    } else {
+      kill(now, id, environment, reason);
+    }
+    return;
+  }
+  std::erase(idle_, id);
+  end(now, environment);
+  switch (reason) {
+    case Kill::Reason::kTimedOut:
+      environment.shutdown = ShutdownReason::kTimeout;
+      break;
+    case Kill::Reason::kInitFailed:
+    case Kill::Reason::kExited:
+    case Kill::Reason::kExtensionFailed:
+      environment.shutdown = ShutdownReason::kFailure;
+      break;
+    case Kill::Reason::kIdle:
+    case Kill::Reason::kCancelled:
+    case Kill::Reason::kStopping:
+    case Kill::Reason::kShutdownOver:
+      environment.shutdown = ShutdownReason::kSpindown;
+      break;
+  }
+  environment.runtime_until = now.instant + (environment.internal_extension ? kInternalShutdown : kRuntimeShutdown);
+  environment.shutdown_until = now.instant + (environment.external_extension ? kExternalShutdown : kInternalShutdown);
+  if (!environment.runtime_gone) {
+    environment.step = Step::kRuntime;
+    StopRuntime action;
+    action.environment = id;
+    actions_.emplace_back(action);
+  } else if (environment.external_extension) {
+    tell_extensions(id, environment);
+  }
+}
+
+void EnvironmentPool::tell_extensions(EnvironmentId id, Environment& environment) {
+  environment.step = Step::kExtensions;
+  TellExtensions action;
+  action.environment = id;
+  action.reason = environment.shutdown;
+  action.deadline = environment.shutdown_until;
+  actions_.emplace_back(action);
+}
+
+void EnvironmentPool::on_ending_tick(Moment now, EnvironmentId id, Environment& environment) {
+  if (environment.step == Step::kGone) return;
+  if (now.instant >= environment.shutdown_until) {
+    environment.step = Step::kGone;
+    Kill action;
+    action.environment = id;
+    action.reason = Kill::Reason::kShutdownOver;
+    actions_.emplace_back(action);
+  } else if (environment.step == Step::kRuntime && now.instant >= environment.runtime_until) {
+    environment.runtime_until = environment.shutdown_until;
+    KillRuntime action;
+    action.environment = id;
+    actions_.emplace_back(action);
+  }
 }
 
 void EnvironmentPool::finish(Moment now, EnvironmentId id, Environment& environment, CallEnding how) {
@@ -296,7 +424,8 @@ void EnvironmentPool::on_tick(Moment now) {
       case State::kBusy:
         if (now.instant >= environment.deadline) {
           finish(now, id, environment, CallEnding::kTimedOut);
-          kill(now, id, environment, Kill::Reason::kTimedOut);
+          environment.killed = StartReason::kAfterTimeout;
+          shut_down(now, id, environment, Kill::Reason::kTimedOut);
         }
         break;
       case State::kReturning:
@@ -305,19 +434,21 @@ void EnvironmentPool::on_tick(Moment now) {
         if (now.instant >= environment.phase_since + settings_.return_grace) returned_late = true;
         if (now.instant >= environment.deadline) {
           returned_late = true;
-          kill(now, id, environment, Kill::Reason::kTimedOut);
+          environment.killed = StartReason::kAfterTimeout;
+          shut_down(now, id, environment, Kill::Reason::kTimedOut);
         }
         break;
       case State::kIdle:
         if (now.instant >= environment.phase_since + settings_.idle_limit) {
           environment.remove_when_gone = true;
-          kill(now, id, environment, Kill::Reason::kIdle);
+          shut_down(now, id, environment, Kill::Reason::kIdle);
         }
         break;
       case State::kReset:
         if (now.instant >= environment.phase_since + settings_.idle_limit) removed.push_back(id);
         break;
       case State::kEnding:
+        on_ending_tick(now, id, environment);
         if (now.instant >= environment.phase_since + settings_.return_grace) returned_late = true;
         break;
     }
@@ -344,7 +475,7 @@ void EnvironmentPool::request_stop(Moment now) {
     if (environment.state == State::kReset) {
       removed.push_back(id);
     } else if (environment.state != State::kEnding) {
-      kill(now, id, environment, Kill::Reason::kStopping);
+      shut_down(now, id, environment, Kill::Reason::kStopping);
     }
   }
   for (const EnvironmentId id : removed) {
@@ -386,6 +517,8 @@ std::optional<Instant> EnvironmentPool::wake_at() const {
         wake = earlier(wake, environment.phase_since + settings_.idle_limit);
         break;
       case State::kEnding:
+        if (environment.step != Step::kGone) wake = earlier(wake, environment.shutdown_until);
+        if (environment.step == Step::kRuntime) wake = earlier(wake, environment.runtime_until);
         if (!waiting_.empty() && comes_back(environment)) {
           wake = earlier(wake, environment.phase_since + settings_.return_grace);
         }

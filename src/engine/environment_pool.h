@@ -8,6 +8,7 @@
 
 #include "weir/base/error.h"
 #include "weir/base/time.h"
+#include "weir/event/cold_start.h"
 
 namespace weir::engine {
 
@@ -19,7 +20,14 @@ struct PoolSettings {
   /// How long a call waits for an environment that has answered and is about to ask for more, before another one is
   /// started.
   Duration return_grace = std::chrono::milliseconds(50);
+  bool after_update = false;  ///< the environments take the place of others, with other code or settings
 };
+
+/// The Shutdown phase: how long a runtime has after SIGTERM, and all of it together (lambda-runtime-environment,
+/// runtimes-extensions-api). Without extensions there is none: the runtime is killed.
+constexpr Duration kRuntimeShutdown = std::chrono::milliseconds(300);
+constexpr Duration kInternalShutdown = std::chrono::milliseconds(500);
+constexpr Duration kExternalShutdown = std::chrono::milliseconds(2000);
 
 using EnvironmentId = std::uint64_t;
 using CallId = std::uint64_t;
@@ -33,6 +41,7 @@ enum class InitFailure {
   kReported,     ///< the runtime posted init/error
   kExited,       ///< the process ended before it asked for its first invocation
   kTimedOut,     ///< neither happened in time
+  kExtension,    ///< an extension reported an error, exited, or could not be started
   kCannotStart,  ///< the command cannot be executed; trying again would not help
 };
 
@@ -43,6 +52,13 @@ struct Start {
   InitPhase phase = InitPhase::kInit;
   CallId call = 0;     ///< for whom
   bool reset = false;  ///< the environment was there before: its /tmp is kept
+  StartReason reason{};
+};
+
+/// Initialization came to its end, well or not; a second try of it is part of the same start.
+struct Started {
+  EnvironmentId environment = 0;
+  ColdStart start;
 };
 
 /// Hand the call to the process, which has asked for an invocation.
@@ -63,9 +79,29 @@ struct InitFailed {
 
 /// End every process of the environment. Answered by on_gone(), as its Start.
 struct Kill {
-  enum class Reason { kInitFailed, kTimedOut, kIdle, kCancelled, kStopping };
+  enum class Reason { kInitFailed, kTimedOut, kExited, kExtensionFailed, kIdle, kCancelled, kStopping, kShutdownOver };
   EnvironmentId environment = 0;
   Reason reason{};
+};
+
+/// The Shutdown phase begins: SIGTERM to the runtime. Answered by on_exited().
+struct StopRuntime {
+  EnvironmentId environment = 0;
+};
+
+/// Kill the runtime, which did not stop in its time; external extensions go on. Answered by on_exited().
+struct KillRuntime {
+  EnvironmentId environment = 0;
+};
+
+/// Why an environment is shut down, as its extensions hear it.
+enum class ShutdownReason { kSpindown, kTimeout, kFailure };
+
+/// The runtime is gone: SHUTDOWN to the external extensions. A Kill follows when they are not gone by `deadline`.
+struct TellExtensions {
+  EnvironmentId environment = 0;
+  ShutdownReason reason{};
+  Instant deadline{};
 };
 
 /// The environment is no more: its folder can go. No answer.
@@ -81,7 +117,8 @@ enum class CallEnding {
   kExited,        ///< the process ended: Runtime.ExitError, or Runtime.OutOfMemory
   kInitReported,  ///< the second init failed; see InitFailure
   kInitExited,
-  kCannotStart,  ///< Runtime.InvalidEntrypoint
+  kExtensionFailed,  ///< Extension.Crash, or what the extension or its start reported before
+  kCannotStart,      ///< Runtime.InvalidEntrypoint
   kCancelled,
 };
 
@@ -98,7 +135,8 @@ struct Finish {
 /// Every environment is gone and every call finished, after request_stop().
 struct PoolDrained {};
 
-using PoolAction = std::variant<Start, Deliver, InitFailed, Kill, Remove, Finish, PoolDrained>;
+using PoolAction = std::variant<Start, Started, Deliver, InitFailed, StopRuntime, KillRuntime, TellExtensions, Kill,
+                                Remove, Finish, PoolDrained>;
 
 /// How many environments there are, for status.
 struct PoolCounts {
@@ -122,7 +160,12 @@ class EnvironmentPool {
   void on_call(Moment now, CallId call);
   /// The caller no longer waits. A call that already finished is ignored.
   void on_cancel(Moment now, CallId call);
-  /// The runtime asks for an invocation.
+  /// The environment has extensions of that kind: told when they are started, or register.
+  void on_internal_extension(EnvironmentId environment);
+  void on_external_extension(EnvironmentId environment);
+  /// An extension's process ended outside the Shutdown phase, or could not be started.
+  void on_extension_failed(Moment now, EnvironmentId environment);
+  /// The runtime asks for an invocation, and every extension is done with the last one.
   void on_ready(Moment now, EnvironmentId environment);
   /// The runtime posted the answer to the call (`failed`: as an error). Only while call_of() names a call.
   void on_answer(Moment now, EnvironmentId environment, bool failed);
@@ -145,6 +188,8 @@ class EnvironmentPool {
   bool initializing(EnvironmentId environment) const;
   /// Whether the process may ask for an invocation now: while it initializes, and when it has answered.
   bool may_ask(EnvironmentId environment) const;
+  /// Whether it is being taken down, so that processes that end are no news.
+  bool ending(EnvironmentId environment) const;
 
  private:
   enum class State {
@@ -154,6 +199,12 @@ class EnvironmentPool {
     kReturning,  ///< has answered, has not asked again
     kEnding,     ///< killed or exited, not gone
     kReset,      ///< no process; starts again with the next call
+  };
+  /// What an environment that ends is waiting for.
+  enum class Step {
+    kGone,        ///< everything was killed, or ended by itself
+    kRuntime,     ///< SIGTERM was sent
+    kExtensions,  ///< SHUTDOWN was sent
   };
   struct Environment {
     State state = State::kInitializing;
@@ -165,6 +216,15 @@ class EnvironmentPool {
     std::optional<Duration> init_duration;  ///< not yet reported
     bool init_failed_before = false;        ///< the next start for this call is the second try
     bool remove_when_gone = false;
+    StartReason reason{};               ///< of this start
+    std::optional<StartReason> killed;  ///< of the next one, by how this one ended
+    bool internal_extension = false;
+    bool external_extension = false;
+    bool runtime_gone = false;
+    Step step = Step::kGone;
+    ShutdownReason shutdown{};
+    Instant runtime_until{};   ///< when its patience with the runtime ends
+    Instant shutdown_until{};  ///< and with everything
   };
 
   Environment* find(EnvironmentId id);
@@ -174,6 +234,11 @@ class EnvironmentPool {
   void deliver(Moment now, EnvironmentId id, Environment& environment, CallId call);
   void fail_init(Moment now, EnvironmentId id, Environment& environment, InitFailure failure);
   void kill(Moment now, EnvironmentId id, Environment& environment, Kill::Reason reason);
+  /// The Shutdown phase, as far as the environment has one, then kill().
+  void shut_down(Moment now, EnvironmentId id, Environment& environment, Kill::Reason reason);
+  void tell_extensions(EnvironmentId id, Environment& environment);
+  void on_ending_tick(Moment now, EnvironmentId id, Environment& environment);
+  StartReason new_reason() const;
   void finish(Moment now, EnvironmentId id, Environment& environment, CallEnding how);
   /// Whether a call may soon be given to it, though not now.
   static bool comes_back(const Environment& environment);

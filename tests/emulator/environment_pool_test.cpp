@@ -18,6 +18,8 @@ const char* word(InitFailure failure) {
       return "exited";
     case InitFailure::kTimedOut:
       return "timed out";
+    case InitFailure::kExtension:
+      return "extension";
     case InitFailure::kCannotStart:
       return "cannot start";
   }
@@ -40,6 +42,8 @@ const char* word(CallEnding ending) {
       return "init exited";
     case CallEnding::kCannotStart:
       return "cannot start";
+    case CallEnding::kExtensionFailed:
+      return "extension failed";
     case CallEnding::kCancelled:
       return "cancelled";
   }
@@ -58,6 +62,12 @@ class Driven {
   std::string asked() {
     std::string text;
     while (auto action = pool.next()) {
+      if (const auto* started = std::get_if<Started>(&*action)) {
+        if (!starts.empty()) starts += "; ";
+        starts += std::string(weir::text(started->start.reason)) + (started->start.initialized ? " " : " failed ") +
+                  in_ms(started->start.init);
+        continue;
+      }
       if (!text.empty()) text += "; ";
       text += std::visit([this](const auto& what) { return say(what); }, *action);
     }
@@ -97,6 +107,10 @@ class Driven {
     pool.on_gone(now, id);
     return asked();
   }
+  std::string extension_failed(EnvironmentId id) {
+    pool.on_extension_failed(now, id);
+    return asked();
+  }
   std::string stop() {
     pool.request_stop(now);
     return asked();
@@ -116,6 +130,7 @@ class Driven {
   }
 
   EnvironmentPool pool;
+  std::string starts;  ///< the cold starts so far: "first 200ms; after_crash failed 3ms"
   Moment now{Instant(1000s), WallTime(1'000'000s)};
 
  private:
@@ -136,6 +151,16 @@ class Driven {
     return "finish " + std::to_string(finish.call) + " " + word(finish.how) +
            (finish.ran ? " ran " + in_ms(finish.duration) : "") +
            (finish.init_duration ? " init " + in_ms(*finish.init_duration) : "");
+  }
+  std::string say(const Started&) { return ""; }
+  std::string say(const StopRuntime& stop) { return "stop runtime " + std::to_string(stop.environment); }
+  std::string say(const KillRuntime& kill) { return "kill runtime " + std::to_string(kill.environment); }
+  std::string say(const TellExtensions& tell) {
+    const char* reason = tell.reason == ShutdownReason::kSpindown  ? "spindown"
+                         : tell.reason == ShutdownReason::kTimeout ? "timeout"
+                                                                   : "failure";
+    return "tell extensions of " + std::to_string(tell.environment) + " " + reason + " within " +
+           in_ms(tell.deadline - now.instant);
   }
   std::string say(const PoolDrained&) { return "drained"; }
 };
@@ -350,5 +375,152 @@ TEST_CASE("stopping kills everything, then the pool is drained") {
     CHECK(pool.gone(1) == "remove 1");
     CHECK(pool.gone(4) == "remove 4");
     CHECK(pool.gone(2) == "remove 2; drained");
+  }
+}
+
+// Source of the times: lambda-runtime-environment (0, 500, 2,000 ms), runtimes-extensions-api (300 ms of them are the
+// runtime's, 500 with an internal extension).
+TEST_CASE("an environment without extensions is killed at once, one with extensions is shut down") {
+  Driven pool;
+  pool.call(1);
+  SECTION("without") {
+    pool.ready(1);
+    pool.answer(1);
+    pool.ready(1);
+    CHECK(pool.after(5min) == "kill 1");
+  }
+  SECTION("an internal one: the runtime has 500 ms") {
+    pool.pool.on_internal_extension(1);
+    pool.ready(1);
+    pool.answer(1);
+    pool.ready(1);
+    CHECK(pool.after(5min) == "stop runtime 1");
+    SECTION("and ends") {
+      CHECK(pool.after(499ms).empty());
+      CHECK(pool.exited(1).empty());
+      CHECK(pool.gone(1) == "remove 1");
+    }
+    SECTION("or is killed") {
+      CHECK(pool.pool.wake_at() == pool.now.instant + 500ms);
+      CHECK(pool.after(499ms).empty());
+      CHECK(pool.after(1ms) == "kill 1");
+      CHECK(pool.gone(1) == "remove 1");
+    }
+  }
+  SECTION("external ones: the runtime has 300 ms, they have what is left of 2 s") {
+    pool.pool.on_external_extension(1);
+    pool.ready(1);
+    pool.answer(1);
+    pool.ready(1);
+    CHECK(pool.after(5min) == "stop runtime 1");
+    SECTION("all of it if the runtime ends at once") {
+      CHECK(pool.exited(1) == "tell extensions of 1 spindown within 2000ms");
+      CHECK(pool.after(1999ms).empty());
+      CHECK(pool.after(1ms) == "kill 1");
+      CHECK(pool.after(1h).empty());
+    }
+    SECTION("1.7 s if it has to be killed") {
+      CHECK(pool.pool.wake_at() == pool.now.instant + 300ms);
+      CHECK(pool.after(299ms).empty());
+      CHECK(pool.after(1ms) == "kill runtime 1");
+      CHECK(pool.exited(1) == "tell extensions of 1 spindown within 1700ms");
+      CHECK(pool.gone(1) == "remove 1");
+    }
+    SECTION("and no call is given to it meanwhile") {
+      CHECK(pool.call(2) == "start 2 for 2");
+    }
+  }
+}
+
+TEST_CASE("extensions hear why the environment ends") {
+  Driven pool;
+  pool.call(1);
+  pool.pool.on_external_extension(1);
+  pool.ready(1);
+  SECTION("the function's time is over") {
+    CHECK(pool.after(3s) == "finish 1 timed out ran 3000ms init 0ms; stop runtime 1");
+    CHECK(pool.exited(1) == "tell extensions of 1 timeout within 2000ms");
+    CHECK(pool.gone(1).empty());
+    CHECK(pool.call(2) == "restart 1 for 2 inside");
+    pool.ready(1);
+    CHECK(pool.starts == "first 0ms; after_timeout 0ms");
+  }
+  SECTION("the runtime exited: they hear of it at once") {
+    CHECK(pool.exited(1) == "finish 1 exited ran 0ms init 0ms; tell extensions of 1 failure within 2000ms");
+    CHECK(pool.gone(1).empty());
+    CHECK(pool.call(2) == "restart 1 for 2 inside");
+    pool.ready(1);
+    CHECK(pool.starts == "first 0ms; after_crash 0ms");
+  }
+  SECTION("another extension crashed: the invocation failed") {
+    CHECK(pool.extension_failed(1) == "finish 1 extension failed ran 0ms init 0ms; stop runtime 1");
+    CHECK(pool.exited(1) == "tell extensions of 1 failure within 2000ms");
+  }
+  SECTION("another one crashed when the caller had its answer") {
+    pool.answer(1);
+    CHECK(pool.extension_failed(1) == "stop runtime 1");
+  }
+  SECTION("one that is still busy when the invocation's time is over") {
+    pool.answer(1);
+    CHECK(pool.after(3s) == "stop runtime 1");
+    CHECK(pool.exited(1) == "tell extensions of 1 timeout within 2000ms");
+  }
+  SECTION("weir stops") {
+    CHECK(pool.stop() == "finish 1 cancelled ran 0ms init 0ms; stop runtime 1");
+    CHECK(pool.exited(1) == "tell extensions of 1 spindown within 2000ms");
+    CHECK(pool.gone(1) == "remove 1; drained");
+  }
+}
+
+TEST_CASE("an extension that fails in the init phase is tried once more inside the invocation") {
+  Driven pool;
+  pool.call(1);
+  pool.pool.on_external_extension(1);
+  CHECK(pool.extension_failed(1) == "init extension after 0ms; stop runtime 1");
+  CHECK(pool.exited(1) == "tell extensions of 1 failure within 2000ms");
+  CHECK(pool.gone(1) == "restart 1 for 1 inside");
+  CHECK(pool.extension_failed(1) == "init extension after 0ms; finish 1 extension failed ran 0ms; kill 1");
+  CHECK(pool.starts == "first failed 0ms");
+}
+
+TEST_CASE("every start has a reason") {
+  SECTION("the first, more at the same time, and again a first one when all are gone") {
+    Driven pool;
+    pool.call(1);
+    pool.call(2);
+    pool.after(20ms);
+    pool.ready(1);
+    pool.after(5ms);
+    pool.ready(2);
+    CHECK(pool.starts == "first 20ms; scale_out 25ms");
+    pool.answer(1);
+    pool.ready(1);
+    pool.answer(2);
+    pool.ready(2);
+    pool.after(5min);
+    pool.gone(1);
+    pool.gone(2);
+    pool.call(3);
+    pool.ready(3);
+    CHECK(pool.starts == "first 20ms; scale_out 25ms; first 0ms");
+  }
+  SECTION("after an update only the first") {
+    PoolSettings settings;
+    settings.after_update = true;
+    Driven pool(settings);
+    pool.call(1);
+    pool.call(2);
+    pool.ready(1);
+    pool.ready(2);
+    CHECK(pool.starts == "after_update 0ms; scale_out 0ms");
+  }
+  SECTION("a second try of the initialization is the same start") {
+    Driven pool;
+    pool.call(1);
+    pool.init_error(1);
+    pool.gone(1);
+    pool.after(7ms);
+    pool.ready(1);
+    CHECK(pool.starts == "first 7ms");
   }
 }

@@ -161,6 +161,26 @@ std::string perform(const json& event, RuntimeClient& client, const Context& con
   return event.dump();
 }
 
+/// What a library in the runtime does, in a process of its own; and SIGTERM is heard.
+void register_internal() {
+  int registered[2];
+  if (::pipe(registered) != 0) ::_exit(7);
+  if (::fork() == 0) {
+    ::setenv("REGISTERED", std::to_string(registered[1]).c_str(), 1);
+    const std::string program = variable("EXTENSION");
+    ::execl(program.c_str(), "inner", nullptr);
+    ::_exit(7);
+  }
+  ::signal(SIGTERM, [](int) {
+    constexpr char kSaid[] = "told to end\n";
+    static_cast<void>(!::write(STDOUT_FILENO, kSaid, sizeof(kSaid) - 1));
+    ::_exit(0);
+  });
+  // Registering belongs to the init phase; the runtime must not be through with it before.
+  char byte = 0;
+  if (::read(registered[0], &byte, 1) != 1) ::_exit(7);
+}
+
 void misbehave_in_init(RuntimeClient& client) {
   const std::string what = variable("INIT");
   // How often this environment's process was started is written in its /tmp, which survives a reset.
@@ -176,6 +196,7 @@ void misbehave_in_init(RuntimeClient& client) {
     hang();
   }
   if (what == "daemon") fork_daemon();
+  if (what == "internal") register_internal();
   if (what == "crash") {
     ::signal(SIGSEGV, SIG_DFL);
     ::raise(SIGSEGV);

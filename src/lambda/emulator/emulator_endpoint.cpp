@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -18,6 +19,7 @@
 #include "lambda/emulator/environment.h"
 #include "lambda/emulator/environment_folder.h"
 #include "lambda/emulator/error_documents.h"
+#include "lambda/emulator/extensions_api.h"
 #include "lambda/emulator/function_log.h"
 #include "lambda/emulator/platform_lines.h"
 #include "lambda/emulator/process_plan.h"
@@ -47,6 +49,7 @@ struct Call {
   Invocation invocation;
   net::steady_timer done;
   std::optional<Outcome> outcome;
+  std::optional<Outcome> held;  ///< the outcome, waiting for the log's tail
   bool start_logged = false;
 };
 
@@ -59,6 +62,7 @@ engine::PoolSettings pool_settings(const EmulatorSettings& settings) {
   pool.timeout = settings.timeout;
   pool.init_timeout = settings.init_timeout;
   pool.idle_limit = settings.idle_limit;
+  pool.after_update = settings.after_update;
   return pool;
 }
 
@@ -68,7 +72,7 @@ net::steady_timer::time_point timer_time(Instant instant) {
 
 }  // namespace
 
-struct EmulatorEndpoint::State final : EnvironmentOwner, RuntimeEvents {
+struct EmulatorEndpoint::State final : EnvironmentOwner, RuntimeEvents, ExtensionEvents {
   State(net::any_io_executor where, EmulatorSettings what, Log& bridge_log, const Clock& time, EnvironmentFolder own,
         FunctionLog lines)
       : executor(where),
@@ -80,6 +84,7 @@ struct EmulatorEndpoint::State final : EnvironmentOwner, RuntimeEvents {
         pool(pool_settings(settings)),
         random(seed_from_system()),
         api(where, settings, time, pool, *this),
+        extensions_api(where, settings, *this),
         ticker(where),
         sampler(where),
         drained_signal(where),
@@ -90,8 +95,12 @@ struct EmulatorEndpoint::State final : EnvironmentOwner, RuntimeEvents {
   // The pool's shell.
   void pump();
   void perform(const engine::Start& action);
+  void perform(const engine::Started& action) { cold_starts.push_back(action.start); }
   void perform(const engine::Deliver& action);
   void perform(const engine::InitFailed& action);
+  void perform(const engine::StopRuntime& action);
+  void perform(const engine::KillRuntime& action);
+  void perform(const engine::TellExtensions& action);
   void perform(const engine::Kill& action);
   void perform(const engine::Remove& action);
   void perform(const engine::Finish& action);
@@ -101,15 +110,26 @@ struct EmulatorEndpoint::State final : EnvironmentOwner, RuntimeEvents {
 
   // What processes do, and what runtimes say.
   net::awaitable<void> run_process(std::shared_ptr<Environment> environment);
+  net::awaitable<void> run_with_extensions(std::shared_ptr<Environment> environment, ProcessPlan plan);
+  net::awaitable<void> extensions_change(std::shared_ptr<Environment> environment);
+  /// An environment whose runtime and extensions all wait for what is next has nothing more to do.
+  void check_ready(Environment& environment);
   void on_logged() override { write_log_soon(); }
   void on_exited(Environment& environment, bool cannot_start) override;
   void on_ready(Environment& environment) override;
   void on_answer(Environment& environment, bool failed) override;
   void on_init_error(Environment& environment) override;
+  void on_extension_started(Environment& environment) override { environment.extensions_changed.cancel(); }
+  void on_extension_ended(Environment& environment, std::string type, std::string why) override;
+  void on_extension_registered(Environment& environment, bool external) override;
+  void on_extension_ready(Environment& environment) override { check_ready(environment); }
 
   // Logs and memory.
   void log_start(Environment& environment, Call& call);
   void write_report(Environment& environment);
+  /// The invocation is over for the extensions, too. `status`: of a report that came to no good end meanwhile.
+  void release_report(Environment& environment, const std::string& status);
+  void log_extensions(Environment& environment);
   void look_at_memory(Environment& environment);
   void watch(Environment& environment);
   void write_log_soon();
@@ -126,6 +146,8 @@ struct EmulatorEndpoint::State final : EnvironmentOwner, RuntimeEvents {
   engine::EnvironmentPool pool;
   Random random;
   RuntimeApi api;
+  ExtensionsApi extensions_api;
+  std::vector<ColdStart> cold_starts;                                  ///< not yet taken
   std::map<EnvironmentId, std::shared_ptr<Environment>> environments;  ///< shared with their coroutines
   std::map<CallId, Call*> calls;                                       ///< on the frames of invoke()
   CallId last_call = 0;
@@ -207,6 +229,7 @@ net::awaitable<Outcome> EmulatorEndpoint::invoke(Invocation invocation, Instant 
     }
     state.pool.on_cancel(state.clock.now(), id);
     state.pump();
+    if (!call.outcome) call.outcome = std::move(call.held);
     WEIR_ASSERT(call.outcome.has_value());
     if (late) {
       ServiceFailed failed;
@@ -227,7 +250,7 @@ net::awaitable<void> EmulatorEndpoint::close() {
   state.pump();
   while (!state.drained) {
     boost::system::error_code ignored;
-    // Killing takes milliseconds; being asked to hurry changes nothing.
+    // Killing takes milliseconds, a Shutdown phase two seconds; being asked to hurry changes nothing.
     if (called_off(co_await net::this_coro::cancellation_state)) {
       co_await net::this_coro::reset_cancellation_state(net::disable_cancellation(), net::disable_cancellation());
     }
@@ -292,9 +315,14 @@ void EmulatorEndpoint::State::perform(const engine::Deliver& action) {
   environment->answer.reset();
   if (!action.started) log_start(*environment, *call->second);
   watch(*environment);
+  environment->runtime_asked = false;
+  http::Response next = api.next_response(call->second->invocation, action.deadline);
+  for (const Extension* extension : environment->extensions.begin_invocation()) {
+    environment->tell(*extension, ExtensionsApi::invoke_event(next));
+  }
   // A runtime whose connection broke at this moment has no waiter; its time runs out, as it would in Lambda.
   if (environment->waiter != nullptr) {
-    environment->waiter->answer(api.next_response(call->second->invocation, action.deadline));
+    environment->waiter->answer(std::move(next));
     environment->waiter = nullptr;
   }
 }
@@ -302,12 +330,14 @@ void EmulatorEndpoint::State::perform(const engine::Deliver& action) {
 void EmulatorEndpoint::State::perform(const engine::InitFailed& action) {
   const auto environment = find(action.environment);
   environment->process.drain_output();
+  log_extensions(*environment);
   std::string status = "timeout";
   std::string error_type = "Sandbox.Timedout";
   if (action.failure != InitFailure::kTimedOut) {
-    const CallEnding how = action.failure == InitFailure::kReported ? CallEnding::kInitReported
-                           : action.failure == InitFailure::kExited ? CallEnding::kInitExited
-                                                                    : CallEnding::kCannotStart;
+    const CallEnding how = action.failure == InitFailure::kReported    ? CallEnding::kInitReported
+                           : action.failure == InitFailure::kExited    ? CallEnding::kInitExited
+                           : action.failure == InitFailure::kExtension ? CallEnding::kExtensionFailed
+                                                                       : CallEnding::kCannotStart;
     error_type = failure_of(*environment, "", how).error_type;
     status = "error\tError Type: " + error_type;
   }
@@ -321,7 +351,47 @@ void EmulatorEndpoint::State::perform(const engine::InitFailed& action) {
 }
 
 void EmulatorEndpoint::State::perform(const engine::Kill& action) {
+  const auto environment = find(action.environment);
+  release_report(*environment, action.reason == engine::Kill::Reason::kTimedOut ? "timeout" : "");
+  environment->stopping = true;
+  environment->process.end();
+  for (const auto& extension : environment->extension_processes) extension->process.end();
+  environment->extensions_changed.cancel();
+}
+
+void EmulatorEndpoint::State::perform(const engine::StopRuntime& action) {
+  const auto environment = find(action.environment);
+  environment->stopping = true;
+  environment->extensions_changed.cancel();
+  // One that is about to be executed gets no signal; its time is short.
+  if (environment->process.supervisor() != 0) {
+    environment->process.terminate();
+  } else {
+    pool.on_exited(clock.now(), action.environment, false);
+  }
+}
+
+void EmulatorEndpoint::State::perform(const engine::KillRuntime& action) {
   find(action.environment)->process.end();
+}
+
+void EmulatorEndpoint::State::perform(const engine::TellExtensions& action) {
+  const auto environment = find(action.environment);
+  environment->stopping = true;
+  environment->extensions_changed.cancel();
+  release_report(*environment, action.reason == engine::ShutdownReason::kTimeout   ? "timeout"
+                               : action.reason == engine::ShutdownReason::kFailure ? "error"
+                                                                                   : "");
+  const Moment now = clock.now();
+  const std::string event = ExtensionsApi::shutdown_event(action.reason, now.wall + (action.deadline - now.instant));
+  for (const auto& process : environment->extension_processes) {
+    const Extension* extension = environment->extensions.find(process->name);
+    if (extension != nullptr && extension->shutdown) {
+      environment->tell(*extension, event);
+    } else {
+      process->process.end();
+    }
+  }
 }
 
 void EmulatorEndpoint::State::perform(const engine::Remove& action) {
@@ -341,6 +411,8 @@ FunctionFailed EmulatorEndpoint::State::failure_of(const Environment& environmen
       return exited(request_id, environment.exit_status.value_or(0), environment.out_of_memory);
     case CallEnding::kInitReported:
       return environment.init_error.value_or(FunctionFailed());
+    case CallEnding::kExtensionFailed:
+      return emulator::cannot_start(request_id, environment.extension_error_type, environment.extension_error_why);
     case CallEnding::kCannotStart:
       return emulator::cannot_start(request_id, environment.cannot_start_type, environment.cannot_start_why);
     case CallEnding::kAnswered:
@@ -371,6 +443,7 @@ void EmulatorEndpoint::State::perform(const engine::Finish& action) {
     case CallEnding::kExited:
     case CallEnding::kInitReported:
     case CallEnding::kInitExited:
+    case CallEnding::kExtensionFailed:
     case CallEnding::kCannotStart: {
       FunctionFailed failed = failure_of(*environment, call.invocation.request_id, action.how);
       status = action.how == CallEnding::kTimedOut ? "timeout" : "error\tError Type: " + failed.error_type;
@@ -388,6 +461,16 @@ void EmulatorEndpoint::State::perform(const engine::Finish& action) {
     report.init_duration = action.init_duration;
     report.status = std::move(status);
     environment->report = std::move(report);
+    const bool answered = action.how == CallEnding::kAnswered || action.how == CallEnding::kFailed;
+    if (answered && !environment->extensions.all_ready()) {
+      // The caller has the answer at once, unless it wants the log, in which the extensions' share stands.
+      environment->report_waits_since = clock.now().instant;
+      if (call.invocation.log_tail) {
+        environment->report_call = action.call;
+        call.held = std::move(outcome);
+        return;
+      }
+    }
     if (call.invocation.log_tail) {
       write_report(*environment);
       outcome.log_tail = environment->log.tail();
@@ -421,7 +504,11 @@ net::awaitable<void> EmulatorEndpoint::State::run_process(std::shared_ptr<Enviro
   options.connections_max = 64;
   auto server = http::Server::listen(
       executor, "127.0.0.1:0",
-      [this, environment](http::Request request) { return api.handle(environment, std::move(request)); }, options);
+      [this, environment](http::Request request) {
+        if (ExtensionsApi::wants(request)) return extensions_api.handle(environment, std::move(request));
+        return api.handle(environment, std::move(request));
+      },
+      options);
   if (server) {
     environment->server = std::move(server.value());
     ProcessPlace place;
@@ -429,7 +516,11 @@ net::awaitable<void> EmulatorEndpoint::State::run_process(std::shared_ptr<Enviro
     place.api_port = environment->server->port();
     place.log_stream = log_stream_name(clock.now().wall, settings.version, random);
     ProcessPlan plan = plan_runtime(settings, place);
-    co_await environment->process.run(std::move(plan));
+    if (settings.extensions.empty()) {
+      co_await environment->process.run(std::move(plan));
+    } else {
+      co_await run_with_extensions(environment, std::move(plan));
+    }
     co_await environment->server->close();
     environment->server.reset();
   } else {
@@ -438,6 +529,7 @@ net::awaitable<void> EmulatorEndpoint::State::run_process(std::shared_ptr<Enviro
     on_exited(*environment, true);
   }
   environment->active = false;
+  release_report(*environment, "");
   write_report(*environment);
   environment->log.end_line();
   function_log.flush();
@@ -445,13 +537,71 @@ net::awaitable<void> EmulatorEndpoint::State::run_process(std::shared_ptr<Enviro
   pump();
 }
 
+/// The external extensions first, then the runtime; all of them end before this does.
+net::awaitable<void> EmulatorEndpoint::State::run_with_extensions(std::shared_ptr<Environment> environment,
+                                                                  ProcessPlan plan) {
+  TaskScope running(executor);
+  environment->extension_processes.clear();
+  pool.on_external_extension(environment->id);
+  for (const std::string& path : settings.extensions) {
+    auto process = std::make_unique<ExtensionProcess>(*environment, path, executor, function_log, *this);
+    if (!environment->extensions.add_external(process->name)) {
+      on_extension_ended(*environment, "Extension.LaunchError", "too many extensions");
+      break;
+    }
+    ExtensionProcess& extension = *process;
+    environment->extension_processes.push_back(std::move(process));
+    running.spawn(extension.process.run(plan_extension(plan, path)));
+    // One after the other: the first one makes the mounts that the others take part in.
+    while (!extension.started && !extension.ended && !environment->stopping) co_await extensions_change(environment);
+    if (environment->stopping) break;
+  }
+  while (!environment->stopping && !environment->extensions.external_registered()) {
+    co_await extensions_change(environment);
+  }
+  if (!environment->stopping) co_await environment->process.run(std::move(plan));
+  co_await running.join();
+  environment->extension_processes.clear();
+}
+
+net::awaitable<void> EmulatorEndpoint::State::extensions_change(std::shared_ptr<Environment> environment) {
+  boost::system::error_code ignored;
+  co_await environment->extensions_changed.async_wait(net::redirect_error(net::use_awaitable, ignored));
+}
+
 void EmulatorEndpoint::State::on_exited(Environment& environment, bool cannot_start) {
   pool.on_exited(clock.now(), environment.id, cannot_start);
   pump();
 }
 
+void EmulatorEndpoint::State::on_extension_ended(Environment& environment, std::string type, std::string why) {
+  environment.extensions_changed.cancel();
+  if (pool.ending(environment.id)) return;
+  environment.extension_error_type = std::move(type);
+  environment.extension_error_why = std::move(why);
+  pool.on_extension_failed(clock.now(), environment.id);
+  pump();
+}
+
+void EmulatorEndpoint::State::on_extension_registered(Environment& environment, bool external) {
+  if (external) {
+    environment.extensions_changed.cancel();
+  } else {
+    pool.on_internal_extension(environment.id);
+  }
+}
+
 void EmulatorEndpoint::State::on_ready(Environment& environment) {
+  environment.runtime_asked = true;
+  environment.extensions.close_registration();
+  check_ready(environment);
+}
+
+void EmulatorEndpoint::State::check_ready(Environment& environment) {
+  if (!environment.runtime_asked || !environment.extensions.all_ready() || !pool.may_ask(environment.id)) return;
+  release_report(environment, "");
   write_report(environment);
+  if (pool.initializing(environment.id)) log_extensions(environment);
   environment.log.end_line();
   if (!init_trouble.empty()) {
     init_trouble.clear();
@@ -482,8 +632,34 @@ void EmulatorEndpoint::State::log_start(Environment& environment, Call& call) {
   call.start_logged = true;
 }
 
+void EmulatorEndpoint::State::release_report(Environment& environment, const std::string& status) {
+  if (!environment.report_waits_since) return;
+  environment.report->duration += clock.now().instant - *environment.report_waits_since;
+  environment.report_waits_since.reset();
+  if (environment.report->status.empty() && !status.empty()) {
+    environment.report->status = status == "error" ? "error\tError Type: " + environment.extension_error_type : status;
+  }
+  write_report(environment);
+  const auto call = environment.report_call ? calls.find(*environment.report_call) : calls.end();
+  environment.report_call.reset();
+  if (call == calls.end() || !call->second->held) return;
+  call->second->held->log_tail = environment.log.tail();
+  call->second->outcome = std::move(call->second->held);
+  call->second->done.cancel();
+}
+
+/// What became of them in the initialization that has just ended.
+void EmulatorEndpoint::State::log_extensions(Environment& environment) {
+  for (const Extension& extension : environment.extensions.all()) {
+    std::string events = extension.invoke ? "INVOKE" : "";
+    if (extension.shutdown) events += events.empty() ? "SHUTDOWN" : ", SHUTDOWN";
+    environment.log.add_platform_line(
+        extension_line(extension.name, text(extension.state), events, extension.error_type));
+  }
+}
+
 void EmulatorEndpoint::State::write_report(Environment& environment) {
-  if (!environment.report) return;
+  if (!environment.report || environment.report_waits_since) return;
   Report report = std::move(*environment.report);
   environment.report.reset();
   environment.process.drain_output();

@@ -23,6 +23,7 @@ struct EmulatorSettings {
   Duration timeout = std::chrono::seconds(3);
   int memory_size = 128;                           ///< MB of resident memory, the function's descendants included
   int ephemeral_storage = 512;                     ///< MB; told to the function's owner, not enforced
+  std::vector<std::string> extensions;             ///< programs of external extensions, as the function sees them
   std::map<std::string, std::string> environment;  ///< a reserved name is Lambda's, except the AWS credentials
   std::string region = "us-east-1";
   std::string account = "000000000000";
@@ -30,6 +31,7 @@ struct EmulatorSettings {
   std::string log_file;  ///< absolute; what the function prints, with START,
                          ///< END, REPORT; "": none
   LogFormat log_format = LogFormat::kText;
+  bool after_update = false;  ///< its environments take the place of others, with other code or settings
   Duration init_timeout = std::chrono::seconds(10);  ///< Lambda's; shorter in tests
   Duration idle_limit = std::chrono::minutes(5);     ///< an unused environment is taken down after it
 };

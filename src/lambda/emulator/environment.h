@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -14,13 +16,14 @@
 
 #include "engine/environment_pool.h"
 #include "http/server.h"
+#include "lambda/emulator/extension_set.h"
 #include "lambda/emulator/function_log.h"
 #include "lambda/emulator/function_process.h"
 #include "lambda/emulator/platform_lines.h"
 
 namespace weir::emulator {
 
-/// A runtime that waits for an invocation.
+/// A runtime or an extension that waits for what comes next.
 struct Waiter {
   explicit Waiter(net::any_io_executor executor) : woken(std::move(executor)) {
     woken.expires_at(net::steady_timer::time_point::max());
@@ -42,9 +45,36 @@ class EnvironmentOwner {
   virtual void on_logged() = 0;
   /// The function's process has ended, or (`cannot_start`) could not be executed.
   virtual void on_exited(Environment& environment, bool cannot_start) = 0;
+  /// An extension's process was started.
+  virtual void on_extension_started(Environment& environment) = 0;
+  /// An extension's process has ended or could not be started. `type` and `why` are Lambda's words.
+  virtual void on_extension_ended(Environment& environment, std::string type, std::string why) = 0;
 
  protected:
   ~EnvironmentOwner() = default;
+};
+
+/// The process of an external extension.
+struct ExtensionProcess final : private ProcessEvents {
+  ExtensionProcess(Environment& whose, const std::string& path, net::any_io_executor executor,
+                   FunctionLog& function_log, EnvironmentOwner& owner);
+
+  std::string path;
+  std::string name;  ///< of its file
+  FunctionProcess process;
+  LogStream log;
+  bool started = false;
+  bool ended = false;
+
+ private:
+  void on_output(std::string_view bytes) override;
+  void on_started() override;
+  void on_cannot_start(std::string type, std::string why) override;
+  void on_exited(int status) override;
+  void end(std::string type, std::string why);
+
+  Environment& environment_;
+  EnvironmentOwner& owner_;
 };
 
 /// One execution environment, and what the engine does not need to know of it.
@@ -54,8 +84,10 @@ struct Environment final : private ProcessEvents {
 
   /// Forgets what the process before this one came to.
   void begin_start();
-  /// What it holds in memory is added to its peak; nothing while it has no process.
+  /// What it holds in memory, extensions included, is added to its peak; nothing while it has no process.
   void look_at_memory(Instant now);
+  /// Gives the event to an extension, now or when it asks.
+  void tell(const Extension& extension, std::string event);
 
   engine::EnvironmentId id;
   LogStream log;
@@ -73,7 +105,19 @@ struct Environment final : private ProcessEvents {
   bool active = false;  ///< initializing or busy: its memory is watched
   std::uint64_t memory_peak = 0;
   Instant sampled_at{};
-  std::optional<Report> report;  ///< not yet written
+  std::optional<Report> report;               ///< not yet written
+  std::optional<Instant> report_waits_since;  ///< for extensions, which are not done with the invocation
+  std::optional<engine::CallId> report_call;  ///< who waits for the log's tail, and so for the report
+
+  ExtensionSet extensions;  ///< of this start
+  std::vector<std::unique_ptr<ExtensionProcess>> extension_processes;
+  std::map<std::string, Waiter*> extension_waiters;  ///< by identifier; owned by the handlers of `event/next`
+  std::map<std::string, std::string> undelivered;    ///< events for extensions that have not asked, by identifier
+  std::string extension_error_type;                  ///< of the first extension that failed
+  std::string extension_error_why;
+  net::steady_timer extensions_changed;  ///< cancelled when one was started, registered or ended
+  bool runtime_asked = false;            ///< since the last invocation
+  bool stopping = false;                 ///< a runtime that was not started need not be
 
  private:
   void on_output(std::string_view bytes) override;

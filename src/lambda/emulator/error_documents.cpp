@@ -69,6 +69,11 @@ std::string describe_exit(int status) {
   return "with error: exit status " + std::to_string(WEXITSTATUS(status));
 }
 
+std::string describe_extension_exit(int status) {
+  if (WIFSIGNALED(status)) return "signal: " + signal_name(WTERMSIG(status));
+  return (WEXITSTATUS(status) == 0 ? "exit code " : "exit status ") + std::to_string(WEXITSTATUS(status));
+}
+
 FunctionFailed timed_out(std::string_view request_id, Duration timeout) {
   char seconds[64];
   std::snprintf(seconds, sizeof(seconds), "Task timed out after %.2f seconds", as_seconds(timeout));

@@ -12,11 +12,14 @@ namespace weir::emulator {
 /// 0, else "exit status 3", "signal: killed", "signal: segmentation fault". `status`: what waitpid gave.
 std::string describe_exit(int status);
 
+/// The same of an extension: "exit code 0", "exit status 3", "signal: killed".
+std::string describe_extension_exit(int status);
+
 /// Lambda's own errors, as the caller sees them (reference invoke.md 1.6; recorded from AWS).
 FunctionFailed timed_out(std::string_view request_id, Duration timeout);
 /// Runtime.ExitError, or Runtime.OutOfMemory when the process was killed for its memory.
 FunctionFailed exited(std::string_view request_id, int status, bool out_of_memory);
-/// `type`: Runtime.InvalidEntrypoint or Runtime.InvalidWorkingDir.
+/// `type`: Runtime.InvalidEntrypoint, Runtime.InvalidWorkingDir, or one of Extension.
 FunctionFailed cannot_start(std::string_view request_id, std::string_view type, std::string_view why);
 FunctionFailed response_too_large();
 

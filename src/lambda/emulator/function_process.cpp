@@ -8,6 +8,8 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "runtime/task_scope.h"
@@ -50,6 +52,7 @@ net::awaitable<void> FunctionProcess::run(ProcessPlan plan) {
       self.process_ = nullptr;
       self.output_ = nullptr;
       self.end_asked_ = false;
+      self.forget_process();
     }
   } detach{*this};
   int ends[2] = {-1, -1};
@@ -96,9 +99,19 @@ void FunctionProcess::end() {
   if (process_ != nullptr) process_->end();
 }
 
+bool FunctionProcess::terminate() {
+  return function_ >= 0 && ::syscall(SYS_pidfd_send_signal, function_, SIGTERM, nullptr, 0) == 0;
+}
+
+void FunctionProcess::forget_process() {
+  if (function_ >= 0) ::close(std::exchange(function_, -1));
+}
+
 void FunctionProcess::take_news(const ProcessNews& news, const ProcessPlan& plan) {
   switch (news.kind) {
     case ProcessNews::Kind::kStarted:
+      function_ = static_cast<int>(::syscall(SYS_pidfd_open, news.value, 0));
+      events_.on_started();
       break;
     case ProcessNews::Kind::kChdirFailed:
       events_.on_cannot_start("Runtime.InvalidWorkingDir", go_error("chdir", plan.directory, news.value));
@@ -107,6 +120,7 @@ void FunctionProcess::take_news(const ProcessNews& news, const ProcessPlan& plan
       events_.on_cannot_start("Runtime.InvalidEntrypoint", go_error("fork/exec", plan.command.front(), news.value));
       break;
     case ProcessNews::Kind::kExited:
+      forget_process();
       drain_output();
       events_.on_exited(news.value);
       break;

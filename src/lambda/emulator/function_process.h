@@ -18,6 +18,7 @@ namespace net = boost::asio;
 class ProcessEvents {
  public:
   virtual void on_output(std::string_view bytes) = 0;
+  virtual void on_started() {}
   /// It could not be executed. `type`: Lambda's name of that, such as Runtime.InvalidEntrypoint.
   virtual void on_cannot_start(std::string type, std::string why) = 0;
   /// It has ended. `status`: what waitpid gave.
@@ -38,6 +39,8 @@ class FunctionProcess {
   net::awaitable<void> run(ProcessPlan plan);
   /// Kills it: the one that runs, or the one that run() is about to start.
   void end();
+  /// SIGTERM to the process itself, not to what it started. False when none runs.
+  bool terminate();
   /// Takes what it has printed so far; as much as a pipe holds, so that one who never stops printing is left in time.
   void drain_output();
   /// Its supervisor; 0 while nothing of it runs.
@@ -46,11 +49,13 @@ class FunctionProcess {
  private:
   net::awaitable<void> read_output();
   void take_news(const ProcessNews& news, const ProcessPlan& plan);
+  void forget_process();
 
   net::any_io_executor executor_;
   ProcessEvents& events_;
   SupervisedProcess* process_ = nullptr;             ///< on the frame of run()
   net::posix::stream_descriptor* output_ = nullptr;  ///< on the frame of run()
+  int function_ = -1;                                ///< a descriptor of the process itself, from its start to its end
   bool end_asked_ = false;
 };
 

@@ -36,6 +36,14 @@ std::string report_line(const Report& report) {
   return line;
 }
 
+std::string extension_line(std::string_view name, std::string_view state, std::string_view events,
+                           std::string_view error_type) {
+  std::string line = "EXTENSION\tName: " + std::string(name) + "\tState: " + std::string(state) + "\tEvents: [" +
+                     std::string(events) + "]";
+  if (!error_type.empty()) line += "\tError Type: " + std::string(error_type);
+  return line;
+}
+
 std::string init_report_line(Duration took, std::string_view phase, std::string_view status) {
   return "INIT_REPORT Init Duration: " + milliseconds(took) + "\tPhase: " + std::string(phase) +
          "\tStatus: " + std::string(status);

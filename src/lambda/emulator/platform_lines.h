@@ -23,6 +23,9 @@ struct Report {
 std::string start_line(std::string_view request_id, std::string_view version);
 std::string end_line(std::string_view request_id);
 std::string report_line(const Report& report);
+/// `events`: "INVOKE, SHUTDOWN"; `error_type`: "" for none.
+std::string extension_line(std::string_view name, std::string_view state, std::string_view events,
+                           std::string_view error_type);
 /// `phase`: "init" or "invoke"; `status` as in a Report.
 std::string init_report_line(Duration took, std::string_view phase, std::string_view status);
 

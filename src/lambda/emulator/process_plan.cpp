@@ -1,5 +1,6 @@
 #include "lambda/emulator/process_plan.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -49,6 +50,23 @@ ProcessPlan plan_runtime(const EmulatorSettings& settings, const ProcessPlace& p
   plan.title = "lambda-environment " + settings.name;
   plan.search_path = variables["PATH"];
   if (private_tmp_available()) plan.tmp = place.tmp;
+  return plan;
+}
+
+ProcessPlan plan_extension(const ProcessPlan& runtime, const std::string& path) {
+  constexpr std::string_view kRuntimeOnly[]{"AWS_EXECUTION_ENV",          "AWS_LAMBDA_LOG_GROUP_NAME",
+                                            "AWS_LAMBDA_LOG_STREAM_NAME", "AWS_XRAY_CONTEXT_MISSING",
+                                            "AWS_XRAY_DAEMON_ADDRESS",    "LAMBDA_RUNTIME_DIR",
+                                            "LAMBDA_TASK_ROOT",           "_AWS_XRAY_DAEMON_ADDRESS",
+                                            "_AWS_XRAY_DAEMON_PORT",      "_HANDLER"};
+  ProcessPlan plan = runtime;
+  plan.command = {path};
+  plan.directory = "/";
+  plan.title = "lambda-extension " + path;
+  std::erase_if(plan.environment, [&](const std::string& variable) {
+    const std::string_view name = std::string_view(variable).substr(0, variable.find('='));
+    return std::find(std::begin(kRuntimeOnly), std::end(kRuntimeOnly), name) != std::end(kRuntimeOnly);
+  });
   return plan;
 }
 

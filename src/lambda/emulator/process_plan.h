@@ -22,6 +22,10 @@ struct ProcessPlace {
 /// Lambda gives it (reference invoke.md 2.2).
 ProcessPlan plan_runtime(const EmulatorSettings& settings, const ProcessPlace& place);
 
+/// An external extension's process in the same environment. Extensions do not get the variables that are the runtime's
+/// (runtimes-extensions-api).
+ProcessPlan plan_extension(const ProcessPlan& runtime, const std::string& path);
+
 /// "2026/11/23/[$LATEST]<32 hex>".
 std::string log_stream_name(WallTime now, const std::string& version, Random& random);
 
