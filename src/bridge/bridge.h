@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,6 +19,8 @@
 #include "bridge/services.h"
 #include "bridge/supervisor.h"
 #include "config/config.h"
+#include "config/function_plan.h"
+#include "runtime/task_scope.h"
 #include "store/store.h"
 
 namespace weir::bridge {
@@ -50,22 +53,26 @@ struct BridgeStatus {
   std::vector<DeliveryStatus> deliveries;  ///< of services, to anything but functions
 };
 
-/// The endpoint of each configured function, by its name.
-using Endpoints = std::map<std::string, std::unique_ptr<LambdaEndpoint>>;
+/// Makes what runs a function; of one that weir runs itself: what runs one version of it, whose settings are the
+/// function's target. `version` is "" of all others. Several may live at a time: what is replaced ends its calls first.
+using EndpointFactory = std::function<Result<std::unique_ptr<LambdaEndpoint>>(const config::FunctionConfig& function,
+                                                                              const std::string& version)>;
 
-/// The running whole: functions, sources, their supervisors, and the end of it. One executor, one thread.
-class Bridge {
+/// The running whole: functions, sources, their supervisors, and the end of it. Functions and sources come, change and
+/// go while it runs. One executor, one thread.
+class Bridge final : public config::FunctionHost {
  public:
-  /// `config` and `store` outlive the bridge. `blocking`: a pool's executor. `endpoints`: one for each function of the
-  /// configuration. `services`: those that it stands in for.
-  Bridge(net::any_io_executor executor, net::any_io_executor blocking, const config::Config& config,
-         store::StateFolder& store, Endpoints endpoints, Log& log, const Clock& clock,
-         std::span<const ServiceEntry> services = {});
-  ~Bridge();
+  /// `store` outlives the bridge. `blocking`: a pool's executor. `services`: those that it stands in for.
+  Bridge(net::any_io_executor executor, net::any_io_executor blocking, config::Config config, store::StateFolder& store,
+         EndpointFactory make_endpoint, Log& log, const Clock& clock, std::span<const ServiceEntry> services = {});
+  ~Bridge() override;
+
+  /// A service that the table does not make, because it is made with the bridge; before run(). `entry` outlives it.
+  void serve(const ServiceEntry& entry, std::unique_ptr<Service> service) { services_.add(entry, std::move(service)); }
 
   /// Runs until request_stop(): then nothing new is taken, in-flight invocations finish within `shutdown_grace`,
-  /// checkpoints are written, functions end. The error says why it could not begin: what waits in the queue could not
-  /// be read.
+  /// checkpoints are written, functions end. The error says why it could not begin: a function of the configuration
+  /// could not be prepared, or what waits in the queue could not be read.
   net::awaitable<Result<void>> run();
 
   /// The first call drains; a further one ends at once what is in flight, still losing nothing.
@@ -75,6 +82,27 @@ class Bridge {
   bool finished() const;
 
   BridgeStatus status() const;
+
+  // What the Lambda API asks for; before run() too.
+  const std::map<std::string, config::FunctionConfig>& configured() const override { return config_->functions; }
+  Result<void> check(const config::FunctionPlan& plan) const override;
+  void put(config::FunctionPlan plan) override;
+  void remove(const std::string& name) override;
+  std::optional<config::ProvisionedState> provisioned(const std::string& name,
+                                                      const std::string& qualifier) const override;
+  int unreserved() const override { return invoker_.ledger().unreserved(); }
+  int account() const override { return invoker_.ledger().account(); }
+
+  /// Whether the sources of that type belong to a service, so that they are what they were at the start.
+  bool fixed_type(std::string_view type) const;
+  /// From now on functions, sources, `concurrency` and `shutdown_grace` are those of `next`; nothing else of it is
+  /// looked at. `sources`: the names of those that are not what they were, new and removed ones included; one that is
+  /// of a fixed type stays. A function's environments are replaced after what they run; a source is drained, and goes
+  /// on from its checkpoints. Errors, with which nothing has changed: config.invalid (a name that a function of the
+  /// Lambda API has, reservations that leave too little with those of such functions), cancelled (weir stops).
+  Result<void> reload(config::Config next, const std::set<std::string>& sources);
+  /// The code of $LATEST is another: its environments are replaced after what they run.
+  void renew(const std::string& function);
 
   /// Whether there is a function of this name, and of this version or alias.
   bool knows(const std::string& function, const std::string& qualifier) const;
@@ -122,6 +150,25 @@ class Bridge {
    private:
     Bridge& bridge_;
   };
+  /// A source and what keeps it running. Shared with its coroutine.
+  struct Source {
+    std::shared_ptr<Supervisor> supervisor;   ///< shared with who waits for it: it is replaced when it has ended
+    std::optional<config::SourceEntry> next;  ///< what it will be
+    bool ending = false;                      ///< it drains, to be `next` or nothing
+  };
+  std::shared_ptr<Supervisor> make_supervisor(config::SourceEntry entry);
+  net::awaitable<void> run_source(std::shared_ptr<Source> source);
+  void change_source(const std::string& name, std::optional<config::SourceEntry> next);
+  std::shared_ptr<Source> find(const std::string& source) const;
+
+  Result<void> install(const config::FunctionConfig& function);
+  Result<void> install(const config::FunctionPlan& plan);
+  void note(const std::string& function, const Result<void>& installed);
+  Invoker::MakeVersion maker(const std::string& function) const;
+  void retire(std::unique_ptr<LambdaEndpoint> endpoint);
+  net::awaitable<void> close(std::unique_ptr<LambdaEndpoint> endpoint);
+  Result<void> check_functions(const config::Config& next) const;
+
   Destinations::Here here();
   net::awaitable<void> deliver();
   net::awaitable<void> end_within(Duration grace);
@@ -129,17 +176,21 @@ class Bridge {
 
   net::any_io_executor executor_;
   net::any_io_executor blocking_;
-  const config::Config& config_;
+  std::shared_ptr<const config::Config> config_;  ///< shared with what reads it on another thread
   store::StateFolder& store_;
   Log& log_;
   const Clock& clock_;
   WallTime started_;
-  Endpoints endpoints_;
+  EndpointFactory make_endpoint_;
+  std::span<const ServiceEntry> table_;
+  Result<void> prepared_;  ///< the configuration's functions, at the start
+  runtime::TaskScope closing_;
   Invoker invoker_;
   EventQueue queue_;
   DeliveryRunner deliveries_;
   Services services_;
-  std::vector<std::unique_ptr<Supervisor>> supervisors_;
+  runtime::TaskScope parts_;
+  std::vector<std::shared_ptr<Source>> sources_;
   net::steady_timer stop_;
   net::steady_timer call_ended_;
   int calls_ = 0;  ///< requests under way

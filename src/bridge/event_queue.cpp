@@ -66,11 +66,13 @@ net::steady_timer::time_point timer_time(Instant instant) {
   return net::steady_timer::time_point(instant.time_since_epoch());
 }
 
-engine::AsyncSettings settings_of(const config::FunctionConfig& function) {
+constexpr const char* kLatest = "$LATEST";
+
+engine::AsyncSettings engine_settings(const config::AsyncConfig& config, bool zero_reserved) {
   engine::AsyncSettings settings;
-  settings.maximum_retry_attempts = function.async.maximum_retry_attempts;
-  settings.maximum_event_age = function.async.maximum_event_age;
-  settings.zero_reserved = function.reserved_concurrent_executions == 0;
+  settings.maximum_retry_attempts = config.maximum_retry_attempts;
+  settings.maximum_event_age = config.maximum_event_age;
+  settings.zero_reserved = zero_reserved;
   return settings;
 }
 
@@ -90,29 +92,46 @@ EventQueue::EventQueue(Deps deps, const config::Config& config, std::uint64_t se
       drained_signal_(deps_.executor, net::steady_timer::time_point::max()),
       ticks_(deps_.executor),
       invocations_(deps_.executor),
-      writes_(deps_.executor) {
-  for (const auto& [name, configured] : config.functions) {
-    auto made = std::make_unique<Function>();
-    made->id = engine_.add_function(settings_of(configured));
-    made->name = name;
-    made->config = configured.async;
-    by_name_[name] = made.get();
-    functions_.push_back(std::move(made));
-  }
-}
+      writes_(deps_.executor) {}
 
 EventQueue::~EventQueue() = default;
 
-/// One that is not in the configuration any more is known all the same: its events are told that it is gone.
-EventQueue::Function& EventQueue::function(const std::string& name) {
-  const auto found = by_name_.find(name);
-  if (found != by_name_.end()) return *found->second;
+/// Source: reference invoke.md, 3.6: no version or alias inherits what the function has. 3.5: but the dead-letter
+/// queue.
+config::AsyncConfig EventQueue::config_of(const FunctionSettings& settings, const std::string& qualifier) {
+  const auto own = settings.async.find(qualifier.empty() ? kLatest : qualifier);
+  if (own != settings.async.end()) return own->second;
+  config::AsyncConfig config;
+  const auto latest = settings.async.find(kLatest);
+  if (latest != settings.async.end()) config.dead_letter = latest->second.dead_letter;
+  return config;
+}
+
+void EventQueue::put(const std::string& name, FunctionSettings settings) {
+  Named& named = by_name_[name];
+  named.settings = std::move(settings);
+  function(name, "");
+  for (const auto& [qualifier, each] : named.by_qualifier) {
+    each->config = config_of(named.settings, qualifier);
+    const engine::AsyncSettings changed = engine_settings(each->config, named.settings.zero_reserved);
+    tell([&](Moment now) { engine_.set_function(now, each->id, changed); });
+  }
+}
+
+/// One that is not known is kept track of all the same: its events are told that it is gone.
+EventQueue::Function& EventQueue::function(const std::string& name, const std::string& qualifier) {
+  Named& named = by_name_[name];
+  const bool itself = qualifier.empty() || qualifier == kLatest || !named.settings.versions;
+  Function*& found = named.by_qualifier[itself ? "" : qualifier];
+  if (found != nullptr) return *found;
   auto made = std::make_unique<Function>();
-  made->id = engine_.add_function(engine::AsyncSettings());
   made->name = name;
-  by_name_[name] = made.get();
+  if (!itself) made->qualifier = qualifier;
+  made->config = config_of(named.settings, made->qualifier);
+  made->id = engine_.add_function(engine_settings(made->config, named.settings.zero_reserved));
+  found = made.get();
   functions_.push_back(std::move(made));
-  return *functions_.back();
+  return *found;
 }
 
 net::awaitable<Result<void>> EventQueue::restore(std::function<void(const store::WaitingEvent&)> delivery) {
@@ -134,7 +153,7 @@ net::awaitable<Result<void>> EventQueue::restore(std::function<void(const store:
 void EventQueue::take(const store::WaitingEvent& event) {
   engine::QueuedEvent queued;
   queued.id = event.id;
-  queued.function = function(event.function).id;
+  queued.function = function(event.function, event.qualifier).id;
   queued.accepted = event.accepted;
   queued.attempts = event.attempts;
   queued.due = event.due;
@@ -226,7 +245,7 @@ net::awaitable<Result<std::vector<std::uint64_t>>> EventQueue::commit(QueueCommi
     deps_.log.debug("event.accepted", {{"request_id", event.request_id}, {"function", event.function}});
     engine::QueuedEvent& told = queued.emplace_back();
     told.id = event.id;
-    told.function = function(event.function).id;
+    told.function = function(event.function, event.qualifier).id;
     told.accepted = accepted;
     told.recursive = is_recursive(event.trace_header);
     // Behind so many others its turn comes when newer ones have long taken its place.
@@ -247,6 +266,10 @@ net::awaitable<Result<void>> EventQueue::accept_record(std::string function, std
   if (!next) co_return Error(ErrorCode::kEventRefused, too_many_passes());
   NewEvent event;
   event.trace_header = *next;
+  // NAME, or NAME:QUALIFIER
+  const std::size_t colon = std::min(function.find(':'), function.size());
+  event.qualifier = function.substr(std::min(colon + 1, function.size()));
+  function.resize(colon);
   event.function = std::move(function);
   event.payload = std::move(record);
   QueueCommit one;
@@ -290,7 +313,7 @@ net::awaitable<Result<Redriven>> EventQueue::redrive(store::DeadLetterFilter whi
       }
       engine::QueuedEvent queued;
       queued.id = each.id;
-      queued.function = function(each.function).id;
+      queued.function = function(each.function, each.qualifier).id;
       queued.accepted = each.accepted;
       tell([&](Moment now) { engine_.on_accepted(now, queued); });
     }
@@ -407,7 +430,7 @@ net::awaitable<Outcome> EventQueue::invoke(engine::InvokeEvent order) {
   call.request_id = stored->request_id;
   call.trace_header = std::move(stored->trace_header);
   call.payload = std::move(stored->payload);
-  Outcome outcome = co_await deps_.invoker.invoke(std::move(call), Instant::max());
+  Outcome outcome = co_await deps_.invoker.invoke(std::move(call), Instant::max(), engine::CallKind::kAsynchronous);
   note(target, stored->request_id, order, outcome);
   co_return outcome;
 }
@@ -646,6 +669,7 @@ std::vector<AsyncStatus> EventQueue::status() const {
   for (const auto& each : functions_) {
     AsyncStatus status;
     status.function = each->name;
+    status.qualifier = each->qualifier;
     status.figures = engine_.figures(each->id);
     status.destination_failures = each->destination_failures;
     status.dead_letter_errors = each->dead_letter_errors;

@@ -46,9 +46,10 @@ struct QueueCommit {
   std::vector<store::KeptEvent> kept;
 };
 
-/// One function's part of the queue, as it looks from outside.
+/// One function's part of the queue, or one version's or alias's, as it looks from outside.
 struct AsyncStatus {
   std::string function;
+  std::string qualifier;  ///< of a version or alias, whose events go their own way; "" of the function itself
   engine::AsyncFigures figures;
   std::uint64_t destination_failures = 0;  ///< DestinationDeliveryFailures
   std::uint64_t dead_letter_errors = 0;    ///< DeadLetterErrors
@@ -79,6 +80,19 @@ class EventQueue {
   EventQueue(Deps deps, const config::Config& config, std::uint64_t seed);
   ~EventQueue();
 
+  /// What becomes of a function's events, from their next attempt on, and of those that end from now on.
+  struct FunctionSettings {
+    FunctionSettings() = default;
+    /// By version or alias; "$LATEST" is the function itself. One that has none has AWS's defaults, and the function's
+    /// dead-letter queue.
+    std::map<std::string, config::AsyncConfig> async;
+    bool versions = true;        ///< false: they are its server's business, and all have those of the function
+    bool zero_reserved = false;  ///< its reserved concurrency is 0
+  };
+  /// Makes the function known, or changes it. One that is not known, or is gone, keeps the settings that it had last,
+  /// and its events are told that it is gone.
+  void put(const std::string& function, FunctionSettings settings);
+
   /// Takes over what an earlier life has left. Before it, and when it fails, nothing is accepted. `delivery`: takes
   /// what is for no function.
   net::awaitable<Result<void>> restore(std::function<void(const store::WaitingEvent&)> delivery);
@@ -108,9 +122,11 @@ class EventQueue {
   Destinations& destinations() { return destinations_; }
 
  private:
+  /// Those of one version or alias.
   struct Function {
     engine::FunctionId id = 0;
     std::string name;
+    std::string qualifier;  ///< "": the function itself
     config::AsyncConfig config;
     std::uint64_t destination_failures = 0;
     std::uint64_t dead_letter_errors = 0;
@@ -119,7 +135,13 @@ class EventQueue {
     std::optional<engine::AsyncCondition> dropping;  ///< why the last event was given up on, until a success
   };
 
-  Function& function(const std::string& name);
+  struct Named {
+    FunctionSettings settings;
+    std::map<std::string, Function*, std::less<>> by_qualifier;
+  };
+
+  static config::AsyncConfig config_of(const FunctionSettings& settings, const std::string& qualifier);
+  Function& function(const std::string& name, const std::string& qualifier);
   net::awaitable<Result<void>> accept_record(std::string function, std::string record, std::string trace_header);
   void take(const store::WaitingEvent& event);
   Result<void> may_redrive() const;
@@ -186,7 +208,7 @@ class EventQueue {
   engine::AsyncQueue engine_;
   Destinations destinations_;
   std::vector<std::unique_ptr<Function>> functions_;  ///< by the engine's number
-  std::map<std::string, Function*, std::less<>> by_name_;
+  std::map<std::string, Named, std::less<>> by_name_;
   /// Events whose payload is at hand, the newest within kBytesAtHand; the others are read when their time comes. So
   /// events that wait long do not take the room of those that are invoked at once.
   std::map<std::uint64_t, store::StoredEvent> at_hand_;

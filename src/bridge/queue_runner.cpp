@@ -313,7 +313,8 @@ net::awaitable<QueueRunner::Message> QueueRunner::receive(engine::QueueCall call
 net::awaitable<QueueRunner::Message> QueueRunner::invoke(engine::QueueCall call, Invocation invocation) {
   Answered answered;
   answered.call = call;
-  answered.outcome = co_await deps_.invoker.invoke(std::move(invocation), Instant::max());
+  answered.outcome =
+      co_await deps_.invoker.invoke(std::move(invocation), Instant::max(), engine::CallKind::kSynchronous);
   const auto* done = std::get_if<Succeeded>(&answered.outcome.what);
   if (done != nullptr && settings_.report_batch_item_failures) answered.failures = read_item_failures(done->payload);
   note(answered.outcome);

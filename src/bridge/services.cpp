@@ -90,8 +90,7 @@ class Services::TakingEnds {
 /// What one service sees of the bridge.
 class Services::Host final : public ServiceHost {
  public:
-  Host(Services& services, Running& running, const config::Config& config)
-      : services_(services), running_(running), config_(config) {}
+  Host(Services& services, Running& running) : services_(services), running_(running) {}
 
   net::awaitable<Result<void>> commit(ServiceCommit what) override {
     return services_.commit(running_, std::move(what));
@@ -111,7 +110,9 @@ class Services::Host final : public ServiceHost {
   net::awaitable<Result<void>> forget(std::string log, WallTime before) override {
     return services_.deps_.events.forget(log_of(log), before);
   }
-  std::string target_of(std::string_view arn) const override { return bridge::target_of(arn, config_); }
+  std::string target_of(std::string_view arn) const override {
+    return bridge::target_of(arn, services_.deps_.with_arn);
+  }
   bool exists(std::string_view target) const override { return services_.exists(target); }
 
   std::string log_of(std::string_view log) const { return std::string(running_.entry.name) + "/" + std::string(log); }
@@ -119,7 +120,6 @@ class Services::Host final : public ServiceHost {
  private:
   Services& services_;
   Running& running_;
-  const config::Config& config_;
 };
 
 Services::Services(Deps deps, const config::Config& config, std::span<const ServiceEntry> table)
@@ -135,11 +135,15 @@ Services::Services(Deps deps, const config::Config& config, std::span<const Serv
         context.sources.push_back({source.name, source.function, source.settings});
       }
     }
-    auto running = std::make_unique<Running>(entry);
-    running->service = entry.make(std::move(context));
-    running->host = std::make_unique<Host>(*this, *running, config);
-    services_.push_back(std::move(running));
+    add(entry, entry.make(std::move(context)));
   }
+}
+
+void Services::add(const ServiceEntry& entry, std::unique_ptr<Service> service) {
+  auto running = std::make_unique<Running>(entry);
+  running->service = std::move(service);
+  running->host = std::make_unique<Host>(*this, *running);
+  services_.push_back(std::move(running));
 }
 
 Services::~Services() = default;
@@ -156,8 +160,10 @@ net::awaitable<void> Services::run() {
   co_await running_.join();
 }
 
-net::awaitable<void> Services::begun() {
-  const auto begins = [](const auto& each) { return each->beginning && !each->service->ready(); };
+net::awaitable<void> Services::begun(std::string only) {
+  const auto begins = [&only](const auto& each) {
+    return each->beginning && !each->service->ready() && (only.empty() || each->entry.name == only);
+  };
   while (!stopping_ && std::any_of(services_.begin(), services_.end(), begins)) {
     if (begin_by_ && deps_.clock.now().instant >= *begin_by_) {
       for (auto& each : services_) {
@@ -374,15 +380,12 @@ std::vector<ServiceStatus> Services::status() const {
   return all;
 }
 
-std::string target_of(std::string_view text, const config::Config& config) {
+std::string target_of(std::string_view text, const std::function<std::string(std::string_view arn)>& with_arn) {
   const auto arn = service::parse_arn(text);
   if (!arn) return "";
   constexpr std::string_view kFunction = "function:";
   if (arn->service == "lambda" && arn->resource.starts_with(kFunction)) {
-    for (const auto& [name, function] : config.functions) {
-      const auto* real = std::get_if<config::ArnFunction>(&function.target);
-      if (real != nullptr && real->arn == text) return std::string(kLambda) + name;
-    }
+    if (const std::string name = with_arn(text); !name.empty()) return std::string(kLambda) + name;
     if (arn->region != kLocalRegion || arn->account != kLocalAccount) return "";
     return std::string(kLambda) + arn->resource.substr(kFunction.size());
   }

@@ -44,16 +44,21 @@ class Services {
     store::EventStore& events;
     /// Whether there is a function of this name, and of this version or alias ("": unqualified).
     std::function<bool(std::string_view function, std::string_view qualifier)> knows;
+    /// The function that has this ARN in the configuration; "" when none has.
+    std::function<std::string(std::string_view arn)> with_arn;
     Log& log;
     const Clock& clock;
   };
   Services(Deps deps, const config::Config& config, std::span<const ServiceEntry> table);
   ~Services();
+  /// One that the table does not make; before run(). `entry` outlives the services.
+  void add(const ServiceEntry& entry, std::unique_ptr<Service> service);
 
   /// Runs every service until end(); one that fails is run again with backoff.
   net::awaitable<void> run();
   /// Returns when each service runs, or has failed once, or has had its time to begin; or weir stops.
-  net::awaitable<void> begun();
+  /// `only`: of that service alone, where there is one; "" of all.
+  net::awaitable<void> begun(std::string only = "");
   /// No call of an API is taken any more. The services go on, for what is on its way may end at one of them.
   void request_stop();
   /// The end of patience: what takes a message is called off, and the services are ended.
@@ -99,7 +104,7 @@ class Services {
 };
 
 /// What a delivery's target is called, by an ARN; "" of anything that weir cannot deliver to. A function of weir's own
-/// account and region is known by its name; so is one whose ARN a function of the configuration has.
-std::string target_of(std::string_view arn, const config::Config& config);
+/// account and region is known by its name; so is one whose ARN a function of the configuration has (`with_arn`).
+std::string target_of(std::string_view arn, const std::function<std::string(std::string_view arn)>& with_arn);
 
 }  // namespace weir::bridge

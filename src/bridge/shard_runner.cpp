@@ -186,7 +186,7 @@ net::awaitable<ShardRunner::Message> ShardRunner::invoke(engine::BatchId batch, 
                                                          Invocation call) {
   Answered answered;
   answered.batch = batch;
-  answered.outcome = co_await deps_.invoker.invoke(std::move(call), Instant::max());
+  answered.outcome = co_await deps_.invoker.invoke(std::move(call), Instant::max(), engine::CallKind::kSynchronous);
   std::string_view refusal;
   if (const auto* service = std::get_if<ServiceFailed>(&answered.outcome.what);
       service != nullptr && service->status == kContentTooLarge) {

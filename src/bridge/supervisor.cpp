@@ -38,10 +38,10 @@ std::string_view text(SourceState state) {
   return "";
 }
 
-Supervisor::Supervisor(Deps deps, const config::SourceEntry& entry, std::uint64_t seed)
+Supervisor::Supervisor(Deps deps, config::SourceEntry entry, std::uint64_t seed)
     : deps_(std::move(deps)),
       log_(deps_.log),
-      entry_(entry),
+      entry_(std::move(entry)),
       random_(seed),
       changed_(deps_.executor),
       interlude_done_(deps_.executor, net::steady_timer::time_point::max()) {}
@@ -124,7 +124,7 @@ void Supervisor::make_runner() {
     queue_source_ = entry_.connector->make_queue_source(entry_.settings, std::move(context));
     QueueDeps queue{deps_.executor, *queue_source_, deps_.invoker, deps_.log, deps_.clock, entry_.function};
     auto made = std::make_unique<QueueRunner>(std::move(queue), entry_.name, entry_.settings->mapping,
-                                              deps_.function_timeout, random_.next());
+                                              deps_.invoker.timeout(entry_.function), random_.next());
     queue_ = made.get();
     runner_ = std::move(made);
     return;

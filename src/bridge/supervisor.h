@@ -61,10 +61,9 @@ class Supervisor {
     store::EventStore& events;
     Log& log;
     const Clock& clock;
-    AwsAccess aws;                             ///< the configuration's `aws` section
-    std::optional<Duration> function_timeout;  ///< of the source's function, where it is known
+    AwsAccess aws;  ///< the configuration's `aws` section
   };
-  Supervisor(Deps deps, const config::SourceEntry& entry, std::uint64_t seed);
+  Supervisor(Deps deps, config::SourceEntry entry, std::uint64_t seed);
   ~Supervisor();
 
   /// Until request_stop() was obeyed.
@@ -95,7 +94,7 @@ class Supervisor {
 
   Deps deps_;
   LifeLog log_;  ///< of the sources
-  const config::SourceEntry& entry_;
+  const config::SourceEntry entry_;
   Random random_;
   net::steady_timer changed_;
   bool woken_ = false;

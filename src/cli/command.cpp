@@ -7,16 +7,23 @@
 
 namespace weir::cli {
 
-std::optional<config::Config> load_config(const std::vector<std::string>& files, std::string_view consequence) {
+config::ConfigReport read_files(const std::vector<std::string>& files) {
   const auto environment = [](std::string_view name) -> std::optional<std::string> {
     const char* value = std::getenv(std::string(name).c_str());
     return value == nullptr ? std::nullopt : std::optional<std::string>(value);
   };
-  config::ConfigReport report = config::read_config(files, connectors(), environment, destinations());
+  return config::read_config(files, connectors(), environment, destinations());
+}
+
+void print_mistakes(const std::vector<config::Mistake>& mistakes, std::string_view consequence) {
+  for (const config::Mistake& mistake : mistakes) std::cerr << mistake.describe() << "\n";
+  std::cerr << mistakes.size() << (mistakes.size() == 1 ? " mistake; " : " mistakes; ") << consequence << "\n";
+}
+
+std::optional<config::Config> load_config(const std::vector<std::string>& files, std::string_view consequence) {
+  config::ConfigReport report = read_files(files);
   if (report.mistakes.empty()) return std::move(report.config);
-  for (const config::Mistake& mistake : report.mistakes) std::cerr << mistake.describe() << "\n";
-  std::cerr << report.mistakes.size() << (report.mistakes.size() == 1 ? " mistake; " : " mistakes; ") << consequence
-            << "\n";
+  print_mistakes(report.mistakes, consequence);
   return std::nullopt;
 }
 

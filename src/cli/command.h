@@ -22,6 +22,7 @@ inline constexpr int kNotDelivered = 3;  ///< `invoke`: the function could not b
 /// Adds one command to the program. `chosen` is set to what does its work when the command line names it.
 using Work = std::function<int()>;
 void add_run(CLI::App& app, Work& chosen);
+void add_reload(CLI::App& app, Work& chosen);
 void add_validate(CLI::App& app, Work& chosen);
 void add_invoke(CLI::App& app, Work& chosen);
 void add_status(CLI::App& app, Work& chosen);
@@ -30,6 +31,10 @@ void add_deadletter(CLI::App& app, Work& chosen);
 void add_event(CLI::App& app, Work& chosen);
 void add_match(CLI::App& app, Work& chosen);
 
+/// Reads the configuration, with the variables of this process.
+config::ConfigReport read_files(const std::vector<std::string>& files);
+/// Prints every mistake on stderr, and how many there are. `consequence`: "nothing was started".
+void print_mistakes(const std::vector<config::Mistake>& mistakes, std::string_view consequence);
 /// Reads the configuration; prints every mistake on stderr when there are some. `consequence`: "nothing was started".
 std::optional<config::Config> load_config(const std::vector<std::string>& files, std::string_view consequence);
 

@@ -11,6 +11,7 @@ namespace weir::cli {
 namespace {
 
 Result<std::unique_ptr<LambdaEndpoint>> make_emulator(net::any_io_executor executor, const std::string& name,
+                                                      const std::string& version,
                                                       const config::CommandFunction& function,
                                                       const std::string& folder, Log& log, const Clock& clock) {
   emulator::EmulatorSettings settings;
@@ -22,6 +23,11 @@ Result<std::unique_ptr<LambdaEndpoint>> make_emulator(net::any_io_executor execu
   settings.memory_size = function.memory_size;
   settings.ephemeral_storage = function.ephemeral_storage;
   settings.environment = function.environment;
+  settings.version = version;
+  settings.runtime = function.runtime;
+  settings.layers = function.layers;
+  settings.layer_cache = folder + "/layers";
+  settings.log_format = function.log_format == "JSON" ? emulator::LogFormat::kJson : emulator::LogFormat::kText;
   settings.folder = folder + "/environments/" + name;
   settings.log_file = config::function_log_path(folder, name);
   auto made = emulator::EmulatorEndpoint::make(std::move(executor), std::move(settings), log, clock);
@@ -32,7 +38,8 @@ Result<std::unique_ptr<LambdaEndpoint>> make_emulator(net::any_io_executor execu
 }  // namespace
 
 Result<std::unique_ptr<LambdaEndpoint>> make_endpoint(net::any_io_executor executor, net::any_io_executor blocking,
-                                                      const config::FunctionConfig& function, const AwsAccess& aws,
+                                                      const config::FunctionConfig& function,
+                                                      const std::string& version, const AwsAccess& aws,
                                                       const std::string& folder, Log& log, const Clock& clock) {
   const auto make = [&]() -> Result<std::unique_ptr<LambdaEndpoint>> {
     if (const auto* url = std::get_if<config::UrlFunction>(&function.target)) {
@@ -54,8 +61,8 @@ Result<std::unique_ptr<LambdaEndpoint>> make_endpoint(net::any_io_executor execu
       settings.profile = arn->profile.empty() ? aws.profile : arn->profile;
       return remote::make_aws_endpoint(executor, blocking, std::move(settings), log, clock);
     }
-    return make_emulator(executor, function.name, std::get<config::CommandFunction>(function.target), folder, log,
-                         clock);
+    return make_emulator(executor, function.name, version, std::get<config::CommandFunction>(function.target), folder,
+                         log, clock);
   };
   auto made = make();
   if (!made) return std::move(made.error()).during("preparing the function " + function.name);

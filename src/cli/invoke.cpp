@@ -89,7 +89,7 @@ std::optional<std::string> read_event(const std::string& from) {
 }
 
 net::awaitable<Outcome> call(LambdaEndpoint& endpoint, bridge::Invoker& invoker, Invocation invocation) {
-  Outcome outcome = co_await invoker.invoke(std::move(invocation), Instant::max());
+  Outcome outcome = co_await invoker.invoke(std::move(invocation), Instant::max(), engine::CallKind::kSynchronous);
   co_await endpoint.close();
   co_return outcome;
 }
@@ -171,10 +171,10 @@ int invoke(const Options& options) {
   net::thread_pool blocking(1);
   const SystemClock clock;
   observe::LogSink log(STDERR_FILENO, observe::LogFormat::kText, LogLevel::kWarn, clock);
-  auto endpoint = make_endpoint(context.get_executor(), blocking.get_executor(), function->second, config->aws,
-                                folder.path(), log, clock);
+  auto endpoint = make_endpoint(context.get_executor(), blocking.get_executor(), function->second, own ? "$LATEST" : "",
+                                config->aws, folder.path(), log, clock);
   if (!endpoint) return complain(endpoint.error(), kNotDelivered);
-  bridge::Invoker invoker(config->concurrency);
+  bridge::Invoker invoker(config->concurrency, clock, seed_from_system());
   if (auto added = invoker.add(options.function, **endpoint, function->second.reserved_concurrent_executions); !added) {
     return complain(added.error(), kBadCall);
   }

@@ -27,6 +27,7 @@ int main(int argc, char** argv) {
   app.footer("Start with: weir validate weir.yaml && weir run weir.yaml");
   weir::cli::Work work;
   weir::cli::add_run(app, work);
+  weir::cli::add_reload(app, work);
   weir::cli::add_validate(app, work);
   weir::cli::add_invoke(app, work);
   weir::cli::add_event(app, work);

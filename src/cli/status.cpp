@@ -37,8 +37,10 @@ void print_queue(const nlohmann::json& queue) {
                   "SUCCEEDED", "DROPPED");
       headed = true;
     }
-    std::printf("  %-20s %8lu %9lu %10s %12s %10lu %8lu\n", function.at("function").get<std::string>().c_str(),
-                number("waiting"), number("in_flight"), seconds(function.at("oldest_event_age_seconds")).c_str(),
+    const std::string qualifier = function.at("qualifier").get<std::string>();
+    const std::string name = function.at("function").get<std::string>() + (qualifier.empty() ? "" : ":" + qualifier);
+    std::printf("  %-20s %8lu %9lu %10s %12s %10lu %8lu\n", name.c_str(), number("waiting"), number("in_flight"),
+                seconds(function.at("oldest_event_age_seconds")).c_str(),
                 seconds(function.at("next_attempt_seconds")).c_str(), number("succeeded"), number("dropped"));
   }
 }

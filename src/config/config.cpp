@@ -11,6 +11,7 @@
 
 #include "weir/base/error.h"
 
+#include "config/difference.h"
 #include "config/model.h"
 #include "config/yaml_node.h"
 
@@ -164,6 +165,9 @@ ConfigReport read_config(std::span<const std::string> files, std::span<const Con
 
   ConfigReport report;
   report.config = std::move(draft.config);
+  if (complete) {
+    for (const YamlFile& file : all) add_written(file, report.written);
+  }
   for (YamlFile& file : all) {
     std::stable_sort(file.mistakes.begin(), file.mistakes.end(), [](const Mistake& a, const Mistake& b) {
       return std::tie(a.line, a.column) < std::tie(b.line, b.column);

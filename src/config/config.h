@@ -15,6 +15,8 @@
 #include "weir/connector.h"
 #include "weir/destination.h"
 
+#include "config/difference.h"
+
 namespace weir::config {
 
 /// A function that weir runs itself: a command that speaks the Runtime API, or what Lambda's runtime of a name would
@@ -70,6 +72,7 @@ struct FunctionConfig {
   std::variant<CommandFunction, UrlFunction, ArnFunction> target;
   std::optional<int> reserved_concurrent_executions;
   AsyncConfig async;
+  bool hot_reload = false;  ///< a change in its folder replaces its environments
 
   bool operator==(const FunctionConfig&) const = default;
 };
@@ -115,6 +118,7 @@ struct Mistake {
 
 struct ConfigReport {
   Config config;                  ///< only to be used when there is no mistake
+  Written written;                ///< the same as it was written, where there is none
   std::vector<Mistake> mistakes;  ///< in the order of the files' lines
 };
 

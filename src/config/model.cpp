@@ -10,6 +10,8 @@
 #include "weir/base/json_writer.h"
 
 #include "config/suggest.h"
+#include "package/layers.h"
+#include "package/runtimes.h"
 
 namespace weir::config {
 namespace {
@@ -98,7 +100,10 @@ void check_environment(ModelNode& node, const std::map<std::string, std::string>
 std::string read_directory(ModelNode& node) {
   const std::string written = *node.text(
       "directory",
-      {.about = "Where the command starts, and LAMBDA_TASK_ROOT; relative to the configuration file's folder.",
+      {.about =
+           "The function's code: where the command starts, and where `runtime` looks for what it runs; the function "
+           "sees it as /var/task, read-only, where this machine permits that. Relative to the configuration file's "
+           "folder.",
        .fallback = "."});
   const std::string directory = node.resolve_path(written);
   std::error_code error;
@@ -130,6 +135,57 @@ std::optional<int> read_reservation(ModelNode& node, Draft& draft) {
   return amount;
 }
 
+std::vector<std::string> read_layers(ModelNode& node) {
+  std::vector<std::string> layers = node.texts(
+      "layers", {.about = "Folders and .zip files whose content the function finds under /opt, together and read-only; "
+                          "of equal names the later layer's is there. At most 5, and 250 MB unpacked."});
+  if (layers.size() > package::kLayersMax) node.mistake("layers", "Cannot reference more than 5 layers.");
+  for (std::string& layer : layers) {
+    const std::string written = layer;
+    layer = node.resolve_path(written);
+    std::error_code error;
+    if (std::filesystem::is_directory(layer, error)) continue;
+    if (!std::filesystem::is_regular_file(layer, error)) {
+      node.mistake("layers", "there is no folder or file \"" + written +
+                                 "\"; it is looked for from the configuration file's folder");
+    } else if (!layer.ends_with(".zip")) {
+      node.mistake("layers", "\"" + written + "\" is neither a folder nor a .zip file");
+    }
+  }
+  return layers;
+}
+
+/// What is known now of a runtime: Python's and Ruby's clients are only known to them, and a layer may bring any.
+void check_runtime(ModelNode& node, const CommandFunction& function) {
+  if (function.runtime.empty()) return;
+  const auto family = package::family_of(function.runtime);
+  if (!family) {
+    node.mistake("runtime", "\"" + function.runtime +
+                                "\" is none that weir can start: nodejsN.x, python3.N, ruby3.N, javaN and "
+                                "provided.al2023 are; any other function is a `command`");
+    return;
+  }
+  if (*family == package::RuntimeFamily::kProvided) {
+    if (!function.layers.empty()) return;
+  } else if (function.handler.empty()) {
+    node.mistake(node.has("handler") ? "handler" : "runtime",
+                 "Handler is a mandatory parameter: give `handler` with `runtime`, for example index.handler");
+    return;
+  }
+  if (!function.layers.empty() || !std::filesystem::is_directory(function.directory)) return;
+  package::RuntimePlace place;
+  place.runtime = function.runtime;
+  place.handler = function.handler;
+  place.directory = function.directory;
+  place.environment = function.environment;
+  if (std::string missing = package::find_runtime(place).missing; !missing.empty()) {
+    if (*family == package::RuntimeFamily::kProvided) {
+      missing = "there is no executable \"bootstrap\" in " + function.directory + ", and no layer that could bring one";
+    }
+    node.mistake("runtime", std::move(missing));
+  }
+}
+
 CommandFunction read_command_function(ModelNode& node) {
   CommandFunction function;
   function.command = node.texts(
@@ -139,10 +195,22 @@ CommandFunction read_command_function(ModelNode& node) {
   if (!function.command.empty() && function.command.front().empty()) {
     node.mistake("command", "the program must not be empty");
   }
+  function.runtime = *node.text(
+      "runtime",
+      {.about =
+           "In place of `command`: the name of Lambda's runtime, which weir starts through AWS's own client of it. "
+           "`nodejsN.x`: aws-lambda-ric in node_modules of `directory`, of a folder above it, of a layer, or in "
+           "NODE_PATH. `python3.N`: awslambdaric, as python3 finds it. `ruby3.N`: the gem aws_lambda_ric. `javaN`: "
+           "aws-lambda-java-runtime-interface-client in lib/ of `directory`. `provided`, `provided.al2`, "
+           "`provided.al2023`: the program bootstrap in `directory`, else in a layer. The programs node, python3, "
+           "ruby and java are those in PATH, whatever the version in the name.",
+       .fallback = ""});
   function.directory = read_directory(node);
   function.handler = *node.text(
       "handler", {.about = "What the runtime calls, for example `index.handler`; the function finds it in _HANDLER.",
-                  .fallback = ""});
+                  .fallback = "",
+                  .max_length = 128});
+  function.layers = read_layers(node);
   function.timeout = *node.seconds(
       "timeout", {.about = "Seconds that one invocation may take; with `url`: that its answer may take, 900 when not "
                            "given.",
@@ -153,9 +221,14 @@ CommandFunction read_command_function(ModelNode& node) {
       *node.integer("memory_size", {.about = "Megabytes of memory.", .min = 128, .max = 10'240, .fallback = 128}));
   function.ephemeral_storage = static_cast<int>(
       *node.integer("ephemeral_storage", {.about = "Megabytes of /tmp.", .min = 512, .max = 10'240, .fallback = 512}));
+  function.log_format = *node.text(
+      "log_format", {.about = "How Lambda's own lines stand in the function's log: as text, or as a JSON record each.",
+                     .fallback = "Text",
+                     .one_of = {"Text", "JSON"}});
   function.environment = node.text_map(
       "environment", "Environment variables, at most 4 KB in all. The names that Lambda sets itself are refused.");
   check_environment(node, function.environment);
+  check_runtime(node, function);
   return function;
 }
 
@@ -332,29 +405,35 @@ FunctionConfig read_function(const std::string& name, ModelNode& node, Draft& dr
   const bool timeout_given = node.has("timeout");
   UrlFunction url = read_url_function(name, node);
   ArnFunction arn = read_arn_function(node);
-  const std::array<std::string_view, 3> kinds{"command", "url", "arn"};
+  const std::array<std::string_view, 4> kinds{"command", "runtime", "url", "arn"};
   const auto given = std::count_if(kinds.begin(), kinds.end(), [&](std::string_view key) { return node.has(key); });
   if (given == 0) {
     node.mistake(
         "",
-        "a function needs `command` (weir runs it), `url` (a server that speaks the Invoke API) or `arn` (real "
-        "Lambda)");
+        "a function needs `command` or `runtime` (weir runs it), `url` (a server that speaks the Invoke API) or `arn` "
+        "(real Lambda)");
   } else if (given > 1) {
-    node.mistake(node.has("arn") ? "arn" : "url", "a function has one of `command`, `url` and `arn`");
+    const auto last = std::find_if(kinds.rbegin(), kinds.rend(), [&](std::string_view key) { return node.has(key); });
+    node.mistake(*last, "a function has one of `command`, `runtime`, `url` and `arn`");
   } else {
-    constexpr std::array<std::pair<std::string_view, std::string_view>, 10> kOwners{{{"directory", "command"},
-                                                                                     {"handler", "command"},
-
-                                                                                     {"memory_size", "command"},
-                                                                                     {"ephemeral_storage", "command"},
-                                                                                     {"environment", "command"},
+    // "" stands for what weir runs itself, by `command` or `runtime`.
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kOwners{{{"directory", ""},
+                                                                                     {"handler", ""},
+                                                                                     {"memory_size", ""},
+                                                                                     {"ephemeral_storage", ""},
+                                                                                     {"layers", ""},
+                                                                                     {"log_format", ""},
+                                                                                     {"environment", ""},
                                                                                      {"function_name", "url"},
                                                                                      {"requests_per_url", "url"},
                                                                                      {"region", "arn"},
                                                                                      {"endpoint_url", "arn"},
                                                                                      {"profile", "arn"}}};
+    const bool ours = node.has("command") || node.has("runtime");
     for (const auto& [key, owner] : kOwners) {
-      if (node.has(key) && !node.has(owner)) node.mistake(key, "goes with `" + std::string(owner) + "` only");
+      if (!node.has(key) || (owner.empty() ? ours : node.has(owner))) continue;
+      node.mistake(
+          key, "goes with " + (owner.empty() ? "`command` or `runtime`" : "`" + std::string(owner) + "`") + " only");
     }
   }
   if (node.has("timeout") && node.has("arn")) node.mistake("timeout", "is set at the function itself, not here");
@@ -367,11 +446,17 @@ FunctionConfig read_function(const std::string& name, ModelNode& node, Draft& dr
     function.target = std::move(arn);
   } else {
     if (node.has("command") && command.command.empty()) node.mistake("command", "must not be empty");
+    if (node.has("runtime") && command.runtime.empty()) node.mistake("runtime", "must not be empty");
     function.target = std::move(command);
   }
   if (timeout_given) draft.timeouts.emplace(name, timeout);
   function.reserved_concurrent_executions = read_reservation(node, draft);
   function.async = read_async(name, node, draft);
+  function.hot_reload =
+      node.flag("hot_reload", {.about = "Whether a changed file in `directory` replaces the function's environments, "
+                                        "each after what it runs. Only where `directory` is given.",
+                               .fallback = true}) &&
+      node.has("directory");
   return function;
 }
 

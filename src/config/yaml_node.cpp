@@ -264,7 +264,10 @@ std::string YamlNode::required_text(std::string_view key, const TextRule& rule) 
 
 std::optional<std::string> YamlNode::text(std::string_view key, const TextRule& rule) {
   const std::optional<std::string> fallback = rule.fallback ? std::optional<std::string>(*rule.fallback) : std::nullopt;
-  if (rule.secret) secret_.emplace(key);
+  if (rule.secret) {
+    secret_.emplace(key);
+    file_.secrets.insert(path_of(key));
+  }
   const YamlEntry* entry = ask(key);
   if (!entry) return fallback;
   const YamlValue& value = *entry->use.value;
@@ -362,6 +365,7 @@ std::vector<std::string> YamlNode::texts(std::string_view key, const TextsRule& 
 
 std::map<std::string, std::string> YamlNode::text_map(std::string_view key, std::string_view) {
   std::map<std::string, std::string> out;
+  file_.secrets.insert(path_of(key));  // environment variables, access keys ...
   const YamlEntry* entry = ask_for_mapping(key);
   if (!entry) return out;
   for (const YamlEntry& inner : entry->use.value->entries) {

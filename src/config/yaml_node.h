@@ -17,6 +17,7 @@ struct YamlFile {
   std::filesystem::path folder;  ///< absolute
   YamlDocument document;
   std::vector<Mistake> mistakes;
+  std::set<std::string> secrets;  ///< paths of values that are never shown, with all that is in them
 
   void add(Place place, std::string path, std::string sentence);
 };

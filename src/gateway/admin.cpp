@@ -195,14 +195,60 @@ bool is_address_or_localhost(std::string_view host) {
   return host == "localhost" || (!host.empty() && host.find_first_not_of("0123456789.") == std::string_view::npos);
 }
 
-net::awaitable<http::Response> answer(bridge::Bridge& bridge, http::Request request) {
+void write_text(JsonWriter& out, std::string_view name, const std::optional<std::string>& text) {
+  out.key(name);
+  if (text) {
+    out.value(*text);
+  } else {
+    out.null();
+  }
+}
+
+std::string_view word(config::Change::Kind kind) {
+  switch (kind) {
+    case config::Change::Kind::kAdded:
+      return "added";
+    case config::Change::Kind::kRemoved:
+      return "removed";
+    case config::Change::Kind::kChanged:
+      return "changed";
+  }
+  return "";
+}
+
+net::awaitable<http::Response> reload_configuration(Reload reload) {
+  const Reloaded done = co_await reload();
+  std::string text;
+  JsonWriter out(text);
+  out.begin_object();
+  if (!done.mistakes.empty()) {
+    const std::size_t count = done.mistakes.size();
+    out.member("code", weir::text(ErrorCode::kConfigInvalid));
+    out.member("message", std::to_string(count) + (count == 1 ? " mistake" : " mistakes") + "; nothing was changed");
+    out.key("mistakes").begin_array();
+    for (const std::string& mistake : done.mistakes) out.value(mistake);
+    out.end_array().end_object();
+    co_return http::Response(400, kJson, text + "\n");
+  }
+  out.key("changes").begin_array();
+  for (const config::Change& change : done.changes) {
+    out.begin_object().member("path", change.path).member("change", word(change.kind));
+    write_text(out, "from", change.hidden ? std::nullopt : change.from);
+    write_text(out, "to", change.hidden ? std::nullopt : change.to);
+    out.member("restart", change.restart).member("text", change.describe()).end_object();
+  }
+  out.end_array().end_object();
+  co_return http::Response(200, kJson, text + "\n");
+}
+
+net::awaitable<http::Response> answer(bridge::Bridge& bridge, Reload reload, http::Request request) {
   const std::string path(request.path());
   // A page in somebody's browser may send a POST to any address; browsers say so, commands do not.
   if (request.method == "POST" && request.headers.get("Origin"))
     co_return http::Response(403, kText, "this address takes no orders from web pages\n");
   // A page can also reach this address under a name of its own (DNS rebinding): what shows or moves data is answered to
   // an address only.
-  if ((path.starts_with("/checkpoints") || path.starts_with("/deadletters")) &&
+  if ((path.starts_with("/checkpoints") || path.starts_with("/deadletters") || path == "/reload") &&
       !is_address_or_localhost(request.headers.get("Host").value_or("")))
     co_return http::Response(403, kText, "ask by the address, or localhost; not by another name\n");
   if (request.body_too_large)
@@ -211,6 +257,7 @@ net::awaitable<http::Response> answer(bridge::Bridge& bridge, http::Request requ
     co_return co_await move_checkpoint(bridge, std::move(request.body));
   if (path == "/deadletters/redrive" && request.method == "POST")
     co_return co_await redrive(bridge, std::move(request.body));
+  if (path == "/reload" && request.method == "POST" && reload) co_return co_await reload_configuration(reload);
   if (request.method != "GET" && request.method != "HEAD")
     co_return http::Response(405, kText, "only GET is answered here\n");
   if (path == "/healthz") co_return http::Response(200, kText, "ok\n");
@@ -234,8 +281,10 @@ net::awaitable<http::Response> answer(bridge::Bridge& bridge, http::Request requ
 
 }  // namespace
 
-http::Handler admin_handler(bridge::Bridge& bridge) {
-  return [&bridge](http::Request request) { return answer(bridge, std::move(request)); };
+http::Handler admin_handler(bridge::Bridge& bridge, Reload reload) {
+  return [&bridge, reload = std::move(reload)](http::Request request) {
+    return answer(bridge, reload, std::move(request));
+  };
 }
 
 }  // namespace weir::gateway

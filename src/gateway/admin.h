@@ -1,14 +1,27 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
+#include <string>
+#include <vector>
 
 #include "bridge/bridge.h"
+#include "config/difference.h"
 #include "http/server.h"
 
 namespace weir::gateway {
 
 constexpr std::size_t kDeadLettersListed = 1000;  ///< in one page, when nobody says
 constexpr std::size_t kDeadLettersListedMax = 10'000;
+
+/// What came of reading the configuration anew.
+struct Reloaded {
+  Reloaded() = default;
+
+  std::vector<std::string> mistakes;  ///< "weir.yaml:14:17: ..."; when there are some, nothing has changed
+  std::vector<config::Change> changes;
+};
+using Reload = std::function<net::awaitable<Reloaded>()>;
 
 /// What the admin address answers:
 /// - GET /healthz, /readyz, /status, /metrics
@@ -21,7 +34,12 @@ constexpr std::size_t kDeadLettersListedMax = 10'000;
 ///   /deadletters/ID/payload: its payload's bytes
 /// - POST /deadletters/redrive with {"ids": [1, 2]}, or {"all": true}, or {"function", "source"}, which also narrow the
 ///   others: {"redriven": 2}
-/// Errors are {"code", "message"}. `bridge` outlives the handler.
-http::Handler admin_handler(bridge::Bridge& bridge);
+/// - POST /reload: the configuration is read anew, {"changes": [{"path", "change", "from", "to", "restart", "text"}]},
+/// where
+///   "change" is added, removed or changed, "from" and "to" are null when not given or not to be shown, and "text" is
+///   the line that says so; 400 with
+///   {"code", "message", "mistakes"} when there are mistakes in it, which change nothing
+/// Errors are {"code", "message"}. `bridge` outlives the handler. `reload`: null where nothing can be read anew.
+http::Handler admin_handler(bridge::Bridge& bridge, Reload reload = nullptr);
 
 }  // namespace weir::gateway

@@ -88,7 +88,7 @@ void write_age(JsonWriter& out, std::string_view name, const std::optional<Durat
 
 void write_async(JsonWriter& out, const bridge::AsyncStatus& status) {
   const engine::AsyncFigures& figures = status.figures;
-  out.begin_object().member("function", status.function);
+  out.begin_object().member("function", status.function).member("qualifier", status.qualifier);
   out.member("waiting", figures.waiting).member("in_flight", figures.in_flight).member("ending", figures.ending);
   write_age(out, "oldest_event_age_seconds", status.oldest_age);
   write_age(out, "next_attempt_seconds", status.next_attempt);
@@ -161,7 +161,8 @@ void add_function(observe::MetricsPage& page, const bridge::FunctionStatus& func
 }
 
 void add_async(observe::MetricsPage& page, const bridge::AsyncStatus& each) {
-  const observe::Labels labels{{"function", each.function}};
+  observe::Labels labels{{"function", each.function}};
+  if (!each.qualifier.empty()) labels.emplace_back("qualifier", each.qualifier);
   const engine::AsyncFigures& figures = each.figures;
   page.counter("lambda_async_events_received_total", "Events that got their 202; a retry is not counted again.", labels,
                count(figures.received));

@@ -205,7 +205,8 @@ class Mapping final : public ShardListener {
   net::io_context context_{1};
   CountingEndpoint endpoint_;
   NoStore store_;
-  bridge::Invoker invoker_{1000};
+  // The pace of weir is measured, not the account's limit of ten calls a second per execution.
+  bridge::Invoker invoker_{100'000, clock_, 1};
   std::unique_ptr<PollSource> source_;
   bridge::Destinations destinations_{
       bridge::Destinations::Deps{context_.get_executor(), context_.get_executor(), {}, {}, null_log(), clock_},

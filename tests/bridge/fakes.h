@@ -271,6 +271,7 @@ class FakeEndpoint final : public LambdaEndpoint {
   net::awaitable<Outcome> invoke(Invocation call, Instant) override {
     calls.push_back(call.payload);
     request_ids.push_back(call.request_id);
+    qualifiers.push_back(call.qualifier);
     if (on_call) on_call(calls.size());
     if (hang_) {
       hang_ = false;
@@ -290,12 +291,15 @@ class FakeEndpoint final : public LambdaEndpoint {
 
   net::awaitable<void> close() override {
     closed = true;
+    if (on_close) on_close();
     co_return;
   }
 
   std::vector<std::string> calls;  ///< the events, in order
   std::vector<std::string> request_ids;
+  std::vector<std::string> qualifiers;
   std::function<void(std::size_t)> on_call;
+  std::function<void()> on_close;
   int called_off = 0;
   bool closed = false;
 

@@ -94,7 +94,7 @@ struct Lives {
   net::awaitable<void> run(std::function<bool()> enough, std::vector<std::string>& calls) {
     const net::any_io_executor executor = context.get_executor();
     FakeEndpoint function(executor);
-    Invoker invoker(10);
+    Invoker invoker(10, clock, 1);
     static_cast<void>(invoker.add("f", function, std::nullopt));
     Destinations destinations({executor, executor, AwsAccess(), {}, log, clock}, nullptr);
     FakeSource source(stream, {"s", executor, executor, log, clock});

@@ -128,7 +128,7 @@ class FakeQueue final : public QueueSource {
 };
 
 struct World {
-  World() : queue(context.get_executor()), endpoint(context.get_executor()), invoker(10) {
+  World() : queue(context.get_executor()), endpoint(context.get_executor()), invoker(10, clock, 1) {
     REQUIRE(invoker.add("f", endpoint, std::nullopt));
     settings.maximum_concurrency = 2;
     settings.batch_size = 10;

@@ -639,21 +639,20 @@ TEST_CASE("of many targets those that were used least recently are forgotten, wi
 }
 
 TEST_CASE("targets by their ARNs") {
-  config::Config config;
-  config::FunctionConfig real;
-  real.name = "billing";
-  config::ArnFunction arn;
-  arn.arn = "arn:aws:lambda:eu-west-1:123456789012:function:billing:live";
-  real.target = arn;
-  config.functions["billing"] = real;
-  using bridge::target_of;
-  CHECK(target_of("arn:aws:lambda:us-east-1:000000000000:function:f", config) == "lambda:f");
-  CHECK(target_of("arn:aws:lambda:us-east-1:000000000000:function:f:live", config) == "lambda:f:live");
-  CHECK(target_of(arn.arn, config) == "lambda:billing");
-  CHECK(target_of("arn:aws:lambda:eu-west-1:123456789012:function:other", config).empty());
-  CHECK(target_of("arn:aws:sqs:eu-west-1:1:q", config) == "sqs:arn:aws:sqs:eu-west-1:1:q");
-  CHECK(target_of("arn:aws:events:us-east-1:000000000000:event-bus/b", config) ==
+  const std::string arn = "arn:aws:lambda:eu-west-1:123456789012:function:billing:live";
+  const SystemClock clock;
+  bridge::Invoker invoker(10, clock, 1);
+  REQUIRE(invoker.put("billing", nullptr, std::nullopt, arn));
+  const auto target_of = [&](std::string_view text) {
+    return bridge::target_of(text, [&](std::string_view wanted) { return invoker.with_arn(wanted); });
+  };
+  CHECK(target_of("arn:aws:lambda:us-east-1:000000000000:function:f") == "lambda:f");
+  CHECK(target_of("arn:aws:lambda:us-east-1:000000000000:function:f:live") == "lambda:f:live");
+  CHECK(target_of(arn) == "lambda:billing");
+  CHECK(target_of("arn:aws:lambda:eu-west-1:123456789012:function:other").empty());
+  CHECK(target_of("arn:aws:sqs:eu-west-1:1:q") == "sqs:arn:aws:sqs:eu-west-1:1:q");
+  CHECK(target_of("arn:aws:events:us-east-1:000000000000:event-bus/b") ==
         "eventbridge:arn:aws:events:us-east-1:000000000000:event-bus/b");
-  CHECK(target_of("arn:aws:states:us-east-1:000000000000:stateMachine:m", config).empty());
-  CHECK(target_of("rubbish", config).empty());
+  CHECK(target_of("arn:aws:states:us-east-1:000000000000:stateMachine:m").empty());
+  CHECK(target_of("rubbish").empty());
 }

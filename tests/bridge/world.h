@@ -79,15 +79,12 @@ class World {
   /// Opens the state folder and the bridge, as a start of the program does.
   void start() {
     store_ = std::move(*store::StateFolder::open(folder_ / "state"));
-    bridge::Endpoints endpoints;
-    for (const auto& [name, settings] : config_.functions) {
-      auto endpoint = std::make_unique<test::FakeEndpoint>(context_.get_executor());
-      functions[name] = endpoint.get();
-      endpoints.emplace(name, std::move(endpoint));
-    }
-    function = functions.begin()->second;
+    bridge::EndpointFactory make = [this](const config::FunctionConfig& settings, const std::string& version) {
+      return make_endpoint(settings, version);
+    };
     bridge_ = std::make_unique<bridge::Bridge>(context_.get_executor(), context_.get_executor(), config_, *store_,
-                                               std::move(endpoints), log, clock_, services);
+                                               std::move(make), log, clock_, services);
+    function = functions.begin()->second;
   }
   std::span<const ServiceEntry> services;  ///< before start()
 
@@ -107,8 +104,9 @@ class World {
     throw std::runtime_error("no function " + name);
   }
   /// Puts an event in front of a function, as the gateway does, while the bridge runs; its request id comes later.
-  void send(const std::string& function_name, const std::string& payload) {
-    net::co_spawn(context_, put(function_name, payload), net::detached);
+  void send(const std::string& function_name, const std::string& payload) { send(function_name, "", payload); }
+  void send(const std::string& function_name, const std::string& qualifier, const std::string& payload) {
+    net::co_spawn(context_, put(function_name, qualifier, payload), net::detached);
   }
   std::vector<std::string> request_ids;
   std::vector<std::string> refusals;
@@ -140,17 +138,34 @@ class World {
   config::Config& config() { return config_; }
   std::string path(const std::string& name) const { return folder_ / name; }
   net::io_context& context() { return context_; }
-  test::FakeEndpoint* function = nullptr;  ///< of "f", where there is one
-  std::map<std::string, test::FakeEndpoint*> functions;
+  test::FakeEndpoint* function = nullptr;                ///< of "f", where there is one
+  std::map<std::string, test::FakeEndpoint*> functions;  ///< the newest of each function, by its name
+  std::vector<std::string> endpoints;                    ///< in the order of their making: "f:$LATEST", "f:1"
+  std::vector<std::string> closed;
+  std::map<std::string, test::FakeEndpoint*> versions;  ///< the newest of each, as `endpoints` calls them
+  std::optional<Error> no_endpoint;                     ///< why the next one cannot be made
   EventNames log;
 
  private:
-  net::awaitable<void> put(std::string function_name, std::string payload) {
+  Result<std::unique_ptr<LambdaEndpoint>> make_endpoint(const config::FunctionConfig& settings,
+                                                        const std::string& version) {
+    if (no_endpoint) return *std::exchange(no_endpoint, std::nullopt);
+    auto endpoint = std::make_unique<test::FakeEndpoint>(context_.get_executor());
+    const std::string what = settings.name + (version.empty() ? "" : ":" + version);
+    endpoint->on_close = [this, what] { closed.push_back(what); };
+    if (version.empty() || version == "$LATEST") functions[settings.name] = endpoint.get();
+    versions[what] = endpoint.get();
+    endpoints.push_back(what);
+    return std::unique_ptr<LambdaEndpoint>(std::move(endpoint));
+  }
+
+  net::awaitable<void> put(std::string function_name, std::string qualifier, std::string payload) {
     for (bridge::BridgeStatus now = bridge_->status(); !now.ready && !now.stopping; now = bridge_->status()) {
       co_await net::post(net::use_awaitable);
     }
     bridge::NewEvent event;
     event.function = std::move(function_name);
+    event.qualifier = std::move(qualifier);
     event.payload = std::move(payload);
     auto accepted = co_await bridge_->accept(std::move(event));
     if (accepted) {

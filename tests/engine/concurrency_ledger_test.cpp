@@ -4,16 +4,42 @@
 
 #include "support/print.h"
 
+using weir::Instant;
 using weir::ThrottleReason;
+using weir::engine::CallKind;
 using weir::engine::ConcurrencyLedger;
+using namespace std::chrono_literals;
 
 namespace {
 
 constexpr auto kAccountFull = ThrottleReason::kConcurrentInvocationLimitExceeded;
 constexpr auto kReservedFull = ThrottleReason::kReservedFunctionConcurrentInvocationLimitExceeded;
 
+constexpr auto kRate = ThrottleReason::kFunctionInvocationRateLimitExceeded;
+constexpr auto kReservedRate = ThrottleReason::kReservedFunctionInvocationRateLimitExceeded;
+
+/// A call that is held to no rate.
+std::optional<ThrottleReason> take(ConcurrencyLedger& ledger, std::string_view function, Instant now = Instant{}) {
+  return ledger.acquire(now, function, CallKind::kAsynchronous);
+}
+/// How many short calls in a row are admitted, of at most `most`; the last answer.
+std::pair<int, std::optional<ThrottleReason>> calls(ConcurrencyLedger& ledger, std::string_view function, Instant now,
+                                                    int most) {
+  for (int admitted = 0; admitted < most; ++admitted) {
+    if (const auto refused = ledger.acquire(now, function, CallKind::kSynchronous)) return {admitted, refused};
+    ledger.release(function);
+  }
+  return {most, std::nullopt};
+}
+/// How many calls are admitted that run at the same time, of at most `most`.
+int runs(ConcurrencyLedger& ledger, std::string_view function, Instant now, int most) {
+  int admitted = 0;
+  while (admitted < most && !take(ledger, function, now)) ++admitted;
+  return admitted;
+}
+
 void acquire_all(ConcurrencyLedger& ledger, std::string_view function, int permits) {
-  for (int i = 0; i < permits; ++i) REQUIRE_FALSE(ledger.acquire(function));
+  for (int i = 0; i < permits; ++i) REQUIRE_FALSE(take(ledger, function));
 }
 void release_all(ConcurrencyLedger& ledger, std::string_view function, int permits) {
   for (int i = 0; i < permits; ++i) ledger.release(function);
@@ -25,10 +51,10 @@ TEST_CASE("without reservations all share the account") {
   ConcurrencyLedger ledger(3);
   acquire_all(ledger, "a", 2);
   acquire_all(ledger, "b", 1);
-  CHECK(ledger.acquire("a") == kAccountFull);
-  CHECK(ledger.acquire("c") == kAccountFull);
+  CHECK(take(ledger, "a") == kAccountFull);
+  CHECK(take(ledger, "c") == kAccountFull);
   ledger.release("b");
-  CHECK_FALSE(ledger.acquire("c"));
+  CHECK_FALSE(take(ledger, "c"));
   CHECK(ledger.executing() == 3);
   CHECK(ledger.executing_unreserved() == 3);
   release_all(ledger, "a", 2);
@@ -45,9 +71,9 @@ TEST_CASE("a reservation is the function's alone, and its limit") {
   REQUIRE(ledger.reserve("mine", 2));
   CHECK(ledger.unreserved() == 100);
   acquire_all(ledger, "others", 100);
-  CHECK(ledger.acquire("others") == kAccountFull);
+  CHECK(take(ledger, "others") == kAccountFull);
   acquire_all(ledger, "mine", 2);
-  CHECK(ledger.acquire("mine") == kReservedFull);
+  CHECK(take(ledger, "mine") == kReservedFull);
   CHECK(ledger.executing_unreserved() == 100);
   CHECK(ledger.executing() == 102);
 }
@@ -55,12 +81,12 @@ TEST_CASE("a reservation is the function's alone, and its limit") {
 TEST_CASE("a reservation of 0 blocks the function and costs nobody anything") {
   ConcurrencyLedger ledger(1);
   REQUIRE(ledger.reserve("blocked", 0));
-  CHECK(ledger.acquire("blocked") == kReservedFull);
-  CHECK_FALSE(ledger.acquire("other"));
+  CHECK(take(ledger, "blocked") == kReservedFull);
+  CHECK_FALSE(take(ledger, "other"));
   REQUIRE(ledger.reserve("blocked", std::nullopt));
-  CHECK(ledger.acquire("blocked") == kAccountFull);
+  CHECK(take(ledger, "blocked") == kAccountFull);
   ledger.release("other");
-  CHECK_FALSE(ledger.acquire("blocked"));
+  CHECK_FALSE(take(ledger, "blocked"));
 }
 
 TEST_CASE("at least 100 always stay unreserved") {
@@ -96,9 +122,9 @@ TEST_CASE("reservations that change while calls run stop none of them") {
   acquire_all(ledger, "f", 5);
   REQUIRE(ledger.reserve("f", 2));
   CHECK(ledger.executing_unreserved() == 0);
-  CHECK(ledger.acquire("f") == kReservedFull);
+  CHECK(take(ledger, "f") == kReservedFull);
   release_all(ledger, "f", 4);
-  CHECK_FALSE(ledger.acquire("f"));
+  CHECK_FALSE(take(ledger, "f"));
   REQUIRE(ledger.reserve("f", std::nullopt));
   CHECK(ledger.executing_unreserved() == 2);
   release_all(ledger, "f", 2);
@@ -110,15 +136,96 @@ TEST_CASE("the account is never exceeded, also while older calls use what was re
   ConcurrencyLedger ledger(110);
   acquire_all(ledger, "others", 110);
   REQUIRE(ledger.reserve("mine", 10));
-  CHECK(ledger.acquire("mine") == kAccountFull);
+  CHECK(take(ledger, "mine") == kAccountFull);
   CHECK(ledger.executing() == 110);
   ledger.release("others");
-  CHECK(ledger.acquire("others") == kAccountFull);
-  CHECK_FALSE(ledger.acquire("mine"));
+  CHECK(take(ledger, "others") == kAccountFull);
+  CHECK_FALSE(take(ledger, "mine"));
 }
 
 TEST_CASE("a permit that was not given cannot be given back") {
   ConcurrencyLedger ledger(10);
   CHECK_THROWS_AS(ledger.release("f"), weir::BrokenBelief);
   CHECK_THROWS_AS(ConcurrencyLedger(0), weir::BrokenBelief);
+}
+
+TEST_CASE("synchronous calls: ten a second for each execution of the account, refilled as time goes") {
+  ConcurrencyLedger ledger(3);
+  const Instant start{1h};
+  CHECK(calls(ledger, "a", start, 20) == std::pair(20, std::optional<ThrottleReason>()));
+  // All functions together.
+  CHECK(calls(ledger, "b", start, 20) == std::pair(10, std::optional(kRate)));
+  CHECK(ledger.functions().at("b").throttles == 1);
+  CHECK(calls(ledger, "b", start + 33ms, 20).first == 0);
+  CHECK(calls(ledger, "b", start + 100ms, 20).first == 3);
+  // What is not used is not saved up.
+  CHECK(calls(ledger, "b", start + 1h, 100).first == 30);
+  // The queue is held to no rate.
+  CHECK_FALSE(take(ledger, "b", start + 1h));
+}
+
+TEST_CASE("synchronous calls: ten a second for each execution that a function has reserved") {
+  ConcurrencyLedger ledger(1000);
+  const Instant start{1h};
+  REQUIRE(ledger.reserve("mine", 2));
+  CHECK(calls(ledger, "mine", start, 100) == std::pair(20, std::optional(kReservedRate)));
+  CHECK(calls(ledger, "other", start, 100).first == 100);
+  CHECK(calls(ledger, "mine", start + 500ms, 100).first == 10);
+  REQUIRE(ledger.reserve("mine", std::nullopt));
+  CHECK(calls(ledger, "mine", start + 500ms, 100).first == 100);
+  REQUIRE(ledger.reserve("mine", 1));
+  CHECK(calls(ledger, "mine", start + 2s, 100).first == 10);
+}
+
+TEST_CASE("a function's environments grow by a thousand at once, then by a thousand per 10 s") {
+  ConcurrencyLedger ledger(10'000);
+  const Instant start{1h};
+  CHECK(runs(ledger, "f", start, 2000) == 1000);
+  CHECK(take(ledger, "f", start) == kAccountFull);
+  CHECK(runs(ledger, "g", start, 500) == 500);  // each function has its own
+  CHECK(runs(ledger, "f", start + 10ms, 2000) == 1);
+  CHECK(runs(ledger, "f", start + 5s, 2000) == 499);
+  CHECK(ledger.executing() == 2000);
+  // Environments that are there take no start: within the time that they are kept for.
+  release_all(ledger, "f", 1500);
+  CHECK(runs(ledger, "f", start + 5s, 1501) == 1500);
+  release_all(ledger, "f", 1500);
+  CHECK(runs(ledger, "f", start + 2min, 3000) == 2500);
+  release_all(ledger, "f", 2500);
+  // Twice that time later none of them is there any more.
+  CHECK(runs(ledger, "f", start + 7min, 1) == 1);
+  ledger.release("f");
+  CHECK(runs(ledger, "f", start + 12min, 3000) == 1001);
+}
+
+TEST_CASE("what is forgotten gives its reservation back at once, and its calls as they end") {
+  ConcurrencyLedger ledger(110);
+  REQUIRE(ledger.reserve("f", 10));
+  acquire_all(ledger, "f", 2);
+  ledger.forget("f");
+  ledger.forget("nobody");
+  CHECK(ledger.unreserved() == 110);
+  CHECK(ledger.executing_unreserved() == 2);
+  release_all(ledger, "f", 1);
+  CHECK(ledger.functions().contains("f"));
+  release_all(ledger, "f", 1);
+  CHECK_FALSE(ledger.functions().contains("f"));
+  CHECK(ledger.executing() == 0);
+  // One that comes again meanwhile stays.
+  acquire_all(ledger, "f", 1);
+  ledger.forget("f");
+  REQUIRE(ledger.reserve("f", 5));
+  release_all(ledger, "f", 1);
+  CHECK(ledger.functions().at("f").reserved == 5);
+}
+
+TEST_CASE("the account's limit changes while calls run, and stops none of them") {
+  ConcurrencyLedger ledger(5);
+  acquire_all(ledger, "f", 5);
+  ledger.set_account(2);
+  CHECK(take(ledger, "f") == kAccountFull);
+  release_all(ledger, "f", 4);
+  CHECK_FALSE(take(ledger, "f"));
+  CHECK(take(ledger, "f") == kAccountFull);
+  CHECK_THROWS_AS(ledger.set_account(0), weir::BrokenBelief);
 }

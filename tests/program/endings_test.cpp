@@ -93,7 +93,7 @@ TEST_CASE("a second SIGTERM ends at once; SIGHUP ends nothing") {
   Bridge bridge(numbers.config);
   wait_until("an invocation runs", [&] { return numbers.seen().size() == 10; });
   bridge.process().signal(SIGHUP);
-  bridge.process().wait_for("reload.refused");
+  bridge.process().wait_for("config.reloaded");
   CHECK(bridge.status().at("ready") == true);
   bridge.process().signal(SIGTERM);
   bridge.process().wait_for("bridge.stopping");

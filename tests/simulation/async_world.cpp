@@ -412,7 +412,7 @@ void AsyncWorld::change_reservation() {
 void AsyncWorld::crowd_comes_or_goes() {
   if (crowd_ == 0) {
     const int wanted = ledger_.unreserved() - static_cast<int>(random_.below(3));
-    while (crowd_ < wanted && !ledger_.acquire("crowd")) ++crowd_;
+    while (crowd_ < wanted && !ledger_.acquire(Instant{}, "crowd", engine::CallKind::kAsynchronous)) ++crowd_;
     later(upto(120s), {.kind = Kind::kCrowd});
   } else {
     for (; crowd_ > 0; --crowd_) ledger_.release("crowd");
@@ -465,7 +465,7 @@ void AsyncWorld::perform(const engine::InvokeEvent& wish) {
   // What comes of it.
   event.serial = ++last_serial_;
   Duration takes = upto(5ms);
-  if (ledger_.acquire(function.name)) {
+  if (ledger_.acquire(now_.instant, function.name, engine::CallKind::kAsynchronous)) {
     ++met_.throttled_by_ledger;
     event.outcome = Outcome(Throttled{});
   } else {

@@ -26,7 +26,7 @@ bool Permits::take(const std::string& function) {
   } else if (all >= account_ || (!use.reserved && unreserved_executing >= account_ - reserved)) {
     expected = ThrottleReason::kConcurrentInvocationLimitExceeded;
   }
-  const auto throttled = ledger_.acquire(function);
+  const auto throttled = ledger_.acquire(Instant{}, function, engine::CallKind::kAsynchronous);
   promise(throttled == expected, "the ledger grants or throttles against the rule");
   if (throttled) return false;
   ++use.executing;
