@@ -7,6 +7,7 @@
 #include "control/api_call.h"
 #include "control/code.h"
 #include "control/function_name.h"
+#include "package/runtimes.h"
 
 namespace weir::control {
 namespace {
@@ -189,6 +190,8 @@ void read_runtime(Call& call, Arguments& settings, json& into) {
                                " at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [" +
                                all + "] or be a valid ARN"));
   }
+  if (!package::family_of(runtime))
+    return call.refuse(invalid("weir cannot start functions of the runtime " + runtime + "."));
   into["Runtime"] = runtime;
   // Of the same form as AWS's, and of each runtime another.
   into["RuntimeVersionConfig"] = {
