@@ -3,6 +3,11 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstring>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "base/utf8.h"
 
@@ -21,6 +26,20 @@ constexpr std::array<bool, 256> kPlain = [] {
 
 std::size_t plain_run(std::string_view text, std::size_t from) {
   std::size_t end = from;
+#ifdef __SSE2__
+  const __m128i quote = _mm_set1_epi8('"');
+  const __m128i backslash = _mm_set1_epi8('\\');
+  const __m128i space = _mm_set1_epi8(' ');
+  for (; text.size() - end >= 16; end += 16) {
+    __m128i block;
+    std::memcpy(&block, text.data() + end, sizeof block);
+    // As signed bytes, all beyond ASCII are below a space too.
+    const __m128i special = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(block, quote), _mm_cmpeq_epi8(block, backslash)),
+                                         _mm_cmpgt_epi8(space, block));
+    const auto mask = static_cast<unsigned>(_mm_movemask_epi8(special));
+    if (mask != 0) return end + static_cast<std::size_t>(__builtin_ctz(mask)) - from;
+  }
+#endif
   while (end < text.size() && kPlain[static_cast<unsigned char>(text[end])]) ++end;
   return end - from;
 }

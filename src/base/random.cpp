@@ -23,20 +23,20 @@ double Random::unit() {
 
 std::string Random::uuid() {
   constexpr char kHex[] = "0123456789abcdef";
+  constexpr std::size_t kVariant = 19;
   std::string text = "xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx";
-  std::uint64_t bits = next();
-  int left = 16;
-  for (char& c : text) {
-    if (c != 'x' && c != 'y') continue;
-    if (left == 0) {
-      bits = next();
-      left = 16;
-    }
-    const auto nibble = static_cast<unsigned>(bits & 15U);
-    bits >>= 4;
-    --left;
-    c = kHex[c == 'y' ? (nibble & 3U) | 8U : nibble];
-  }
+  std::uint64_t bits = 0;
+  const auto write = [&](std::size_t from, std::size_t end) {
+    for (std::size_t at = from; at < end; ++at, bits >>= 4U) text[at] = kHex[bits & 15U];
+  };
+  bits = next();
+  write(0, 8);
+  write(9, 13);
+  write(15, 18);
+  text[kVariant] = kHex[(bits & 3U) | 8U];
+  bits = next();
+  write(kVariant + 1, 23);
+  write(24, 36);
   return text;
 }
 

@@ -40,6 +40,18 @@ TEST_CASE("JSON strings are escaped as little as JSON allows") {
   }
 }
 
+TEST_CASE("what has to be escaped is found anywhere in a long text") {
+  for (std::size_t at = 0; at < 40; ++at) {
+    const std::string before(at, 'x');
+    const std::string behind(40, '~');
+    CHECK(escaped(before + "\"" + behind) == before + "\\\"" + behind);
+    CHECK(escaped(before + "\\" + behind) == before + "\\\\" + behind);
+    CHECK(escaped(before + "\x1F" + behind) == before + "\\u001f" + behind);
+    CHECK(escaped(before + "\xE2\x82\xAC" + behind) == before + "\xE2\x82\xAC" + behind);
+    CHECK(escaped(before + "\xFF" + behind) == before + "\xEF\xBF\xBD" + behind);
+  }
+}
+
 TEST_CASE("the size of an escaped text is known before it is written, for any bytes") {
   weir::Random random(2);
   for (int i = 0; i < 2000; ++i) {
