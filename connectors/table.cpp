@@ -19,6 +19,11 @@
 namespace weir {
 namespace {
 
+/// A bucket's notifications are read from a queue as the event source mapping of a queue reads it.
+std::unique_ptr<SourceConfig> read_s3(ConfigNode& node) {
+  return s3::read_config(node, {&sqs::read_queue, &sqs::make_source});
+}
+
 // One line per source; a new one is added here and nowhere else.
 constexpr std::array kConnectors{
     ConnectorEntry{"dynamodb", Delivery::kPoll, "The stream of a DynamoDB table.", &dynamodb::read_config,
@@ -40,8 +45,9 @@ constexpr std::array kConnectors{
                    &logs::read_config, nullptr, &logs::sample_event, nullptr, nullptr, &logs::make_source, nullptr,
                    nullptr, &logs::samples},
     ConnectorEntry{"s3", Delivery::kPush,
-                   "A bucket's notifications by webhook, or a folder that stands in for a bucket.", &s3::read_config,
-                   nullptr, &s3::sample_event, nullptr, nullptr, &s3::make_source, nullptr, nullptr, &s3::samples},
+                   "A bucket's notifications, by webhook or from a queue, or a folder that stands in for a bucket.",
+                   &read_s3, nullptr, &s3::sample_event, nullptr, nullptr, &s3::make_source, nullptr, nullptr,
+                   &s3::samples},
     ConnectorEntry{"schedule", Delivery::kPush, "A schedule: rate(), cron() or at(), in any time zone.",
                    &scheduled::read_config, nullptr, &scheduled::sample_event, nullptr, nullptr,
                    &scheduled::make_source, nullptr, nullptr, &scheduled::samples},

@@ -41,7 +41,7 @@ std::string read_authorization(ConfigNode& node) {
 
 /// Whether the bucket itself is what invokes the function.
 bool is_direct(const S3Config& config) {
-  return config.form == EventForm::kNotification && !config.unwrap;
+  return config.form == EventForm::kNotification && !config.unwrap && config.queue == nullptr;
 }
 
 EventForm read_form(ConfigNode& node, const std::vector<std::string>& events) {
@@ -71,6 +71,8 @@ std::string S3Config::event_text(const ObjectEvent& event) const {
 
 std::string S3Config::overlap_with(const SourceConfig& other) const {
   const auto& second = static_cast<const S3Config&>(other);
+  if (queue != nullptr && queue_name == second.queue_name)
+    return "Both poll the queue " + queue_name + ": each of its messages would come to one of them only.";
   if (bucket != second.bucket || !is_direct(*this) || !is_direct(second) || !rules.overlaps(second.rules)) return "";
   // Sources: reference push-sources.md, 1.3.
   if (rules.filters_keys() && second.rules.filters_keys())
@@ -79,7 +81,7 @@ std::string S3Config::overlap_with(const SourceConfig& other) const {
   return "Configurations overlap. Configurations on the same bucket cannot share a common event type.";
 }
 
-std::unique_ptr<SourceConfig> read_config(ConfigNode& node) {
+std::unique_ptr<SourceConfig> read_config(ConfigNode& node, const QueueReading& queues) {
   auto config = std::make_unique<S3Config>();
   config->bucket = node.required_text(
       "bucket", {.about = "The bucket's name. Notifications about another one are not delivered.", .max_length = 63});
@@ -106,6 +108,16 @@ std::unique_ptr<SourceConfig> read_config(ConfigNode& node) {
                                                         "objects. Relative to the configuration file's folder."})) {
     if (folder->empty()) node.mistake("folder", "is empty; leave it out to have only the webhook");
     config->folder = node.resolve_path(*folder);
+  }
+  config->queues = queues;
+  if (const auto queue = node.text(
+          "queue", {.about = "An SQS queue that is polled for the bucket's notifications, by its URL, its ARN or its "
+                             "name: as S3 sends them there, or in what SNS or EventBridge send. How it is reached is "
+                             "said by a URL or in the section `aws`."})) {
+    config->queue_name = *queue;
+    config->queue = queues.read(node, *queue);
+    if (queue->empty()) node.mistake("queue", "is empty; leave it out to poll none");
+    if (node.has("folder")) node.mistake("queue", "does not go together with `folder`: a source has one of them");
   }
   config->authorization = read_authorization(node);
   config->unwrap = node.flag(

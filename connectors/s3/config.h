@@ -3,7 +3,7 @@
 #include <memory>
 #include <string>
 
-#include "weir/connector.h"
+#include "weir/queue_source.h"
 
 #include "connectors/s3/object_event.h"
 #include "connectors/s3/rules.h"
@@ -18,10 +18,20 @@ enum class EventForm {
   kEventBridge,   ///< the envelope of EventBridge, as from a rule on the default bus
 };
 
+/// Who reads queues: another connector, brought by whoever links both.
+struct QueueReading {
+  /// Of a setting `queue` with that text.
+  std::shared_ptr<const SourceConfig> (*read)(ConfigNode& node, const std::string& queue) = nullptr;
+  std::unique_ptr<QueueSource> (*make)(std::shared_ptr<const SourceConfig> queue, SourceContext context) = nullptr;
+};
+
 struct S3Config final : SourceConfig {
   std::string bucket;
   EventRules rules;
-  std::string folder;         ///< stands in for the bucket; "": only the webhook
+  std::string folder;      ///< stands in for the bucket; "": only the webhook
+  std::string queue_name;  ///< of a queue that is polled, as it was written; "": there is none
+  std::shared_ptr<const SourceConfig> queue;
+  QueueReading queues;
   std::string authorization;  ///< the header that a notification must have; "": none is asked for
   std::string region;         ///< in events whose sender names none
   std::string configuration;  ///< `configurationId` of events; "": the source's name
@@ -35,10 +45,11 @@ struct S3Config final : SourceConfig {
   bool wants(const ObjectEvent& event) const;
   /// The function's event of one that it wants.
   std::string event_text(const ObjectEvent& event) const;
-  /// A bucket's own notifications may not overlap. EventBridge's rules may, and so may subscriptions of a topic.
+  /// A bucket's own notifications may not overlap. EventBridge's rules may, and so may subscriptions of a topic, and
+  /// who reads a queue, unless it is one queue.
   std::string overlap_with(const SourceConfig& other) const override;
 };
 
-std::unique_ptr<SourceConfig> read_config(ConfigNode& node);
+std::unique_ptr<SourceConfig> read_config(ConfigNode& node, const QueueReading& queues);
 
 }  // namespace weir::s3

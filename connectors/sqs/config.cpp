@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "connectors/sqs/connector.h"
+
 namespace weir::sqs {
 namespace {
 
@@ -75,6 +77,16 @@ AwsPlace place_of(const SqsConfig& config, const AwsAccess& aws) {
   return place;
 }
 
+void take_queue(ConfigNode& node, const std::string& text, SqsConfig& config) {
+  if (auto parsed = parse_queue(text)) {
+    config.queue = std::move(*parsed);
+  } else if (!text.empty()) {
+    node.mistake("queue", text.starts_with("arn:") ? "Unrecognized event source."
+                                                   : "is no queue's URL, ARN or name; a name has up to 80 letters, "
+                                                     "digits, hyphens and underscores, and may end with .fifo");
+  }
+}
+
 /// As it was written, or near to it.
 std::string shown(const QueueName& queue) {
   if (!queue.url.empty()) return queue.url;
@@ -120,16 +132,17 @@ std::unique_ptr<SourceConfig> read_config(ConfigNode& node) {
   const std::string queue = node.required_text(
       "queue", {.about = "The queue: its URL, its ARN or its name. A URL says where the queue is, too, unless there is "
                          "an `endpoint_url`."});
-  if (auto parsed = parse_queue(queue)) {
-    config->queue = std::move(*parsed);
-  } else if (!queue.empty()) {
-    node.mistake("queue", queue.starts_with("arn:") ? "Unrecognized event source."
-                                                    : "is no queue's URL, ARN or name; a name has up to 80 letters, "
-                                                      "digits, hyphens and underscores, and may end with .fifo");
-  }
+  take_queue(node, queue, *config);
   config->access = read_aws_access(node);
   settle_region(node, config->access, config->queue.region);
   config->mapping = read_mapping_settings(node, config->queue.fifo() ? MappingKind::kSqsFifo : MappingKind::kSqs);
+  return config;
+}
+
+std::shared_ptr<const SourceConfig> read_queue(ConfigNode& node, const std::string& queue) {
+  auto config = std::make_shared<SqsConfig>();
+  take_queue(node, queue, *config);
+  config->access.region = config->queue.region;
   return config;
 }
 

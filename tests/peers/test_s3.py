@@ -1,4 +1,4 @@
-"""Objects of a real MinIO, and files of a folder, become S3 events of a function."""
+"""Objects of a real MinIO, messages of a queue, and files of a folder become S3 events of a function."""
 
 import hashlib
 import json
@@ -9,9 +9,10 @@ import subprocess
 import urllib.error
 import urllib.request
 
-from lib import parts, processes
+from lib import clients, parts, processes
 from lib.case import PeerTest
 from lib.minio import Minio
+from lib.sqs import Elasticmq, Moto
 from lib.weir import Weir, function
 from lib.weir import command as weir_command
 
@@ -20,13 +21,14 @@ TOKEN = "peer-token"
 
 
 class S3(PeerTest):
-    def s3_bridge(self, name="one", **source):
+    def s3_bridge(self, name="one", aws=None, **source):
         """A bridge, not started yet, whose function keeps its events in the folder `events`."""
         self.events = self.folder / "events"
         self.events.mkdir(exist_ok=True)
         sink = function("events", self.mark, WEIR_PEER_EVENTS=self.events)
         bridge = Weir(self.folder / f"bridge-{name}", {"sink": sink},
-                      {"uploads": {"type": "s3", "bucket": "uploads", "events": EVENTS, "function": "sink", **source}})
+                      {"uploads": {"type": "s3", "bucket": "uploads", "events": EVENTS, "function": "sink", **source}},
+                      **({"aws": aws} if aws else {}))
         self._bridges.append(bridge)
         return bridge
 
@@ -184,6 +186,47 @@ class Wrapped(S3):
                          "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e")
         self.judged()
         self.assertEqual(bridge.terminate(), 0)
+
+
+class Queue(S3):
+    """An SQS queue that the bucket's notifications are sent to."""
+
+    def polled(self, server):
+        clients.sign(self)
+        server.start()
+        self.addCleanup(server.stop)
+        dead = server.make_queue("dead")
+        redrive = json.dumps({"deadLetterTargetArn": server.arn(dead), "maxReceiveCount": 2})
+        queue = server.make_queue("uploads", VisibilityTimeout="1", RedrivePolicy=redrive)
+        sample = json.loads(weir_command("event", "s3").stdout)
+        sample["Records"][0]["s3"]["bucket"]["name"] = "uploads"
+
+        def notification(key):
+            sample["Records"][0]["s3"]["object"]["key"] = key
+            return json.dumps(sample)
+        envelope = {"source": "aws.s3", "detail-type": "Object Created", "time": "2021-11-12T00:00:00Z", "region": "us-east-1",
+                    "account": "111122223333",
+                    "detail": {"bucket": {"name": "uploads"}, "reason": "PutObject", "requester": "123456789012",
+                               "request-id": "N4N7GDK58NMKJ12R", "source-ip-address": "1.2.3.4",
+                               "object": {"key": "by eventbridge", "size": 5, "etag": "b57f9512698f4b09e608f4f2a65852e5",
+                                          "sequencer": "00617F08299329D189"}}}
+        keys = [f"in/{number}" for number in range(40)]
+        server.send(queue, [json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "uploads"}),
+                            json.dumps({"Type": "Notification", "Message": notification("by-sns")}), json.dumps(envelope), "no event",
+                            *map(notification, keys)])
+        bridge = self.s3_bridge(queue=queue, aws={"region": server.region}).start()
+        self.wait_for([("ObjectCreated:Put", key) for key in ("by-sns", "by+eventbridge", *keys)], bridge)
+        self.judged()
+        processes.wait_until(lambda: f"what is no event is among the dead letters; {processes.tail(bridge.log)}",
+                             lambda: server.left(dead) == (1, 0), 30, every=0.3)
+        processes.wait_until(lambda: f"the queue is empty; {processes.tail(bridge.log)}", lambda: server.left(queue) == (0, 0), 30, every=0.3)
+        self.assertEqual(bridge.terminate(), 0)
+
+    def test_a_queue_of_elasticmq_is_polled(self):
+        self.polled(Elasticmq(self.folder / "elasticmq"))
+
+    def test_a_queue_of_moto_is_polled(self):
+        self.polled(Moto(self.folder / "moto"))
 
 
 class Samples(S3):

@@ -7,6 +7,8 @@
 
 #include "config/config.h"
 #include "connectors/s3/connector.h"
+#include "connectors/sqs/config.h"
+#include "connectors/sqs/connector.h"
 #include "support/temporary_folder.h"
 
 using namespace weir;
@@ -15,8 +17,13 @@ using s3::StartingPosition;
 
 namespace {
 
-constexpr std::array kTable{ConnectorEntry{"s3", Delivery::kPush, "A bucket.", &s3::read_config, nullptr,
-                                           &s3::sample_event, nullptr, nullptr, &s3::make_source}};
+/// With the queues that it has in weir.
+std::unique_ptr<SourceConfig> read_s3(ConfigNode& node) {
+  return s3::read_config(node, {&sqs::read_queue, &sqs::make_source});
+}
+
+constexpr std::array kTable{ConnectorEntry{"s3", Delivery::kPush, "A bucket.", &read_s3, nullptr, &s3::sample_event,
+                                           nullptr, nullptr, &s3::make_source}};
 
 /// The sentences about a second source, beside one of bucket `uploads` that wants in/ and all that is created.
 std::string mistakes_beside(const std::string& second, const std::string& first = "filter: {prefix: in/}") {
@@ -73,6 +80,19 @@ TEST_CASE("only the bucket has to be said") {
   CHECK(config.region == "us-east-1");
   CHECK(config.configuration_id() == "up");
   CHECK(config.starting_position == StartingPosition::kTrimHorizon);
+  CHECK(config.queue == nullptr);
+}
+
+TEST_CASE("a queue is reached where its URL or its ARN says") {
+  const auto queue_of = [](const Reading& reading) {
+    return dynamic_cast<const sqs::SqsConfig&>(*reading.right().queue);
+  };
+  const Reading arn("bucket: abc, queue: 'arn:aws:sqs:eu-west-1:111122223333:news', region: us-east-2");
+  CHECK(queue_of(arn).queue.name == "news");
+  CHECK(queue_of(arn).access.region == "eu-west-1");
+  CHECK(arn.right().region == "us-east-2");  // of events
+  const Reading url("bucket: abc, queue: 'http://127.0.0.1:9324/000000000000/news'");
+  CHECK(queue_of(url).queue.origin() == "http://127.0.0.1:9324");
 }
 
 TEST_CASE("what is said of a bucket") {
@@ -110,6 +130,10 @@ TEST_CASE("what is wrong about a bucket is said with its place") {
       {"bucket: abc, filter: {prefix: '100%'}", "filter.prefix: has a % that begins no escape"},
       {"bucket: abc, filter: {sufix: a}", "filter.sufix: unknown key"},
       {"bucket: abc, folder: ''", "folder: is empty"},
+      {"bucket: abc, queue: ''", "queue: is empty"},
+      {"bucket: abc, queue: 'a b'", "queue: is no queue's URL, ARN or name"},
+      {"bucket: abc, queue: 'arn:aws:sns:eu-west-1:111122223333:t'", "queue: Unrecognized event source."},
+      {"bucket: abc, queue: q, folder: x", "queue: does not go together with `folder`"},
       {"bucket: abc, auth_token: ''", "auth_token: is empty"},
       {"bucket: abc, auth_token: 'a b c'", "auth_token: is one word"},
       {"bucket: abc, auth_token: ' a'", "auth_token: is one word"},
@@ -142,6 +166,11 @@ TEST_CASE("a bucket's notifications may not overlap, whatever their functions, i
 TEST_CASE("what does not come from the bucket itself may overlap, and so may what is turned off") {
   CHECK(mistakes_beside("bucket: uploads, format: eventbridge").empty());
   CHECK(mistakes_beside("bucket: uploads, unwrap: true, auth_token: t").empty());
+  CHECK(mistakes_beside("bucket: uploads, queue: q").empty());
+  CHECK(mistakes_beside("bucket: uploads, queue: q", "queue: p").empty());
+  CHECK(mistakes_beside("bucket: downloads, queue: q", "queue: q") ==
+        "sources.two: Both poll the queue q: each of its messages would come to one of them only. The other one is "
+        "sources.one\n");
   CHECK(mistakes_beside("bucket: uploads, enabled: false").empty());
   CHECK(mistakes_beside("bucket: uploads", "enabled: false").empty());
 }
