@@ -9,7 +9,7 @@ import unittest.mock
 
 from lib import parts, processes
 from lib.case import PeerTest
-from lib.sqs import CREDENTIALS, Elasticmq, Moto
+from lib.sqs import CREDENTIALS, Elasticmq, Moto, Refusing
 from lib.weir import Weir, function
 
 # Calls of EventBridge on stdin, [operation, arguments] each; on stdout what they came to.
@@ -200,14 +200,15 @@ class Calls(EventBridge):
 
 
 class Queues(EventBridge):
-    def message(self, server, queue, bridge):
+    def message(self, server, queue, bridge, seconds=30):
         found = []
 
         def there():
             found.extend(server.call("ReceiveMessage", QueueUrl=queue, MessageAttributeNames=["All"],
                                      AttributeNames=["All"]).get("Messages", []))
             return found
-        processes.wait_until(lambda: f"a message is in {queue}; {self.explain([bridge])}", there, 30)
+        processes.wait_until(lambda: f"a message is in {queue}; {self.explain([bridge])}", there, seconds)
+        server.call("DeleteMessage", QueueUrl=queue, ReceiptHandle=found[0]["ReceiptHandle"])
         return found[0]
 
     def targets(self, server):
@@ -238,6 +239,34 @@ class Queues(EventBridge):
         self.assertEqual((told["RULE_ARN"], told["TARGET_ARN"], told["ERROR_CODE"], told["RETRY_ATTEMPTS"]),
                          ("arn:aws:events:us-east-1:000000000000:rule/all", gone, "NO_RESOURCE", "0"))
         self.assertNotIn("EXHAUSTED_RETRY_CONDITION", told)
+
+    def test_a_queue_that_always_fails_exhausts_its_policy(self):
+        server = Moto(self.folder / "moto")
+        server.start()
+        self.addCleanup(server.stop)
+        failing, old, dead = (server.make_queue(name) for name in ("failing", "old", "dead"))
+        proxy = Refusing(server.url, ("/failing", "/old"))
+        self.addCleanup(proxy.stop)
+        bridge = self.bridge(aws={"region": server.region, "endpoint_url": proxy.url})
+        target = {"DeadLetterConfig": {"Arn": server.arn(dead)}}
+        answers = self.ask(
+            bridge, "boto3",
+            ["PutRule", {"Name": "all", "EventPattern": '{"source": ["shop"]}'}],
+            ["PutTargets", {"Rule": "all", "Targets": [
+                {**target, "Id": "failing", "Arn": server.arn(failing), "RetryPolicy": {"MaximumRetryAttempts": 1}},
+                {**target, "Id": "old", "Arn": server.arn(old), "RetryPolicy": {"MaximumEventAgeInSeconds": 60}}]}],
+            ["PutEvents", {"Entries": [entry({"n": 1})]}])
+        self.assertEqual([each for each in answers if "refused" in each], [])
+        for queue, condition, attempts, seconds in ((failing, "MaximumRetryAttempts", {1}, 30),
+                                                    (old, "MaximumEventAgeInSeconds", range(3, 60), 120)):
+            letter = self.message(server, dead, bridge, seconds)
+            self.assertEqual(json.loads(letter["Body"])["detail"], {"n": 1})
+            told = {name: each["StringValue"] for name, each in letter["MessageAttributes"].items()}
+            self.assertEqual((told["TARGET_ARN"], told["EXHAUSTED_RETRY_CONDITION"]), (server.arn(queue), condition))
+            self.assertIn(int(told["RETRY_ATTEMPTS"]), attempts)
+            self.assertTrue(told["ERROR_CODE"] and told["ERROR_MESSAGE"], told)
+            self.assertEqual(server.left(queue), (0, 0))
+        self.assertEqual(proxy.refused["/failing"], 2)
 
     def test_queues_of_moto_and_a_dead_letter_queue_that_tells_why(self):
         self.targets(Moto(self.folder / "moto"))

@@ -7,55 +7,12 @@ import subprocess
 import time
 import unittest
 
-from lib import parts, processes
+from lib import clients, parts, processes
 from lib.case import PeerTest
-from lib.sqs import CREDENTIALS
 from lib.weir import Weir, function
 
 FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:sink"
 
-# Each runs a list of [operation, arguments] and prints what they came to; of [operation, arguments, key] the items of that
-# key on all pages, as the client's own paginator finds them.
-BOTO = r"""
-import json, re, sys, boto3, botocore
-from botocore.config import Config
-client = boto3.client("logs", endpoint_url=sys.argv[1], region_name="us-east-1", config=Config(retries={"total_max_attempts": 1}))
-out = []
-for operation, arguments, *key in json.load(sys.stdin):
-    try:
-        if key:
-            pages = client.get_paginator(re.sub("(?<!^)([A-Z])", r"_\1", operation).lower()).paginate(**arguments)
-            out.append([item for page in pages for item in page[key[0]]])
-            continue
-        answer = client._make_api_call(operation, arguments)
-        answer.pop("ResponseMetadata")
-        out.append(answer)
-    except botocore.exceptions.ClientError as error:
-        out.append({"error": error.response["Error"]["Code"], "message": error.response["Error"]["Message"]})
-json.dump(out, sys.stdout)
-"""
-NODE = r"""
-const sdk = require("@aws-sdk/client-cloudwatch-logs");
-(async () => {
-  const client = new sdk.CloudWatchLogsClient({ endpoint: process.argv[2], region: "us-east-1", maxAttempts: 1 });
-  const out = [];
-  for (const [operation, args, key] of JSON.parse(require("fs").readFileSync(0))) {
-    try {
-      if (key) {
-        const items = [];
-        for await (const page of sdk["paginate" + operation]({ client }, args)) items.push(...page[key]);
-        out.push(items);
-        continue;
-      }
-      const { $metadata, ...answer } = await client.send(new sdk[operation + "Command"](args));
-      out.push(answer);
-    } catch (error) {
-      out.push({ error: error.name, message: error.message });
-    }
-  }
-  process.stdout.write(JSON.stringify(out));
-})();
-"""
 # A program that logs, and knows weir by its endpoint alone.
 WATCHTOWER = r"""
 import logging, sys, boto3, watchtower
@@ -75,10 +32,7 @@ handler.close()
 class Logs(PeerTest):
     def setUp(self):
         super().setUp()
-        for name, value in CREDENTIALS.items():
-            previous = os.environ.get(name)
-            os.environ[name] = value
-            self.addCleanup(lambda n=name, p=previous: os.environ.pop(n) if p is None else os.environ.update({n: p}))
+        clients.sign(self)
 
     def logs_bridge(self, **source):
         """A bridge whose function keeps its events in the folder `events`."""
@@ -151,28 +105,11 @@ class Logs(PeerTest):
             path.rename(f"{path}.{number}")
             path.touch()
 
-    def environment(self, **more):
-        return {**os.environ, "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull,
-                "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_DEFAULT_REGION": "us-east-1", **more}
-
-    def calls(self, client, url, *calls):
-        if client == "boto3":
-            command, more = [parts.python_with_boto(), "-c", BOTO, url], {}
-        else:
-            script = self.folder / "client.js"
-            script.write_text(NODE)
-            command, more = [parts.command("node"), script, url], {"NODE_PATH": parts.client_cloudwatch_logs()}
-        done = subprocess.run(command, input=json.dumps(calls), capture_output=True, text=True, timeout=60,
-                              env=self.environment(**more))
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return json.loads(done.stdout)
+    def calls(self, client, url, *asked):
+        return clients.calls(self, client, "logs", url, *asked)
 
     def aws(self, url, *arguments, fails=False):
-        """What the command line prints; of a call that fails its complaint."""
-        done = subprocess.run([parts.command("aws"), "--endpoint-url", url, "logs", *arguments], capture_output=True, text=True,
-                              timeout=60, env=self.environment())
-        self.assertEqual(done.returncode != 0, fails, done.stderr)
-        return done.stderr if fails else json.loads(done.stdout or "{}")
+        return clients.aws("logs", url, *arguments, fails=fails)
 
     def test_clients_put_events_and_read_them_page_by_page(self):
         bridge = self.logs_bridge(log_group="/shop", filter_pattern="ERROR")
@@ -269,11 +206,34 @@ class Logs(PeerTest):
         self.assertIn("declared in weir's configuration", self.aws(url, "delete-log-group", "--log-group-name", "/other", fails=True))
         self.aws(url, "delete-log-group", "--log-group-name", "/shop")
 
+    def test_a_rule_writes_to_a_group(self):
+        group = "arn:aws:logs:us-east-1:000000000000:log-group:/aws/events/shop"
+        bridge = self.logs_bridge(log_group="/aws/events/shop", filter_pattern='{ $.detail.state = "failed" }')
+        line = {"InputPathsMap": {"time": "$.time", "state": "$.detail.state"},
+                "InputTemplate": '{"timestamp": <time>, "message": "order <state>"}'}
+        asked = clients.calls(
+            self, "boto3", "events", bridge.gateway, ["PutRule", {"Name": "all", "EventPattern": '{"source": ["shop"]}'}],
+            ["PutTargets", {"Rule": "all", "Targets": [{"Id": "whole", "Arn": group}, {"Id": "line", "Arn": group, "InputTransformer": line}]}],
+            ["PutEvents", {"Entries": [{"Source": "shop", "DetailType": "order", "Detail": json.dumps({"state": state}),
+                                        "Time": int(time.time()) - 3600} for state in ("done", "failed")]}])
+        self.assertEqual([each.get("error") or each.get("FailedEntryCount", 0) for each in asked], [0, 0, 0], asked)
+
+        def logged():
+            (found,) = self.calls("boto3", bridge.gateway, ["FilterLogEvents", {"logGroupName": "/aws/events/shop"}, "events"])
+            return found
+        processes.wait_until(lambda: f"four lines are there, {logged()} are; {processes.tail(bridge.log)}",
+                             lambda: len(logged()) == 4, 30, every=0.5)
+        whole = [json.loads(each["message"]) for each in logged() if each["message"].startswith("{")]
+        self.assertEqual(sorted(each["detail"]["state"] for each in whole), ["done", "failed"])
+        lines = [each for each in logged() if not each["message"].startswith("{")]
+        self.assertEqual(sorted(each["message"] for each in lines), ["order done", "order failed"])
+        self.assertEqual({time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(each["timestamp"] / 1000)) for each in lines},
+                         {each["time"] for each in whole})
+        processes.wait_until(lambda: f"one of them came, {self.messages()} did", lambda: len(self.messages()) == 1, 30, every=0.5)
+
     def test_watchtower_logs_to_a_function(self):
         bridge = self.logs_bridge(log_group="/shop", filter_pattern="ERROR")
-        said = subprocess.run([parts.python_with_watchtower(), "-c", WATCHTOWER, bridge.gateway], capture_output=True, text=True,
-                              timeout=60, env=self.environment())
-        self.assertEqual((said.returncode, said.stderr), (0, ""), processes.tail(bridge.log))
+        clients.run([parts.python_with_watchtower(), "-c", WATCHTOWER, bridge.gateway])
         self.wait_for(["ERROR disk full", '{"state": "ERROR", "order": 7}'], bridge)
         (lines,) = self.calls("boto3", bridge.gateway, ["FilterLogEvents", {"logGroupName": "/shop", "filterPattern": "line"}, "events"])
         self.assertEqual([each["message"] for each in lines], [f"line {number}" for number in range(3000)])

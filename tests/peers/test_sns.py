@@ -2,56 +2,20 @@
 
 import base64
 import json
-import os
 import subprocess
 
-from lib import parts, processes
+from lib import clients, parts, processes
 from lib.case import PeerTest
-from lib.sqs import CREDENTIALS, Elasticmq
+from lib.sqs import Elasticmq
 from lib.weir import Weir, function
 
 ACCOUNT = "arn:aws:sns:us-east-1:000000000000"
-
-# Each runs a list of [operation, arguments] and prints what they came to.
-BOTO = r"""
-import base64, json, sys, boto3, botocore
-from botocore.config import Config
-client = boto3.client("sns", endpoint_url=sys.argv[1], region_name="us-east-1", config=Config(retries={"total_max_attempts": 1}))
-out = []
-for operation, arguments in json.load(sys.stdin):
-    try:
-        answer = client._make_api_call(operation, arguments)
-        answer.pop("ResponseMetadata")
-        out.append(answer)
-    except botocore.exceptions.ClientError as error:
-        out.append({"error": error.response["Error"]["Code"], "message": error.response["Error"]["Message"]})
-json.dump(out, sys.stdout)
-"""
-NODE = r"""
-const sdk = require("@aws-sdk/client-sns");
-(async () => {
-  const client = new sdk.SNSClient({ endpoint: process.argv[2], region: "us-east-1", maxAttempts: 1 });
-  const out = [];
-  for (const [operation, args] of JSON.parse(require("fs").readFileSync(0))) {
-    try {
-      const { $metadata, ...answer } = await client.send(new sdk[operation + "Command"](args));
-      out.push(answer);
-    } catch (error) {
-      out.push({ error: error.Code ?? error.name, message: error.message });
-    }
-  }
-  process.stdout.write(JSON.stringify(out));
-})();
-"""
 
 
 class Sns(PeerTest):
     def setUp(self):
         super().setUp()
-        for name, value in CREDENTIALS.items():
-            previous = os.environ.get(name)
-            os.environ[name] = value
-            self.addCleanup(lambda n=name, p=previous: os.environ.pop(n) if p is None else os.environ.update({n: p}))
+        clients.sign(self)
 
     def bridge(self, name, sources, **settings):
         """A bridge whose function keeps its events in a folder of the bridge's name."""
@@ -71,25 +35,11 @@ class Sns(PeerTest):
         self.assertEqual(len(found()), count)
         return found()
 
-    def calls(self, client, url, *calls):
-        environment = {**os.environ, "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull,
-                       "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_DEFAULT_REGION": "us-east-1"}
-        if client == "boto3":
-            command = [parts.python_with_boto(), "-c", BOTO, url]
-        else:
-            script = self.folder / "client.js"
-            script.write_text(NODE)
-            command = [parts.command("node"), script, url]
-            environment["NODE_PATH"] = parts.client_sns()
-        done = subprocess.run(command, input=json.dumps(calls), capture_output=True, text=True, timeout=60, env=environment)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return json.loads(done.stdout)
+    def calls(self, client, url, *asked):
+        return clients.calls(self, client, "sns", url, *asked)
 
     def aws(self, url, *arguments):
-        done = subprocess.run([parts.command("aws"), "--endpoint-url", url, "--region", "us-east-1", "sns", *arguments],
-                              capture_output=True, text=True, timeout=60)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return json.loads(done.stdout or "{}")
+        return clients.aws("sns", url, *arguments)
 
     def judged(self, events):
         verdict = subprocess.run([parts.command("node"), parts.HERE / "judge" / "sns.cjs"], input=json.dumps(events),

@@ -1,8 +1,11 @@
 """Servers that speak SQS, and what a test asks of them: ElasticMQ, and moto's."""
 
+import collections
 import hashlib
+import http.server
 import json
 import pathlib
+import threading
 import urllib.error
 import urllib.request
 
@@ -114,6 +117,49 @@ class Moto(_Server):
 
     def _command(self):
         return [parts.python_with_boto(), parts.HERE / "lib" / "moto_in_turns.py", "-H", "127.0.0.1", "-p", self.port]
+
+
+class Refusing:
+    """In front of such a server: answers 503 to what is sent to some of its queues, by the ends of their URLs."""
+
+    def __init__(self, server, queues):
+        self.refused = collections.Counter()
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                queue = json.loads(body).get("QueueUrl", "")
+                ours = next((each for each in queues if queue.endswith(each)), None)
+                if ours and self.headers["X-Amz-Target"].startswith("AmazonSQS.SendMessage"):
+                    outer.refused[ours] += 1
+                    self.answer(503, b'{"__type": "com.amazonaws.sqs#ServiceUnavailable", "message": "not now"}')
+                    return
+                asked = urllib.request.Request(server + self.path, data=body, headers=dict(self.headers), method="POST")
+                try:
+                    with urllib.request.urlopen(asked, timeout=30) as answer:
+                        self.answer(answer.status, answer.read())
+                except urllib.error.HTTPError as error:
+                    with error:
+                        self.answer(error.code, error.read())
+
+            def answer(self, status, body):
+                self.send_response(status)
+                self.send_header("Content-Type", "application/x-amz-json-1.0")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self._server.shutdown()
+        self._server.server_close()
 
 
 def md5(text):
