@@ -860,14 +860,21 @@ TEST_CASE("what a target's input says of a log line is taken so, and anything el
     CHECK(world.messages("GetLogEvents", R"(,"logStreamName":"events")") == row.line);
     CHECK(world.last.at("events")[0].at("timestamp") == world.now() - row.before);
   }
-  SECTION("a line of a time that the group does not take is refused, not lost") {
-    const auto at = [](std::int64_t time) { return R"({"timestamp":)" + std::to_string(time) + R"(,"message":"m"})"; };
-    CHECK(take(at(world.now() - 14 * 24 * kHour)).has_value());
-    CHECK(take(at(world.now() + 2 * kHour)).has_value());
-    CHECK(take(at(world.now() - 14 * 24 * kHour - 1)).error().code() == ErrorCode::kEventRefused);
-    CHECK(take(at(world.now() + 2 * kHour + 1)).error().code() == ErrorCode::kEventRefused);
-    CHECK(take(R"({"message":""})").error().code() == ErrorCode::kEventRefused);
-  }
+}
+
+TEST_CASE("a line of a time that the group does not take is refused, not lost") {
+  LogsWorld world;
+  const auto take = [&](const std::string& text) {
+    DestinationRecord record;
+    record.record = text;
+    return world.take("logs:arn:aws:logs:us-east-1:000000000000:log-group:/shop", std::move(record));
+  };
+  const auto at = [](std::int64_t time) { return R"({"timestamp":)" + std::to_string(time) + R"(,"message":"m"})"; };
+  CHECK(take(at(world.now() - 14 * 24 * kHour)).has_value());
+  CHECK(take(at(world.now() + 2 * kHour)).has_value());
+  CHECK(take(at(world.now() - 14 * 24 * kHour - 1)).error().code() == ErrorCode::kEventRefused);
+  CHECK(take(at(world.now() + 2 * kHour + 1)).error().code() == ErrorCode::kEventRefused);
+  CHECK(take(R"({"message":""})").error().code() == ErrorCode::kEventRefused);
 }
 
 TEST_CASE("TestMetricFilter says which messages match, and what is in their fields") {
