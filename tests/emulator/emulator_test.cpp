@@ -334,7 +334,7 @@ TEST_CASE("a second init that succeeds serves the call; /tmp survived the reset"
     settings.environment["INIT_ONLY_FIRST"] = "1";
     settings.environment["INIT_COUNTER"] = "/tmp/starts";
   });
-  if (!emulator::private_tmp_available()) {
+  if (!emulator::private_mounts_available()) {
     WARN("this machine permits no mount namespace: functions share /tmp, so that they cannot count their starts there");
     return;
   }
@@ -413,7 +413,7 @@ TEST_CASE("the log holds what the function prints between Lambda's own lines") {
 }
 
 TEST_CASE("each environment has a /tmp of its own") {
-  if (!emulator::private_tmp_available()) {
+  if (!emulator::private_mounts_available()) {
     WARN("this machine permits no mount namespace: functions share /tmp and get TMPDIR");
     World world;
     CHECK(text_of(world.invoke(R"({"do":"env","name":"TMPDIR"})")).find("/environments/misbehave.") !=
@@ -440,8 +440,15 @@ TEST_CASE("each environment has a /tmp of its own") {
     CHECK(world.counts().cold_starts == 2);
   }
   SECTION("the function's directory stays reachable, though it lies under /tmp") {
-    CHECK(text_of(world.invoke(R"({"do":"cwd"})")) == json(outside.path()).dump());
     CHECK(text_of(world.invoke(json{{"do", "read"}, {"path", outside / "code"}}.dump())) == "\"print(1)\"");
+  }
+  SECTION("the code is in /var/task, which is where it starts, and nobody can write there") {
+    CHECK(text_of(world.invoke(R"({"do":"cwd"})")) == "\"/var/task\"");
+    CHECK(text_of(world.invoke(R"({"do":"env","name":"LAMBDA_TASK_ROOT"})")) == "\"/var/task\"");
+    CHECK(text_of(world.invoke(R"({"do":"read","path":"/var/task/code"})")) == "\"print(1)\"");
+    CHECK(text_of(world.invoke(R"({"do":"exists","path":"/var/lib"})")) == "true");
+    world.invoke(R"({"do":"write","path":"/var/task/mine","text":"x"})");
+    CHECK_FALSE(std::filesystem::exists(outside / "mine"));
   }
 }
 

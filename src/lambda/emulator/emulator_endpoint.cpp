@@ -24,6 +24,7 @@
 #include "lambda/emulator/platform_lines.h"
 #include "lambda/emulator/process_plan.h"
 #include "lambda/emulator/runtime_api.h"
+#include "package/layers.h"
 #include "runtime/task_scope.h"
 
 namespace weir::emulator {
@@ -39,6 +40,9 @@ namespace {
 
 /// How often the memory of running functions is looked at, and their log written out.
 constexpr auto kSamplePeriod = std::chrono::milliseconds(50);
+/// What is idle for so long is frozen when it is next looked at. Not at once: in a stream of invocations each would
+/// have to wake up all threads of the runtime again.
+constexpr auto kFreezeAfter = std::chrono::milliseconds(10);
 /// A REPORT line reads the memory itself when the last look is older.
 constexpr auto kSampleAge = std::chrono::milliseconds(100);
 
@@ -142,6 +146,7 @@ struct EmulatorEndpoint::State final : EnvironmentOwner, RuntimeEvents, Extensio
   Log& log;
   const Clock& clock;
   EnvironmentFolder folder;
+  std::string opt;  ///< what the layers hold together
   FunctionLog function_log;
   engine::EnvironmentPool pool;
   Random random;
@@ -170,13 +175,19 @@ EmulatorEndpoint::~EmulatorEndpoint() = default;
 Result<std::unique_ptr<EmulatorEndpoint>> EmulatorEndpoint::make(net::any_io_executor executor,
                                                                  EmulatorSettings settings, Log& log,
                                                                  const Clock& clock) {
-  WEIR_ASSERT(!settings.command.empty());
+  WEIR_ASSERT(!settings.command.empty() || !settings.runtime.empty());
   Result<EnvironmentFolder> folder = EnvironmentFolder::make(settings.folder, settings.name);
   if (!folder) return std::move(folder.error()).during("preparing function " + settings.name);
+  Result<std::string> opt = package::prepare_layers(settings.layers, settings.layer_cache, folder->path() + "/opt");
+  if (!opt) return std::move(opt.error()).during("preparing the layers of function " + settings.name);
+  for (const std::string& extension : package::extensions_in(*opt)) {
+    settings.extensions.push_back(path_of_layers(*opt) + "/extensions/" + extension);
+  }
   Result<FunctionLog> lines = FunctionLog::open(settings.log_file);
   if (!lines) return std::move(lines.error()).during("preparing function " + settings.name);
   auto state = std::make_unique<State>(executor, std::move(settings), log, clock, std::move(folder.value()),
                                        std::move(lines.value()));
+  state->opt = std::move(*opt);
   return std::unique_ptr<EmulatorEndpoint>(new EmulatorEndpoint(std::move(state)));
 }
 
@@ -194,10 +205,12 @@ net::awaitable<Outcome> EmulatorEndpoint::invoke(Invocation invocation, Instant 
   State& state = *state_;
   if (!state.started) {
     state.started = true;
-    if (!private_tmp_available()) {
+    if (!private_mounts_available()) {
       state.log.warn("function.tmp_shared",
                      {{"function", state.settings.name},
-                      {"reason", "no mount namespace is permitted here; TMPDIR is set instead"}});
+                      {"reason",
+                       "no mount namespace is permitted here: TMPDIR is set instead, of no limited size, and the code "
+                       "can be written to"}});
     }
     state.scope.spawn(state.tick());
     state.scope.spawn(state.sample());
@@ -315,6 +328,7 @@ void EmulatorEndpoint::State::perform(const engine::Deliver& action) {
   environment->answer.reset();
   if (!action.started) log_start(*environment, *call->second);
   watch(*environment);
+  environment->thaw();
   environment->runtime_asked = false;
   http::Response next = api.next_response(call->second->invocation, action.deadline);
   for (const Extension* extension : environment->extensions.begin_invocation()) {
@@ -352,6 +366,7 @@ void EmulatorEndpoint::State::perform(const engine::InitFailed& action) {
 
 void EmulatorEndpoint::State::perform(const engine::Kill& action) {
   const auto environment = find(action.environment);
+  environment->idle_since.reset();
   release_report(*environment, action.reason == engine::Kill::Reason::kTimedOut ? "timeout" : "");
   environment->stopping = true;
   environment->process.end();
@@ -361,6 +376,7 @@ void EmulatorEndpoint::State::perform(const engine::Kill& action) {
 
 void EmulatorEndpoint::State::perform(const engine::StopRuntime& action) {
   const auto environment = find(action.environment);
+  environment->thaw();
   environment->stopping = true;
   environment->extensions_changed.cancel();
   // One that is about to be executed gets no signal; its time is short.
@@ -377,6 +393,7 @@ void EmulatorEndpoint::State::perform(const engine::KillRuntime& action) {
 
 void EmulatorEndpoint::State::perform(const engine::TellExtensions& action) {
   const auto environment = find(action.environment);
+  environment->thaw();
   environment->stopping = true;
   environment->extensions_changed.cancel();
   release_report(*environment, action.reason == engine::ShutdownReason::kTimeout   ? "timeout"
@@ -513,6 +530,8 @@ net::awaitable<void> EmulatorEndpoint::State::run_process(std::shared_ptr<Enviro
     environment->server = std::move(server.value());
     ProcessPlace place;
     place.tmp = folder.make_subfolder(environment->folder);
+    place.opt = opt;
+    place.mounts = folder.mounts_of(environment->folder);
     place.api_port = environment->server->port();
     place.log_stream = log_stream_name(clock.now().wall, settings.version, random);
     ProcessPlan plan = plan_runtime(settings, place);
@@ -607,7 +626,10 @@ void EmulatorEndpoint::State::check_ready(Environment& environment) {
     init_trouble.clear();
     log.info("function.init_recovered", {{"function", settings.name}});
   }
-  pool.on_ready(clock.now(), environment.id);
+  const Moment now = clock.now();
+  environment.idle_since = now.instant;
+  write_log_soon();
+  pool.on_ready(now, environment.id);
   pump();
 }
 
@@ -708,6 +730,13 @@ net::awaitable<void> EmulatorEndpoint::State::sample() {
     bool any = false;
     for (const auto& [id, environment] : environments) {
       write_report(*environment);
+      if (environment->idle_since) {
+        if (clock.now().instant - *environment->idle_since >= kFreezeAfter) {
+          environment->freeze();
+        } else {
+          any = true;
+        }
+      }
       if (!environment->active) continue;
       any = true;
       look_at_memory(*environment);

@@ -12,17 +12,19 @@ namespace weir::emulator {
 /// How a function's log is written: Lambda's LoggingConfig.LogFormat.
 enum class LogFormat { kText, kJson };
 
-/// A function that weir runs itself. The numbers have passed the
-/// configuration's checks.
+/// A function that weir runs itself. The numbers have passed the configuration's checks.
 struct EmulatorSettings {
   std::string name;
   std::string version = "$LATEST";   ///< of which these settings are; several may have environments at a time
-  std::vector<std::string> command;  ///< program and arguments; at least the program
-  std::string directory;             ///< absolute; where it starts, LAMBDA_TASK_ROOT
+  std::vector<std::string> command;  ///< program and arguments; at least the program, unless there is a `runtime`
+  std::string runtime;               ///< "nodejs20.x": what is executed is looked for at each start; "": `command`
+  std::string directory;             ///< absolute; the code, where it starts
   std::string handler;               ///< _HANDLER; "" for none
   Duration timeout = std::chrono::seconds(3);
   int memory_size = 128;                           ///< MB of resident memory, the function's descendants included
-  int ephemeral_storage = 512;                     ///< MB; told to the function's owner, not enforced
+  int ephemeral_storage = 512;                     ///< MB of /tmp; enforced where mounts are permitted
+  std::vector<std::string> layers;                 ///< absolute; folders and .zip files that make up /opt
+  std::string layer_cache;                         ///< absolute; where zips are unpacked, by their content
   std::vector<std::string> extensions;             ///< programs of external extensions, as the function sees them
   std::map<std::string, std::string> environment;  ///< a reserved name is Lambda's, except the AWS credentials
   std::string region = "us-east-1";

@@ -72,6 +72,7 @@ void Environment::begin_start() {
   undelivered.clear();
   extension_error_type.clear();
   extension_error_why.clear();
+  idle_since.reset();
   runtime_asked = false;
   stopping = false;
 }
@@ -84,6 +85,18 @@ void Environment::look_at_memory(Instant now) {
   if (peak == 0) return;
   sampled_at = now;
   memory_peak = std::max(memory_peak, peak);
+}
+
+void Environment::freeze() {
+  idle_since.reset();
+  process.freeze();
+  for (const auto& extension : extension_processes) extension->process.freeze();
+}
+
+void Environment::thaw() {
+  idle_since.reset();
+  for (const auto& extension : extension_processes) extension->process.thaw();
+  process.thaw();
 }
 
 void Environment::tell(const Extension& extension, std::string event) {

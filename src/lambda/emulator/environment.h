@@ -86,6 +86,9 @@ struct Environment final : private ProcessEvents {
   void begin_start();
   /// What it holds in memory, extensions included, is added to its peak; nothing while it has no process.
   void look_at_memory(Instant now);
+  /// Nothing of it gets processor time any more, or all of it does again.
+  void freeze();
+  void thaw();
   /// Gives the event to an extension, now or when it asks.
   void tell(const Extension& extension, std::string event);
 
@@ -102,7 +105,8 @@ struct Environment final : private ProcessEvents {
   std::string cannot_start_type;
   std::string cannot_start_why;
   bool out_of_memory = false;
-  bool active = false;  ///< initializing or busy: its memory is watched
+  bool active = false;                ///< initializing or busy: its memory is watched
+  std::optional<Instant> idle_since;  ///< runtime and extensions wait, and it is not frozen yet
   std::uint64_t memory_peak = 0;
   Instant sampled_at{};
   std::optional<Report> report;               ///< not yet written

@@ -77,11 +77,14 @@ Result<EnvironmentFolder> EnvironmentFolder::make(const std::string& root, const
 }
 
 EnvironmentFolder::EnvironmentFolder(EnvironmentFolder&& other) noexcept
-    : path_(std::exchange(other.path_, {})), lock_(std::exchange(other.lock_, -1)) {}
+    : path_(std::exchange(other.path_, {})),
+      lock_(std::exchange(other.lock_, -1)),
+      mounts_(std::exchange(other.mounts_, {})) {}
 
 EnvironmentFolder& EnvironmentFolder::operator=(EnvironmentFolder&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(lock_, other.lock_);
+  std::swap(mounts_, other.mounts_);
   return *this;
 }
 
@@ -101,7 +104,14 @@ std::string EnvironmentFolder::make_subfolder(const std::string& name) const {
   return path.string();
 }
 
-void EnvironmentFolder::remove_subfolder(const std::string& name) const {
+std::shared_ptr<MountNamespace> EnvironmentFolder::mounts_of(const std::string& name) {
+  std::shared_ptr<MountNamespace>& mounts = mounts_[name];
+  if (!mounts) mounts = std::make_shared<MountNamespace>();
+  return mounts;
+}
+
+void EnvironmentFolder::remove_subfolder(const std::string& name) {
+  mounts_.erase(name);
   remove_tree(fs::path(path_) / name);
 }
 

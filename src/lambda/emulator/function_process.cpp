@@ -62,7 +62,11 @@ net::awaitable<void> FunctionProcess::run(ProcessPlan plan) {
   }
   Descriptor read_end(ends[0]);
   Descriptor write_end(ends[1]);
-  if (!find_program(plan.command.front(), plan.directory, plan.search_path)) {
+  if (plan.command.empty()) {
+    events_.on_cannot_start("Runtime.InvalidEntrypoint", plan.missing);
+    co_return;
+  }
+  if (!find_program(plan.command.front(), plan.program_folder, plan.search_path)) {
     events_.on_cannot_start("Runtime.InvalidEntrypoint",
                             "exec: \"" + plan.command.front() + "\": executable file not found in $PATH");
     co_return;
@@ -99,7 +103,16 @@ void FunctionProcess::end() {
   if (process_ != nullptr) process_->end();
 }
 
+void FunctionProcess::freeze() {
+  if (process_ != nullptr) process_->freeze();
+}
+
+void FunctionProcess::thaw() {
+  if (process_ != nullptr) process_->thaw();
+}
+
 bool FunctionProcess::terminate() {
+  thaw();
   return function_ >= 0 && ::syscall(SYS_pidfd_send_signal, function_, SIGTERM, nullptr, 0) == 0;
 }
 
@@ -118,6 +131,10 @@ void FunctionProcess::take_news(const ProcessNews& news, const ProcessPlan& plan
       break;
     case ProcessNews::Kind::kExecFailed:
       events_.on_cannot_start("Runtime.InvalidEntrypoint", go_error("fork/exec", plan.command.front(), news.value));
+      break;
+    case ProcessNews::Kind::kNoMounts:
+      events_.on_cannot_start("Sandbox.Failure", "its view of the machine could not be made: " +
+                                                     std::generic_category().message(news.value));
       break;
     case ProcessNews::Kind::kExited:
       forget_process();

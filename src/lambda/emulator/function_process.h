@@ -39,7 +39,10 @@ class FunctionProcess {
   net::awaitable<void> run(ProcessPlan plan);
   /// Kills it: the one that runs, or the one that run() is about to start.
   void end();
-  /// SIGTERM to the process itself, not to what it started. False when none runs.
+  /// As SupervisedProcess has it; nothing when none runs.
+  void freeze();
+  void thaw();
+  /// SIGTERM to the process itself, not to what it started; it goes on if it was frozen. False when none runs.
   bool terminate();
   /// Takes what it has printed so far; as much as a pipe holds, so that one who never stops printing is left in time.
   void drain_output();

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -32,9 +33,7 @@ std::uint64_t kilobytes(const std::string& status, const char* name) {
   return std::strtoull(status.c_str() + at + std::string_view(name).size(), nullptr, 10);
 }
 
-void add_children(pid_t process, std::vector<pid_t>& found) {
-  const std::string pid = std::to_string(process);
-  const std::string text = read_file("/proc/" + pid + "/task/" + pid + "/children");
+void add_numbers(const std::string& text, std::vector<pid_t>& found) {
   for (const char* at = text.c_str(); *at != '\0' && found.size() < kProcessesMax;) {
     char* end = nullptr;
     const long child = std::strtol(at, &end, 10);
@@ -45,17 +44,32 @@ void add_children(pid_t process, std::vector<pid_t>& found) {
   }
 }
 
+/// A child belongs to the thread that forked it.
+void add_children(pid_t process, std::vector<pid_t>& found) {
+  const std::string tasks = "/proc/" + std::to_string(process) + "/task";
+  DIR* folder = ::opendir(tasks.c_str());
+  if (folder == nullptr) return;
+  while (const dirent* thread = ::readdir(folder)) {
+    if (thread->d_name[0] != '.') add_numbers(read_file(tasks + "/" + thread->d_name + "/children"), found);
+  }
+  ::closedir(folder);
+}
+
 }  // namespace
+
+std::vector<pid_t> processes_below(pid_t supervisor) {
+  std::vector<pid_t> found;
+  add_children(supervisor, found);
+  for (std::size_t i = 0; i < found.size(); ++i) add_children(found[i], found);
+  return found;
+}
 
 MemoryUse memory_below(pid_t supervisor) {
   MemoryUse use;
-  std::vector<pid_t> found;
-  add_children(supervisor, found);
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    const std::string status = read_file("/proc/" + std::to_string(found[i]) + "/status");
+  for (const pid_t process : processes_below(supervisor)) {
+    const std::string status = read_file("/proc/" + std::to_string(process) + "/status");
     use.now += kilobytes(status, "\nVmRSS:") * 1024;
     use.peak += kilobytes(status, "\nVmHWM:") * 1024;
-    add_children(found[i], found);
   }
   return use;
 }

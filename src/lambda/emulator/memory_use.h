@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include <sys/types.h>
 
@@ -13,5 +14,8 @@ struct MemoryUse {
 
 /// What the descendants of `supervisor` hold in memory. Reads a few files of /proc: tens of microseconds.
 MemoryUse memory_below(pid_t supervisor);
+
+/// The descendants of `supervisor`, parents before their children; at most 1,024.
+std::vector<pid_t> processes_below(pid_t supervisor);
 
 }  // namespace weir::emulator

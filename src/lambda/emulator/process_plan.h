@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "weir/base/random.h"
@@ -13,14 +14,22 @@ namespace weir::emulator {
 
 /// What one start of an environment adds to its function's settings.
 struct ProcessPlace {
-  std::string tmp;             ///< the folder that stands in for its /tmp
-  std::uint16_t api_port = 0;  ///< where its Runtime API listens, on 127.0.0.1
-  std::string log_stream;      ///< AWS_LAMBDA_LOG_STREAM_NAME
+  std::string tmp;                         ///< the folder that stands in for its /tmp where it cannot have one
+  std::string opt;                         ///< what its layers hold together; "" without layers
+  std::shared_ptr<MountNamespace> mounts;  ///< of its environment
+  std::uint16_t api_port = 0;              ///< where its Runtime API listens, on 127.0.0.1
+  std::string log_stream;                  ///< AWS_LAMBDA_LOG_STREAM_NAME
 };
 
-/// The command of a function's runtime and the environment variables that
-/// Lambda gives it (reference invoke.md 2.2).
+/// What is executed of a function's runtime, what it sees of the machine, and the environment variables that Lambda
+/// gives it (reference invoke.md 2.2).
+///
+/// Where mounts are permitted, the code is /var/task and the layers are /opt, both read-only, and /tmp is its own, of
+/// the size that was set. Elsewhere the variables say where they really are.
 ProcessPlan plan_runtime(const EmulatorSettings& settings, const ProcessPlace& place);
+
+/// Where the function sees the layers, which really are in the folder `opt`.
+std::string path_of_layers(const std::string& opt);
 
 /// An external extension's process in the same environment. Extensions do not get the variables that are the runtime's
 /// (runtimes-extensions-api).

@@ -12,9 +12,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -22,6 +20,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "lambda/emulator/memory_use.h"
 
 namespace weir::emulator {
 
@@ -31,13 +31,6 @@ namespace fs = std::filesystem;
 
 /// Lambda's own limit on descriptors (quotas).
 constexpr rlim_t kDescriptorsMax = 1024;
-
-/// A place under /tmp that stays where it is for a process with a /tmp of its own.
-struct KeptPlace {
-  std::string path;
-  std::string inside;  ///< where it is mounted, seen from outside: under the plan's tmp
-  bool folder = false;
-};
 
 /// The memory that /proc/PID/cmdline shows: the supervisor writes its title there, so that a process list tells it from
 /// weir, and nobody who ends weir by its command line ends the supervisors along with it.
@@ -78,10 +71,9 @@ struct Prepared {
   std::vector<char*> envp;
   std::string directory;
   std::string title;
-  std::string tmp;
-  std::vector<KeptPlace> kept;
-  std::string uid_map;
-  std::string gid_map;
+  PreparedMounts mounts;
+  bool own_mounts = false;               ///< `mounts` are to be made
+  const MountNamespace* join = nullptr;  ///< or these are there already
   TitleArea title_area;
   int output = -1;
   int socket = -1;
@@ -96,50 +88,6 @@ void tell(int socket, ProcessNews::Kind kind, int value) {
   news.value = value;
   // A bridge that is gone hears nothing, and the next poll ends the supervisor.
   static_cast<void>(::send(socket, &news, sizeof(news), MSG_NOSIGNAL));
-}
-
-bool write_file(const char* path, const std::string& text) {
-  const int file = ::open(path, O_WRONLY | O_CLOEXEC);
-  if (file < 0) return false;
-  const bool written = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  ::close(file);
-  return written;
-}
-
-bool enter_namespace(const std::string& uid_map, const std::string& gid_map) {
-  if (::unshare(CLONE_NEWNS) != 0) {
-    if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return false;
-    if (!write_file("/proc/self/setgroups", "deny") || !write_file("/proc/self/uid_map", uid_map) ||
-        !write_file("/proc/self/gid_map", gid_map)) {
-      return false;
-    }
-  }
-  // What is mounted here stays here.
-  return ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
-}
-
-/// The kept places are opened while /tmp is still the machine's, and mounted through the descriptors afterwards.
-bool take_private_tmp(const Prepared& plan) {
-  constexpr std::size_t kKeptMax = 64;
-  int places[kKeptMax];
-  const std::size_t count = std::min(plan.kept.size(), kKeptMax);
-  for (std::size_t i = 0; i < count; ++i) places[i] = ::open(plan.kept[i].path.c_str(), O_PATH | O_CLOEXEC);
-  bool done = ::mount(plan.tmp.c_str(), "/tmp", nullptr, MS_BIND, nullptr) == 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    if (places[i] < 0) continue;
-    char source[64] = "/proc/self/fd/";
-    char digits[16];
-    std::size_t length = 0;
-    for (int number = places[i]; number > 0 || length == 0; number /= 10) {
-      digits[length++] = static_cast<char>('0' + number % 10);
-    }
-    char* end = source + std::strlen(source);
-    while (length > 0) *end++ = digits[--length];
-    *end = '\0';
-    done = done && ::mount(source, plan.kept[i].path.c_str(), nullptr, MS_BIND | MS_REC, nullptr) == 0;
-    ::close(places[i]);
-  }
-  return done;
 }
 
 [[noreturn]] void run_function(const Prepared& plan) {
@@ -205,10 +153,15 @@ void close_descriptors_but(int a, int b, int c) {
   ::close_range(first, ~0U, 0);
 }
 
-[[noreturn]] void supervise(const Prepared& plan) {
+[[noreturn]] void supervise(Prepared& plan) {
   ::setsid();
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   ::prctl(PR_SET_NAME, "lambda-env");
+  // Before the descriptors of what is joined are closed.
+  if (plan.join != nullptr ? !plan.join->join() : plan.own_mounts && !plan.mounts.make()) {
+    tell(plan.socket, ProcessNews::Kind::kNoMounts, errno);
+    ::_exit(1);
+  }
   close_descriptors_but(plan.output, plan.socket, plan.null);
   // The numbers of stdin, stdout and stderr stay taken, so that what is opened from here on survives the function's
   // dup2.
@@ -216,11 +169,13 @@ void close_descriptors_but(int a, int b, int c) {
   struct sigaction ordinary {};
   ordinary.sa_handler = SIG_DFL;
   for (int number = 1; number < NSIG; ++number) ::sigaction(number, &ordinary, nullptr);
+  // That a child was stopped or goes on is no news.
+  ordinary.sa_flags = SA_NOCLDSTOP;
+  ::sigaction(SIGCHLD, &ordinary, nullptr);
   if (plan.title_area.size > 1) {
     std::memset(plan.title_area.begin, 0, plan.title_area.size);
     std::memcpy(plan.title_area.begin, plan.title.data(), std::min(plan.title.size(), plan.title_area.size - 1));
   }
-  if (!plan.tmp.empty() && enter_namespace(plan.uid_map, plan.gid_map)) static_cast<void>(take_private_tmp(plan));
 
   // Signals are blocked since before the fork; children are heard of through the descriptor.
   sigset_t children;
@@ -283,57 +238,16 @@ void close_descriptors_but(int a, int b, int c) {
 
 // ---- What runs in weir. ----
 
-bool is_under_tmp(const fs::path& path) {
-  const std::string text = path.string();
-  return text.size() > 5 && text.starts_with("/tmp/");
-}
-
-/// What the plan names under /tmp stays reachable there: the directory, the program, and every path among the arguments
-/// and the environment's values.
-std::vector<KeptPlace> kept_places(const ProcessPlan& plan, const std::string& program) {
-  std::vector<fs::path> named{plan.directory, program};
-  for (const std::string& argument : plan.command) named.emplace_back(argument);
+/// What the plan names stays where it is: the program, and every path among the arguments and the environment's values.
+MountPlan with_named_paths(const ProcessPlan& plan, const std::string& program) {
+  MountPlan mounts = plan.mounts;
+  mounts.still_there.push_back(plan.program_folder);
+  mounts.still_there.push_back(program);
+  for (const std::string& argument : plan.command) mounts.still_there.push_back(argument);
   for (const std::string& variable : plan.environment) {
-    named.emplace_back(variable.substr(std::min(variable.size(), variable.find('=') + 1)));
+    mounts.still_there.push_back(variable.substr(std::min(variable.size(), variable.find('=') + 1)));
   }
-  std::vector<KeptPlace> places;
-  for (fs::path path : named) {
-    path = path.lexically_normal();
-    if (!is_under_tmp(path)) continue;
-    if (path.filename().empty()) path = path.parent_path();
-    std::error_code error;
-    // A file is kept together with its folder: programs come with libraries beside them.
-    if (!fs::is_directory(path, error) && is_under_tmp(path.parent_path())) path = path.parent_path();
-    if (!fs::exists(path, error)) continue;
-    KeptPlace place;
-    place.path = path.string();
-    place.folder = fs::is_directory(path, error);
-    places.push_back(std::move(place));
-  }
-  // A folder that holds another one keeps it too.
-  std::sort(places.begin(), places.end(), [](const KeptPlace& a, const KeptPlace& b) { return a.path < b.path; });
-  std::vector<KeptPlace> outermost;
-  for (KeptPlace& place : places) {
-    const bool held = std::any_of(outermost.begin(), outermost.end(), [&](const KeptPlace& outer) {
-      return place.path == outer.path || place.path.starts_with(outer.path + "/");
-    });
-    if (!held) outermost.push_back(std::move(place));
-  }
-  return outermost;
-}
-
-/// Makes what the kept places are mounted on, inside the folder that becomes /tmp.
-void make_mount_points(std::vector<KeptPlace>& places, const std::string& tmp) {
-  for (KeptPlace& place : places) {
-    place.inside = tmp + place.path.substr(std::string_view("/tmp").size());
-    std::error_code error;
-    if (place.folder) {
-      fs::create_directories(place.inside, error);
-    } else {
-      fs::create_directories(fs::path(place.inside).parent_path(), error);
-      std::ofstream(place.inside, std::ios::app).flush();
-    }
-  }
+  return mounts;
 }
 
 std::vector<char*> pointers(const std::vector<std::string>& texts) {
@@ -343,10 +257,6 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
   for (const std::string& text : texts) result.push_back(const_cast<char*>(text.c_str()));
   result.push_back(nullptr);
   return result;
-}
-
-std::string id_map(unsigned id) {
-  return std::to_string(id) + " " + std::to_string(id) + " 1";
 }
 
 bool executable_file(const std::string& path) {
@@ -393,41 +303,22 @@ std::optional<std::string> find_program(const std::string& program, const std::s
   return std::nullopt;
 }
 
-bool private_tmp_available() {
-  static const bool available = [] {
-    const std::string uid_map = id_map(::geteuid());
-    const std::string gid_map = id_map(::getegid());
-    const SignalsBlocked blocked;
-    const pid_t child = ::_Fork();
-    if (child == 0) {
-      const bool entered = enter_namespace(uid_map, gid_map);
-      ::_exit(entered && ::mount("/tmp", "/tmp", nullptr, MS_BIND, nullptr) == 0 ? 0 : 1);
-    }
-    int status = 1;
-    while (child > 0 && ::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-    }
-    return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-  }();
-  return available;
-}
-
 Result<SupervisedProcess> SupervisedProcess::start(const ProcessPlan& plan, int output) {
   static const TitleArea title_area = read_title_area();
   Prepared prepared;
   prepared.program =
-      find_program(plan.command.front(), plan.directory, plan.search_path).value_or(plan.command.front());
+      find_program(plan.command.front(), plan.program_folder, plan.search_path).value_or(plan.command.front());
   prepared.argv = pointers(plan.command);
   prepared.envp = pointers(plan.environment);
   prepared.directory = plan.directory;
   prepared.title = plan.title;
   prepared.title_area = title_area;
-  prepared.uid_map = id_map(::geteuid());
-  prepared.gid_map = id_map(::getegid());
   prepared.output = output;
-  if (!plan.tmp.empty() && fs::path(plan.directory).lexically_normal() != "/tmp") {
-    prepared.tmp = plan.tmp;
-    prepared.kept = kept_places(plan, prepared.program);
-    make_mount_points(prepared.kept, plan.tmp);
+  if (plan.shared_mounts && plan.shared_mounts->made()) {
+    prepared.join = plan.shared_mounts.get();
+  } else if (plan.mounts.tmp_megabytes > 0 || !plan.mounts.task.empty() || !plan.mounts.opt.empty()) {
+    prepared.own_mounts = true;
+    prepared.mounts = PreparedMounts(with_named_paths(plan, prepared.program));
   }
 
   int ends[2] = {-1, -1};
@@ -449,15 +340,20 @@ Result<SupervisedProcess> SupervisedProcess::start(const ProcessPlan& plan, int 
     return cannot("no process for a function");
   }
   ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
-  return SupervisedProcess(supervisor, ends[0]);
+  return SupervisedProcess(supervisor, ends[0], plan.shared_mounts);
 }
 
 SupervisedProcess::SupervisedProcess(SupervisedProcess&& other) noexcept
-    : supervisor_(std::exchange(other.supervisor_, 0)), socket_(std::exchange(other.socket_, -1)) {}
+    : supervisor_(std::exchange(other.supervisor_, 0)),
+      socket_(std::exchange(other.socket_, -1)),
+      mounts_(std::move(other.mounts_)),
+      stopped_(std::exchange(other.stopped_, {})) {}
 
 SupervisedProcess& SupervisedProcess::operator=(SupervisedProcess&& other) noexcept {
   std::swap(supervisor_, other.supervisor_);
   std::swap(socket_, other.socket_);
+  std::swap(mounts_, other.mounts_);
+  std::swap(stopped_, other.stopped_);
   return *this;
 }
 
@@ -469,7 +365,11 @@ SupervisedProcess::~SupervisedProcess() {
 std::optional<ProcessNews> SupervisedProcess::news() {
   ProcessNews news;
   const ssize_t size = socket_ < 0 ? 0 : ::recv(socket_, &news, sizeof(news), MSG_DONTWAIT);
-  if (size == static_cast<ssize_t>(sizeof(news))) return news;
+  if (size == static_cast<ssize_t>(sizeof(news))) {
+    // Its mounts are complete when it runs, and with its end they would go.
+    if (news.kind == ProcessNews::Kind::kStarted && mounts_) mounts_->keep(supervisor_);
+    return news;
+  }
   if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR)) reap();
   return std::nullopt;
 }
@@ -478,11 +378,34 @@ void SupervisedProcess::end() {
   if (socket_ >= 0) ::shutdown(socket_, SHUT_WR);
 }
 
+void SupervisedProcess::freeze() {
+  if (supervisor_ == 0) return;
+  // What is forked between two looks is met by the next one; a process that forks faster than that is no idle one.
+  constexpr int kLooksMax = 4;
+  for (int looks = 0; looks < kLooksMax; ++looks) {
+    bool more = false;
+    for (const pid_t process : processes_below(supervisor_)) {
+      if (std::find(stopped_.begin(), stopped_.end(), process) != stopped_.end()) continue;
+      if (::kill(process, SIGSTOP) != 0) continue;
+      stopped_.push_back(process);
+      more = true;
+    }
+    if (!more) return;
+  }
+}
+
+void SupervisedProcess::thaw() {
+  // Parents last: what they wait for goes on already.
+  for (auto process = stopped_.rbegin(); process != stopped_.rend(); ++process) ::kill(*process, SIGCONT);
+  stopped_.clear();
+}
+
 void SupervisedProcess::reap() {
   if (supervisor_ == 0) return;
   while (::waitpid(supervisor_, nullptr, 0) < 0 && errno == EINTR) {
   }
   supervisor_ = 0;
+  stopped_.clear();
 }
 
 }  // namespace weir::emulator
