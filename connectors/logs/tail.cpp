@@ -245,6 +245,7 @@ net::awaitable<void> Tail::reconcile(Look look) {
   std::vector<std::shared_ptr<Followed>> begins;
   std::vector<SourceNote> notes;
   std::set<std::uint64_t> unread;  // inodes of files that are there
+  std::vector<const SeenFile*> passed_over;
   for (const SeenFile& each : look.files) {
     const auto known = files_.find(each.id);
     if (known != files_.end()) {
@@ -265,8 +266,9 @@ net::awaitable<void> Tail::reconcile(Look look) {
     }
     tell_left_out(each, reason);
     unread.insert(each.id.inode);
-    if (passes_over(each)) pass_over_unread(each, notes);
+    if (passes_over(each) && each.size > 0) passed_over.push_back(&each);
   }
+  if (!passed_over.empty()) pass_over_unread(passed_over, notes);
   for (const FileId& id : look.gone) {
     const auto file = files_.find(id);
     if (file == files_.end() || file->second->unnamed_at) continue;
@@ -297,20 +299,21 @@ bool Tail::passes_over(const SeenFile& seen) const {
   return !begun_before_ || seen.written < begun_at_ || is_under(unseen_, seen.path);
 }
 
-/// So that a file which cannot be read now begins behind what it has now.
-void Tail::pass_over_unread(const SeenFile& seen, std::vector<SourceNote>& notes) {
-  const auto is_noted = [&](const auto& one) {
-    return one.second.id.inode == seen.id.inode && one.second.path == seen.path;
-  };
-  if (seen.size == 0 || std::ranges::any_of(noted_, is_noted)) return;
-  Noted noted;
-  noted.id = seen.id;
-  noted.position = seen.size;
-  noted.first_hash = stable_hash("");
-  noted.path = seen.path;
-  std::string key = unused_key(seen.id);
-  notes.push_back({key, noted.text()});
-  noted_.emplace(std::move(key), std::move(noted));
+/// So that files which cannot be read now begin behind what they have now.
+void Tail::pass_over_unread(const std::vector<const SeenFile*>& files, std::vector<SourceNote>& notes) {
+  std::set<std::pair<std::uint64_t, std::string>> known;
+  for (const auto& [key, noted] : noted_) known.emplace(noted.id.inode, noted.path);
+  for (const SeenFile* seen : files) {
+    if (known.contains({seen->id.inode, seen->path})) continue;
+    Noted noted;
+    noted.id = seen->id;
+    noted.position = seen->size;
+    noted.first_hash = stable_hash("");
+    noted.path = seen->path;
+    std::string key = unused_key(seen->id);
+    notes.push_back({key, noted.text()});
+    noted_.emplace(std::move(key), std::move(noted));
+  }
 }
 
 /// What could not be looked at when it began was there all the same, perhaps: what is found under such a path when it
@@ -340,10 +343,9 @@ net::awaitable<void> Tail::find_rotated(const Look& look, const std::set<std::ui
   std::map<std::string, std::vector<MissedFile>> missed;  // by their folders
   std::map<std::string, std::vector<std::string>> keys;
   for (auto& [key, noted] : noted_) {
+    if (unread.contains(noted.id.inode) || noted.sought_again > now() || look.hidden.contains(noted.path)) continue;
     std::string folder = folder_of(noted.path);
-    if (unread.contains(noted.id.inode) || look.unreadable.contains(folder) || look.hidden.contains(noted.path) ||
-        noted.sought_again > now())
-      continue;
+    if (look.unreadable.contains(folder)) continue;
     noted.sought_again = now() + tuning_.absent_sought_every;
     missed[folder].push_back({noted.path, noted.id.inode});
     keys[std::move(folder)].push_back(key);

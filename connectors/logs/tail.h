@@ -132,7 +132,7 @@ class Tail {
   net::awaitable<void> find_rotated(const Look& look, const std::set<std::uint64_t>& unread,
                                     std::vector<SourceNote>& notes);
   bool passes_over(const SeenFile& seen) const;
-  void pass_over_unread(const SeenFile& seen, std::vector<SourceNote>& notes);
+  void pass_over_unread(const std::vector<const SeenFile*>& files, std::vector<SourceNote>& notes);
   void note_unseen(const Look& look, std::vector<SourceNote>& notes);
   net::awaitable<Opened> opened(const SeenFile& seen, std::vector<SourceNote>& notes);
   net::awaitable<Opened> resumed(std::shared_ptr<OpenFile> file, const std::string& path,
