@@ -96,7 +96,6 @@ void EnvironmentPool::assign(Moment now) {
 }
 
 StartReason EnvironmentPool::new_reason() const {
-  if (last_environment_ == 0) return settings_.after_update ? StartReason::kAfterUpdate : StartReason::kFirst;
   const bool any = std::any_of(environments_.begin(), environments_.end(), [](const auto& each) {
     return each.second.state != State::kEnding && each.second.state != State::kReset;
   });

@@ -20,7 +20,6 @@ struct PoolSettings {
   /// How long a call waits for an environment that has answered and is about to ask for more, before another one is
   /// started.
   Duration return_grace = std::chrono::milliseconds(50);
-  bool after_update = false;  ///< the environments take the place of others, with other code or settings
 };
 
 /// The Shutdown phase: how long a runtime has after SIGTERM, and all of it together (lambda-runtime-environment,

@@ -64,8 +64,14 @@ TEST_CASE("a function is started for its first call and used again for the next"
   CHECK(first.init_duration.has_value());
   CHECK(first.duration.has_value());
   CHECK(first.executed_version == "$LATEST");
+  const std::vector<ColdStart> starts = world.endpoint().take_cold_starts();
+  REQUIRE(starts.size() == 1);
+  CHECK(starts[0].reason == StartReason::kFirst);
+  CHECK(starts[0].initialized);
+  CHECK(starts[0].init == first.init_duration);
   const Outcome second = world.invoke(R"({"n":2})");
   CHECK(text_of(second) == R"({"n":2})");
+  CHECK(world.endpoint().take_cold_starts().empty());
   CHECK_FALSE(second.init_duration.has_value());
   CHECK(world.counts().cold_starts == 1);
   world.run_until([&] { return world.counts().idle == 1; });

@@ -504,16 +504,6 @@ TEST_CASE("every start has a reason") {
     pool.ready(3);
     CHECK(pool.starts == "first 20ms; scale_out 25ms; first 0ms");
   }
-  SECTION("after an update only the first") {
-    PoolSettings settings;
-    settings.after_update = true;
-    Driven pool(settings);
-    pool.call(1);
-    pool.call(2);
-    pool.ready(1);
-    pool.ready(2);
-    CHECK(pool.starts == "after_update 0ms; scale_out 0ms");
-  }
   SECTION("a second try of the initialization is the same start") {
     Driven pool;
     pool.call(1);

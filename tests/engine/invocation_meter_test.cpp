@@ -5,6 +5,8 @@
 using namespace std::chrono_literals;
 using weir::Duration;
 using weir::Outcome;
+using weir::StartReason;
+using weir::Succeeded;
 using weir::engine::InvocationMeter;
 
 namespace {
@@ -62,4 +64,27 @@ TEST_CASE("a cold start is counted whatever came of it") {
   meter.on_outcome(cold);
   CHECK(meter.cold_starts() == 1);
   CHECK(meter.duration_sum() == Duration(0));
+}
+
+TEST_CASE("the cold starts of one's own function are counted as they are told, by reason and by how long they took") {
+  InvocationMeter meter;
+  CHECK_FALSE(meter.last_cold_start().has_value());
+  meter.on_cold_start({StartReason::kFirst, true, std::chrono::milliseconds(5)});
+  meter.on_cold_start({StartReason::kScaleOut, true, std::chrono::milliseconds(6)});
+  meter.on_cold_start({StartReason::kAfterCrash, false, std::chrono::milliseconds(7)});
+  CHECK(meter.cold_starts() == 3);
+  CHECK(meter.cold_starts(StartReason::kFirst) == 1);
+  CHECK(meter.cold_starts(StartReason::kScaleOut) == 1);
+  CHECK(meter.cold_starts(StartReason::kAfterTimeout) == 0);
+  CHECK(meter.failed_inits() == 1);
+  // A bound belongs to its bucket.
+  CHECK(meter.inits()[0] == 1);
+  CHECK(meter.inits()[1] == 1);
+  CHECK(meter.init_sum() == std::chrono::milliseconds(11));
+  CHECK(meter.last_cold_start()->reason == StartReason::kAfterCrash);
+  // The outcome tells of the same start again.
+  Outcome outcome{Succeeded{"{}"}};
+  outcome.init_duration = std::chrono::milliseconds(5);
+  meter.on_outcome(outcome);
+  CHECK(meter.cold_starts() == 3);
 }

@@ -66,7 +66,6 @@ engine::PoolSettings pool_settings(const EmulatorSettings& settings) {
   pool.timeout = settings.timeout;
   pool.init_timeout = settings.init_timeout;
   pool.idle_limit = settings.idle_limit;
-  pool.after_update = settings.after_update;
   return pool;
 }
 
@@ -199,6 +198,10 @@ EnvironmentCounts EmulatorEndpoint::counts() const {
   counts.busy = pool.busy;
   counts.cold_starts = pool.cold_starts;
   return counts;
+}
+
+std::vector<ColdStart> EmulatorEndpoint::take_cold_starts() {
+  return std::exchange(state_->cold_starts, {});
 }
 
 net::awaitable<Outcome> EmulatorEndpoint::invoke(Invocation invocation, Instant deadline) {

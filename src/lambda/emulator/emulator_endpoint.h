@@ -37,6 +37,7 @@ class EmulatorEndpoint final : public LambdaEndpoint {
   ~EmulatorEndpoint() override;
 
   net::awaitable<Outcome> invoke(Invocation invocation, Instant deadline) override;
+  std::vector<ColdStart> take_cold_starts() override;
   net::awaitable<void> close() override;
 
   EnvironmentCounts counts() const;

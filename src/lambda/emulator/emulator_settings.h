@@ -30,10 +30,8 @@ struct EmulatorSettings {
   std::string region = "us-east-1";
   std::string account = "000000000000";
   std::string folder;    ///< absolute; the environments' /tmp folders are made in it
-  std::string log_file;  ///< absolute; what the function prints, with START,
-                         ///< END, REPORT; "": none
+  std::string log_file;  ///< absolute; what the function prints, with START, END, REPORT; "": none
   LogFormat log_format = LogFormat::kText;
-  bool after_update = false;  ///< its environments take the place of others, with other code or settings
   Duration init_timeout = std::chrono::seconds(10);  ///< Lambda's; shorter in tests
   Duration idle_limit = std::chrono::minutes(5);     ///< an unused environment is taken down after it
 };
