@@ -69,8 +69,8 @@ class Daemon {
                           log_, clock_, services());
     ServiceContext control{context_.get_executor(), blocking_.get_executor(), log_, clock_, config_.aws, {}};
     bridge.serve(control::service_entry(), control::make_service(std::move(control), bridge, config_.state));
-    std::vector<ServiceEntry> served(services().begin(), services().end());
-    served.push_back(control::service_entry());
+    std::vector<ServiceEntry> known(services().begin(), services().end());
+    known.push_back(control::service_entry());
     bridge::CodeWatch::Deps watched{context_.get_executor(), blocking_.get_executor(), log_};
     bridge::CodeWatch watch(std::move(watched), config_.state, [&](const std::string& function) {
       log_.info("function.code_changed", {{"function", function}});
@@ -88,7 +88,7 @@ class Daemon {
     const auto functions = gateway::functions_of(bridge);
     std::unique_ptr<http::Server> gateway;
     if (!config_.listen.empty()) {
-      gateway::GatewayDeps deps{*functions, config_.access_keys, served, config_.listen, log_, clock_};
+      gateway::GatewayDeps deps{*functions, config_.access_keys, known, config_.listen, log_, clock_};
       auto listening =
           http::Server::listen(context_.get_executor(), config_.listen, gateway::gateway_handler(std::move(deps)),
                                gateway::gateway_options(config_));
