@@ -7,6 +7,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/throw_exception.hpp>
+#include <malloc.h>
 
 namespace weir::streams {
 namespace {
@@ -299,16 +300,17 @@ net::awaitable<void> ShardReader::read(Shard& shard, FetchLimits limits) {
   }
   const bool more = (page->behind && *page->behind > Duration(0)) || records.size() >= asked;
   shard.pace.on_read(began, more, !records.empty());
+  std::size_t bytes = 0;
+  for (const Record& record : records) bytes += record.memory_bytes();
   if (!records.empty()) {
     shard.from = Resume::after(records.back().position);
-    std::size_t bytes = 0;
-    for (const Record& record : records) bytes += record.memory_bytes();
     shard.record_bytes = bytes / records.size();
   }
   shard.iterator = std::move(page->next);
   shard.read_to_end = !shard.iterator;
   shard.page = std::move(page->records);
   shard.next = 0;
+  if (backlog_end_.on_read(clock_.now().instant, bytes)) ::malloc_trim(0);
 }
 
 void ShardReader::on_failed(Shard& shard, const ReadError& problem, Instant began) {

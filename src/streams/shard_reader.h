@@ -16,6 +16,7 @@
 #include "weir/base/time.h"
 #include "weir/connector.h"
 
+#include "streams/backlog_end.h"
 #include "streams/poll_pace.h"
 #include "streams/shard_lineage.h"
 #include "streams/stream_api.h"
@@ -87,6 +88,7 @@ class ShardReader {
   Log& log_;
   const Clock& clock_;
   Random random_;
+  BacklogEnd backlog_end_;
   ShardLineage lineage_;
   std::map<std::string, std::unique_ptr<Shard>, std::less<>> shards_;  ///< that are open
   std::optional<WallTime> began_;                                      ///< when the stream was listed first
