@@ -165,14 +165,14 @@ ConfigReport read_config(std::span<const std::string> files, std::span<const Con
 
   ConfigReport report;
   report.config = std::move(draft.config);
-  if (complete) {
-    for (const YamlFile& file : all) add_written(file, report.written);
-  }
   for (YamlFile& file : all) {
     std::stable_sort(file.mistakes.begin(), file.mistakes.end(), [](const Mistake& a, const Mistake& b) {
       return std::tie(a.line, a.column) < std::tie(b.line, b.column);
     });
     for (Mistake& mistake : file.mistakes) report.mistakes.push_back(std::move(mistake));
+  }
+  if (report.mistakes.empty()) {
+    for (const YamlFile& file : all) add_written(file, report.written);
   }
   return report;
 }

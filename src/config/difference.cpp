@@ -17,10 +17,11 @@ constexpr const char* kFolder = "";
 /// A mapping in a mapping is compared key by key, down to here; what is deeper, as a whole.
 constexpr int kDepth = 4;
 
-bool has_variables(const YamlValue& value, int depth) {
+/// `seen`: each is looked at once, for an alias may make a circle.
+bool has_variables(const YamlValue& value, std::set<const YamlValue*>& seen) {
+  if (!seen.insert(&value).second) return false;
   if (value.substituted()) return true;
-  if (depth == 0) return true;  // it may name itself: not to be looked through
-  const auto inside = [&](const auto& use) { return has_variables(*use.value, depth - 1); };
+  const auto inside = [&](const auto& use) { return has_variables(*use.value, seen); };
   return std::any_of(value.items.begin(), value.items.end(), inside) ||
          std::any_of(value.entries.begin(), value.entries.end(),
                      [&](const YamlEntry& entry) { return inside(entry.use); });
@@ -40,10 +41,10 @@ class Walk {
       }
       return;
     }
-    constexpr int kFar = 20;
     WrittenValue written;
+    std::set<const YamlValue*> seen;
     written.text = value.kind == Kind::kScalar ? value.text : json_of(value).text.value_or("");
-    written.hidden = secret || has_variables(value, kFar);
+    written.hidden = secret || has_variables(value, seen);
     values_[key] = std::move(written);
   }
 

@@ -417,7 +417,8 @@ FunctionConfig read_function(const std::string& name, ModelNode& node, Draft& dr
     node.mistake(*last, "a function has one of `command`, `runtime`, `url` and `arn`");
   } else {
     // "" stands for what weir runs itself, by `command` or `runtime`.
-    constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kOwners{{{"directory", ""},
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 13> kOwners{{{"directory", ""},
+                                                                                     {"hot_reload", ""},
                                                                                      {"handler", ""},
                                                                                      {"memory_size", ""},
                                                                                      {"ephemeral_storage", ""},
