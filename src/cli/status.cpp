@@ -7,6 +7,8 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "weir/event/cold_start.h"
+
 #include "cli/command.h"
 #include "cli/table.h"
 #include "http/client.h"
@@ -138,6 +140,26 @@ void print_deliveries(const nlohmann::json& deliveries) {
   table.print(2);
 }
 
+/// Why a function's environments were started, and how long that took.
+void print_starts(const nlohmann::json& function) {
+  const auto& starts = function.at("starts");
+  if (starts.is_null()) return;
+  std::string reasons;
+  for (const StartReason reason : kStartReasons) {
+    const std::string key(text(reason));
+    if (starts.at(key).get<std::uint64_t>() == 0) continue;
+    reasons += (reasons.empty() ? "" : ", ") + number(starts, key.c_str()) + " " + key;
+  }
+  std::uint64_t well = 0;
+  for (const auto& bucket : starts.at("init_seconds")) well += bucket.at("starts").get<std::uint64_t>();
+  const double sum = starts.at("init_seconds_sum").get<double>();
+  std::printf(
+      "  cold starts of %s: %s; init %.1f ms on average, the last %.1f ms%s\n",
+      function.at("function").get<std::string>().c_str(), reasons.c_str(),
+      well == 0 ? 0.0 : 1000 * sum / static_cast<double>(well), 1000 * starts.at("last_init_seconds").get<double>(),
+      starts.at("failed").get<std::uint64_t>() == 0 ? "" : (", " + number(starts, "failed") + " failed").c_str());
+}
+
 void print(const nlohmann::json& status) {
   const auto& concurrency = status.at("concurrency");
   std::printf("started %s, %s; concurrency %d of %d in use\n", status.at("started").get<std::string>().c_str(),
@@ -153,6 +175,7 @@ void print(const nlohmann::json& status) {
                 function.at("errors").get<std::uint64_t>(), function.at("throttles").get<std::uint64_t>(),
                 function.at("cold_starts").get<std::uint64_t>());
   }
+  for (const auto& function : status.at("functions")) print_starts(function);
   print_queue(status.at("queue"));
   for (const auto& source : status.at("sources")) print_source(source);
   print_services(status.at("services"));

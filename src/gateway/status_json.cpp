@@ -53,6 +53,31 @@ void write_queue(JsonWriter& out, const bridge::QueueStatus& queue) {
   }
 }
 
+/// Why environments were started and how long that took, of a function that weir runs itself.
+void write_starts(JsonWriter& out, const engine::InvocationMeter& meter) {
+  out.key("starts");
+  const auto last = meter.last_cold_start();
+  if (!last) {
+    out.null();
+    return;
+  }
+  out.begin_object();
+  for (const StartReason reason : kStartReasons) out.member(text(reason), meter.cold_starts(reason));
+  out.member("failed", meter.failed_inits()).member("last_reason", text(last->reason));
+  out.member("last_init_seconds", as_seconds(last->init)).member("init_seconds_sum", as_seconds(meter.init_sum()));
+  out.key("init_seconds").begin_array();
+  for (std::size_t i = 0; i < meter.inits().size(); ++i) {
+    out.begin_object().key("up_to");
+    if (i < engine::InvocationMeter::kInitBounds.size()) {
+      out.value(engine::InvocationMeter::kInitBounds[i]);
+    } else {
+      out.null();
+    }
+    out.member("starts", meter.inits()[i]).end_object();
+  }
+  out.end_array().end_object();
+}
+
 /// As LastProcessingResult says it: what hinders the source goes before what came of the last invocation.
 std::string processing_result(const bridge::SourceStatus& source) {
   if (!source.error.empty()) return "PROBLEM: " + source.error;
@@ -143,6 +168,18 @@ double count(std::uint64_t number) {
   return static_cast<double>(number);
 }
 
+/// Of a function that weir runs itself.
+void add_starts(observe::MetricsPage& page, const engine::InvocationMeter& meter, const std::string& name) {
+  for (const StartReason reason : kStartReasons) {
+    page.counter("weir_environment_starts_total", "Execution environments that were started, by the reason.",
+                 {{"function", name}, {"reason", std::string(text(reason))}}, count(meter.cold_starts(reason)));
+  }
+  page.counter("weir_environment_start_failures_total", "Starts whose initialization failed.", {{"function", name}},
+               count(meter.failed_inits()));
+  page.histogram("weir_init_duration_seconds", "How long an initialization took that went well.", {{"function", name}},
+                 engine::InvocationMeter::kInitBounds, meter.inits(), as_seconds(meter.init_sum()));
+}
+
 void add_function(observe::MetricsPage& page, const bridge::FunctionStatus& function) {
   const observe::Labels labels{{"function", function.name}};
   page.counter("lambda_invocations_total", "Invocations whose code ran, well or not.", labels,
@@ -155,6 +192,7 @@ void add_function(observe::MetricsPage& page, const bridge::FunctionStatus& func
              function.executing_max);
   page.counter("weir_cold_starts_total", "Execution environments that were started for an invocation.", labels,
                count(function.meter.cold_starts()));
+  if (function.meter.last_cold_start()) add_starts(page, function.meter, function.name);
   page.histogram("lambda_duration_seconds", "How long the function's code ran, without its initialization.", labels,
                  engine::InvocationMeter::kDurationBounds, function.meter.durations(),
                  as_seconds(function.meter.duration_sum()));
@@ -369,7 +407,9 @@ std::string status_json(const bridge::BridgeStatus& status) {
     }
     out.member("executing", function.executing).member("executing_max", function.executing_max);
     out.member("invocations", function.meter.invocations()).member("errors", function.meter.errors());
-    out.member("throttles", function.throttles).member("cold_starts", function.meter.cold_starts()).end_object();
+    out.member("throttles", function.throttles).member("cold_starts", function.meter.cold_starts());
+    write_starts(out, function.meter);
+    out.end_object();
   }
   out.end_array().key("queue").begin_object().member("state", status.queue_parked ? "parked" : "running");
   write_queue_sums(out, status.queue);

@@ -107,6 +107,38 @@ TEST_CASE("a published version says so everywhere; the ARN is as it was invoked"
   world.wait_for_log("START RequestId: 3f0f6f1c-0000-4000-8000-000000000003 Version: 7\n");
 }
 
+// Records of the Telemetry API's schema (telemetry-schema-reference); what the function prints stays as it is, its
+// runtime makes JSON of it when AWS_LAMBDA_LOG_FORMAT says so (monitoring-cloudwatchlogs-logformat).
+TEST_CASE("in the JSON format the platform's own lines are records") {
+  World world([](EmulatorSettings& settings) {
+    settings.log_format = emulator::LogFormat::kJson;
+    settings.timeout = 1s;
+  });
+  CHECK(text_of(world.invoke(R"({"do":"env","name":"AWS_LAMBDA_LOG_FORMAT"})")) == "\"JSON\"");
+  world.invoke(R"({"do":"print","text":"mine\n"})");
+  const std::string id = world.last_request_id();
+  world.invoke(R"({"do":"exit","code":1})");
+  world.wait_for_log("Runtime.ExitError");
+  std::vector<json> records;
+  std::istringstream lines(world.log());
+  for (std::string line; std::getline(lines, line);) {
+    records.push_back(line == "mine" ? json(line) : json::parse(line));
+  }
+  REQUIRE(records.size() == 7);
+  CHECK(records[2]["type"] == "platform.start");
+  CHECK(records[2]["record"] == json{{"requestId", id}, {"version", "$LATEST"}});
+  CHECK(
+      std::regex_match(records[2]["time"].get<std::string>(), std::regex(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)")));
+  CHECK(records[3] == "mine");
+  CHECK(records[1]["record"]["metrics"].contains("initDurationMs"));
+  CHECK(records[4]["type"] == "platform.report");
+  CHECK(records[4]["record"]["status"] == "success");
+  CHECK(records[4]["record"]["metrics"]["memorySizeMB"] == 1024);
+  CHECK_FALSE(records[4]["record"]["metrics"].contains("initDurationMs"));
+  CHECK(records[6]["record"]["status"] == "error");
+  CHECK(records[6]["record"]["errorType"] == "Runtime.ExitError");
+}
+
 TEST_CASE("the function is told what Lambda tells it") {
   World world([](EmulatorSettings& settings) {
     settings.name = "resize";

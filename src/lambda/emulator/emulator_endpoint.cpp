@@ -128,6 +128,7 @@ struct EmulatorEndpoint::State final : EnvironmentOwner, RuntimeEvents, Extensio
   void on_extension_ready(Environment& environment) override { check_ready(environment); }
 
   // Logs and memory.
+  bool json_log() const { return settings.log_format == LogFormat::kJson; }
   void log_start(Environment& environment, Call& call);
   void write_report(Environment& environment);
   /// The invocation is over for the extensions, too. `status`: of a report that came to no good end meanwhile.
@@ -358,8 +359,9 @@ void EmulatorEndpoint::State::perform(const engine::InitFailed& action) {
     error_type = failure_of(*environment, "", how).error_type;
     status = "error\tError Type: " + error_type;
   }
-  environment->log.add_platform_line(
-      init_report_line(action.took, action.phase == InitPhase::kInit ? "init" : "invoke", status));
+  const char* phase = action.phase == InitPhase::kInit ? "init" : "invoke";
+  environment->log.add_platform_line(json_log() ? init_report_record(clock.now().wall, action.took, phase, status)
+                                                : init_report_line(action.took, phase, status));
   // The same failure again is no news: the source's retries may go on for days.
   if (error_type == init_trouble) return;
   init_trouble = error_type;
@@ -653,7 +655,9 @@ void EmulatorEndpoint::State::log_start(Environment& environment, Call& call) {
   environment.process.drain_output();
   environment.log.end_line();
   environment.log.begin_tail();
-  environment.log.add_platform_line(start_line(call.invocation.request_id, settings.version));
+  const std::string& id = call.invocation.request_id;
+  environment.log.add_platform_line(json_log() ? start_record(clock.now().wall, id, settings.version)
+                                               : start_line(id, settings.version));
   call.start_logged = true;
 }
 
@@ -679,7 +683,9 @@ void EmulatorEndpoint::State::log_extensions(Environment& environment) {
     std::string events = extension.invoke ? "INVOKE" : "";
     if (extension.shutdown) events += events.empty() ? "SHUTDOWN" : ", SHUTDOWN";
     environment.log.add_platform_line(
-        extension_line(extension.name, text(extension.state), events, extension.error_type));
+        json_log() ? extension_record(clock.now().wall, extension.name, text(extension.state), extension.invoke,
+                                      extension.shutdown, extension.error_type)
+                   : extension_line(extension.name, text(extension.state), events, extension.error_type));
   }
 }
 
@@ -693,8 +699,8 @@ void EmulatorEndpoint::State::write_report(Environment& environment) {
   }
   report.memory_size = settings.memory_size;
   report.memory_peak = environment.memory_peak;
-  environment.log.add_platform_line(end_line(report.request_id));
-  environment.log.add_platform_line(report_line(report));
+  if (!json_log()) environment.log.add_platform_line(end_line(report.request_id));
+  environment.log.add_platform_line(json_log() ? report_record(clock.now().wall, report) : report_line(report));
   write_log_soon();
 }
 

@@ -29,4 +29,12 @@ std::string extension_line(std::string_view name, std::string_view state, std::s
 /// `phase`: "init" or "invoke"; `status` as in a Report.
 std::string init_report_line(Duration took, std::string_view phase, std::string_view status);
 
+/// The same in the JSON format (monitoring-cloudwatchlogs-logformat; records of the Telemetry API's schema). It has no
+/// record for the end of an invocation whose report follows.
+std::string start_record(WallTime now, std::string_view request_id, std::string_view version);
+std::string report_record(WallTime now, const Report& report);
+std::string extension_record(WallTime now, std::string_view name, std::string_view state, bool invoke, bool shutdown,
+                             std::string_view error_type);
+std::string init_report_record(WallTime now, Duration took, std::string_view phase, std::string_view status);
+
 }  // namespace weir::emulator
