@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 #include <fcntl.h>
 #include <sched.h>
@@ -113,21 +114,20 @@ MountNamespace::~MountNamespace() {
   if (mounts_ >= 0) ::close(mounts_);
 }
 
-void MountNamespace::keep(pid_t process) {
-  if (made()) return;
-  const std::string folder = "/proc/" + std::to_string(process) + "/ns/";
-  const auto is_weirs_own = [&](const char* kind) {
+void MountNamespace::keep(int user, int mounts) {
+  const auto is_weirs_own = [](int descriptor, const char* own_path) {
     struct stat theirs {};
     struct stat own {};
-    if (::stat((folder + kind).c_str(), &theirs) != 0) return true;
-    return ::stat((std::string("/proc/self/ns/") + kind).c_str(), &own) == 0 && theirs.st_ino == own.st_ino;
+    return ::fstat(descriptor, &theirs) == 0 && ::stat(own_path, &own) == 0 && theirs.st_ino == own.st_ino;
   };
-  if (is_weirs_own("mnt")) return;
-  if (!is_weirs_own("user")) {
-    user_ = ::open((folder + "user").c_str(), O_RDONLY | O_CLOEXEC);
-    if (user_ < 0) return;
+  if (made() || is_weirs_own(mounts, "/proc/self/ns/mnt")) {
+    ::close(user);
+    ::close(mounts);
+    return;
   }
-  mounts_ = ::open((folder + "mnt").c_str(), O_RDONLY | O_CLOEXEC);
+  mounts_ = mounts;
+  user_ = user;
+  if (is_weirs_own(user, "/proc/self/ns/user")) ::close(std::exchange(user_, -1));
 }
 
 bool MountNamespace::join() const {

@@ -30,8 +30,9 @@ class MountNamespace {
   ~MountNamespace();
 
   bool made() const { return mounts_ >= 0; }
-  /// Holds on to what `process` has made; nothing when it has the machine's own mounts.
-  void keep(pid_t process);
+  /// Holds on to these namespaces, as a process that has them opened them (/proc/self/ns); takes the descriptors over.
+  /// Those that are weir's own are left.
+  void keep(int user, int mounts);
   /// In a fork of weir: takes part in them. Async-signal-safe.
   bool join() const;
 

@@ -90,6 +90,32 @@ void tell(int socket, ProcessNews::Kind kind, int value) {
   static_cast<void>(::send(socket, &news, sizeof(news), MSG_NOSIGNAL));
 }
 
+/// Tells that the function runs, and hands weir the namespaces it runs in: weir may hear of it when nobody is in them
+/// any more.
+void tell_started(int socket, pid_t function) {
+  ProcessNews news;
+  news.kind = ProcessNews::Kind::kStarted;
+  news.value = function;
+  const int namespaces[2] = {::open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC),
+                             ::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC)};
+  iovec data{&news, sizeof(news)};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(namespaces))] = {};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  if (namespaces[0] >= 0 && namespaces[1] >= 0) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof(control);
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(namespaces));
+    std::memcpy(CMSG_DATA(header), namespaces, sizeof(namespaces));
+  }
+  static_cast<void>(::sendmsg(socket, &message, MSG_NOSIGNAL));
+  for (const int descriptor : namespaces) ::close(descriptor);
+}
+
 [[noreturn]] void run_function(const Prepared& plan) {
   // The supervisor has one thread, so this cannot fire too early; a parent that is gone already is found by its id.
   const pid_t supervisor = ::getppid();
@@ -202,7 +228,7 @@ void close_descriptors_but(int a, int b, int c) {
   while (::read(executed[0], &unused, 1) < 0 && errno == EINTR) {
   }
   ::close(executed[0]);
-  tell(plan.socket, ProcessNews::Kind::kStarted, function);
+  tell_started(plan.socket, function);
 
   char children_path[] = "/proc/self/task/0000000000/children";
   {
@@ -364,10 +390,23 @@ SupervisedProcess::~SupervisedProcess() {
 
 std::optional<ProcessNews> SupervisedProcess::news() {
   ProcessNews news;
-  const ssize_t size = socket_ < 0 ? 0 : ::recv(socket_, &news, sizeof(news), MSG_DONTWAIT);
+  int namespaces[2] = {-1, -1};
+  iovec data{&news, sizeof(news)};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(namespaces))] = {};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  const ssize_t size = socket_ < 0 ? 0 : ::recvmsg(socket_, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (size == static_cast<ssize_t>(sizeof(news))) {
-    // Its mounts are complete when it runs, and with its end they would go.
-    if (news.kind == ProcessNews::Kind::kStarted && mounts_) mounts_->keep(supervisor_);
+    const cmsghdr* header = CMSG_FIRSTHDR(&message);
+    if (header != nullptr && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof(namespaces))) {
+      std::memcpy(namespaces, CMSG_DATA(header), sizeof(namespaces));
+      // Of nobody's use but the environment's.
+      MountNamespace unused;
+      (mounts_ ? *mounts_ : unused).keep(namespaces[0], namespaces[1]);
+    }
     return news;
   }
   if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR)) reap();
