@@ -57,6 +57,9 @@ std::string_view kept(std::string& bytes, std::string_view text) {
   return std::string_view(bytes).substr(begin);
 }
 
+/// Of an answer, in bytes: for one so long memory is kept from read to read.
+constexpr std::size_t kScratchKept = 16U << 10U;
+
 /// What is wrong with an answer that is JSON.
 struct WrongForm {
   std::string_view what;
@@ -263,6 +266,8 @@ Result<streams::ReadPage> RecordsReader::read_page(std::string answer, const Kin
   }
   if (!has_records) return wrong("no Records");
   if (page.next && page.next->empty()) page.next.reset();
+  // Where nothing comes for a while the scratch memory of a large answer would lie idle.
+  if (page.records.records.empty() && impl_->parser.capacity() > kScratchKept) impl_->parser = dom::parser();
   page.records.end_of_shard = !page.next;
   page.records.owner = owner;
   return page;
