@@ -240,12 +240,20 @@ net::awaitable<Result<std::vector<std::uint64_t>>> EventQueue::commit(QueueCommi
   note_store(Result<void>());
   std::vector<engine::QueuedEvent> queued;
   queued.reserve(events);
+  const Function* target = nullptr;  // events that come together are mostly of one function
+  std::string name;
+  std::string qualifier;
   for (std::size_t i = 0; i < events; ++i) {
     store::StoredEvent& event = (*kept)[i];
     deps_.log.debug("event.accepted", {{"request_id", event.request_id}, {"function", event.function}});
     engine::QueuedEvent& told = queued.emplace_back();
     told.id = event.id;
-    told.function = function(event.function, event.qualifier).id;
+    if (target == nullptr || event.function != name || event.qualifier != qualifier) {
+      target = &function(event.function, event.qualifier);
+      name = event.function;
+      qualifier = event.qualifier;
+    }
+    told.function = target->id;
     told.accepted = accepted;
     told.recursive = is_recursive(event.trace_header);
     // Behind so many others its turn comes when newer ones have long taken its place.
