@@ -52,9 +52,9 @@ class Tail(PeerTest):
         sink = function("events", self.mark, WEIR_PEER_EVENTS=self.events)
         source = {"type": "logs", "function": "sink", "files": [str(self.logs / "*.log")], "filter_pattern": "line",
                   "starting_position": "TRIM_HORIZON"}
-        printed = {"type": "logs", "function": "sink", "files": [str(self.folder / "bridge" / "state" / "logs" / "printer.log")],
-                   "log_group": "/aws/lambda/printer", "filter_pattern": "?START ?REPORT"}
-        printer = function("events", self.mark, WEIR_PEER_EVENTS=self.folder)
+        printed = {"type": "logs", "function": "sink", "function_log": "printer",
+                   "filter_pattern": '?START ?REPORT ?"peer function"'}
+        printer = function("python", self.mark)
         self.bridge = Weir(self.folder / "bridge", {"sink": sink, "printer": printer}, {"lines": source, "printed": printed})
         self._bridges.append(self.bridge)
         self.bridge.start()
@@ -142,21 +142,50 @@ class Tail(PeerTest):
             if number not in came:
                 self.assertTrue(number + 1 not in came or number + 1 in firsts, f"{number} is missing, and {number + 1} came")
 
-    def test_what_a_function_prints(self):
-        """The log of a function that weir runs is tailed like any file, and is its log group."""
-        request = urllib.request.Request(self.bridge.gateway + "/2015-03-31/functions/printer/invocations", b"{}", method="POST")
+    def call_printer(self):
+        url = self.bridge.gateway + "/2015-03-31/functions/printer/invocations"
+        request = urllib.request.Request(url, b'{"do": "echo"}', method="POST")
         with urllib.request.urlopen(request, timeout=20) as answer:
             self.assertEqual(answer.status, 200)
-            called = answer.headers["x-amzn-RequestId"]
+            return answer.headers["x-amzn-RequestId"]
+
+    def wait_for_messages(self, count):
         def messages():
             events = [event for batch in self.batches() for event in batch["logEvents"]]
             return [event["message"] for event in sorted(events, key=lambda event: event["id"])]
-        processes.wait_until(lambda: f"two lines come; {messages()}; {processes.tail(self.bridge.log)}",
-                             lambda: len(messages()) >= 2, 20, every=0.3)
-        start, report = messages()
+        processes.wait_until(lambda: f"{count} lines come; {messages()}; {processes.tail(self.bridge.log)}",
+                             lambda: len(messages()) >= count, 20, every=0.3)
+        return messages()
+
+    def test_what_a_function_prints(self):
+        """function_log: what a function prints is its log group, with a stream as AWS names one, also after a restart and behind a
+        rotation."""
+        called = self.call_printer()
+        start, text, report = self.wait_for_messages(3)
         self.assertEqual(start, f"START RequestId: {called} Version: $LATEST")
+        self.assertEqual(text, "peer function was asked for echo")
         self.assertTrue(report.startswith(f"REPORT RequestId: {called}\tDuration: "), report)
         self.assertEqual({batch["logGroup"] for batch in self.batches()}, {"/aws/lambda/printer"})
+        [stream] = {batch["logStream"] for batch in self.batches()}
+        self.assertRegex(stream, r"^\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32}$")
+        self.bridge.kill()
+        self.bridge.start()
+        self.call_printer()
+        self.wait_for_messages(6)
+        self.assertEqual({batch["logStream"] for batch in self.batches()}, {stream})
+        # While nobody runs, so that the function's log is opened anew.
+        self.bridge.kill()
+        log = self.bridge.folder / "state" / "logs" / "printer.log"
+        log.rename(log.with_name("printer.log.1"))
+        self.bridge.start()
+        self.call_printer()
+        self.wait_for_messages(9)
+        time.sleep(1)  # for what would come twice
+        self.assertEqual(len(self.wait_for_messages(9)), 9)
+        streams = {batch["logStream"] for batch in self.batches()}
+        self.assertEqual(len(streams), 2)
+        for each in streams:
+            self.assertRegex(each, r"^\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32}$")
 
 
 if __name__ == "__main__":
