@@ -185,10 +185,12 @@ class LambdaApi(PeerTest):
     def test_every_call_and_both_sdks_read_the_same(self):
         answers = {}
         for client in ("boto3", "node"):
-            name = {"FunctionName": "f"}
+            # Each its own: versions are numbered on though the function was deleted.
+            own = f"f-{client}"
+            name = {"FunctionName": own}
             live = {**name, "Qualifier": "live"}
             calls = [
-                ["CreateFunction", {**self.creation("f"), "Tags": {"a": "1"}, "Publish": True}],
+                ["CreateFunction", {**self.creation(own), "Tags": {"a": "1"}, "Publish": True}],
                 ["wait:function_exists", name], ["wait:function_active", name], ["wait:published_version_active", {**name, "Qualifier": "1"}],
                 ["GetFunction", name], ["GetFunctionConfiguration", name], ["ListFunctions", {}], ["ListFunctions", {"FunctionVersion": "ALL", "MaxItems": 2}],
                 ["UpdateFunctionCode", {**name, "ZipFile": python_zip("dry"), "DryRun": True}],
@@ -203,8 +205,8 @@ class LambdaApi(PeerTest):
                 ["UpdateFunctionEventInvokeConfig", {**live, "MaximumEventAgeInSeconds": 60}], ["GetFunctionEventInvokeConfig", live],
                 ["ListFunctionEventInvokeConfigs", name], ["DeleteFunctionEventInvokeConfig", live],
                 ["GetProvisionedConcurrencyConfig", live], ["ListProvisionedConcurrencyConfigs", name],
-                ["TagResource", {"Resource": ARN + "f", "Tags": {"b": "ü 2"}}], ["UntagResource", {"Resource": ARN + "f", "TagKeys": ["a"]}],
-                ["ListTags", {"Resource": ARN + "f"}],
+                ["TagResource", {"Resource": ARN + own, "Tags": {"b": "ü 2"}}], ["UntagResource", {"Resource": ARN + own, "TagKeys": ["a"]}],
+                ["ListTags", {"Resource": ARN + own}],
                 ["AddPermission", {**live, "StatementId": "s", "Action": "lambda:InvokeFunction", "Principal": "s3.amazonaws.com",
                                    "SourceArn": "arn:aws:s3:::b"}],
                 ["GetPolicy", live], ["RemovePermission", {**live, "StatementId": "s"}], ["GetPolicy", live],
@@ -222,15 +224,13 @@ class LambdaApi(PeerTest):
         changing = re.compile(r'"(RevisionId|LastModified|LastModifiedTime|CreationTime|FunctionUrl|Location)": ("[^"]*"|[0-9.e+]+)')
 
         def plain(answer):
-            # Versions are numbered on, though the function was deleted.
-            text = changing.sub(r'"\1": "..."', json.dumps(answer, sort_keys=True))
-            return re.sub(r'"(3|4)"|:(3|4)"', "N", re.sub(r'"(1|2)"|:(1|2)"', "N", text))
+            return re.sub("f-(boto3|node)", "f", changing.sub(r'"\1": "..."', json.dumps(answer, sort_keys=True)))
         refused = []
         for (operation, boto), (_, node) in zip(*answers.values()):
             with self.subTest(operation):
                 if "refused" in boto:
                     refused.append((operation, boto["refused"]))
-                    self.assertEqual((boto["refused"], boto["message"]), (node.get("refused"), node.get("message")))
+                    self.assertEqual((boto["refused"], plain(boto["message"])), (node.get("refused"), plain(node.get("message"))))
                 else:
                     self.assertNotIn("refused", node, node)
         by_boto = dict(answers["boto3"][:44])
@@ -276,8 +276,9 @@ class LambdaApi(PeerTest):
                                                                          "--reserved-concurrent-executions", 1)):
             self.assertIn("ResourceConflictException", self.aws(*call, refused=True))
         broken = self.folder / "broken.zip"
-        broken.write_text("no zip")
-        self.assertIn("Could not unzip uploaded file. Please check your file, then try to upload again.",
+        with zipfile.ZipFile(broken, "w"):
+            pass  # the command itself looks whether it is a zip
+        self.assertIn("InvalidParameterValueException",
                       self.aws("update-function-code", "--function-name", "cli", "--zip-file", f"fileb://{broken}", refused=True))
         self.aws("delete-function", "--function-name", "cli")
         self.assertIn("ResourceNotFoundException", self.aws("get-function", "--function-name", "cli", refused=True))
@@ -294,6 +295,7 @@ class LambdaApi(PeerTest):
         self.assertEqual(made["CodeSize"], len(out.getvalue()))
         self.assertEqual(self.invoke("large")["said"], "large")
         too_large = self.folder / "too_large.zip"
-        too_large.write_bytes(b"x" * 52_428_801)
+        with zipfile.ZipFile(too_large, "w") as file:
+            file.writestr("data.bin", bytes(50 << 20))
         self.assertIn("Zipped size must be smaller than 52428800 bytes",
                       self.aws("update-function-code", "--function-name", "large", "--zip-file", f"fileb://{too_large}", refused=True))
