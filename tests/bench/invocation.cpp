@@ -162,8 +162,7 @@ class Warm {
       call.request_id = random_.uuid();
       call.payload = kEvent;
       const auto begin = Clock::now();
-      const Outcome outcome =
-          co_await invoker_.invoke(std::move(call), Instant::max(), engine::CallKind::kSynchronous);
+      const Outcome outcome = co_await invoker_.invoke(std::move(call), Instant::max(), engine::CallKind::kSynchronous);
       microseconds.push_back(microseconds_since(begin));
       if (!std::holds_alternative<Succeeded>(outcome.what)) throw std::runtime_error("an invocation failed");
     }
