@@ -115,6 +115,8 @@ TEST_CASE("what beside the code is named in the command is found; so are modules
   World world([&](EmulatorSettings& settings) {
     settings.directory = folder / "app/code";
     settings.command = {"../program"};
+    // What the settings name is there for the function, also below the machine's /tmp.
+    settings.environment["PROGRAM"] = MISBEHAVE;
   });
   CHECK(text_of(world.invoke(R"({"do":"cwd"})")) == "\"/var/task\"");
   CHECK(read_in(world, "/var/node_modules/m/index.js") == "\"a module\"");
@@ -123,11 +125,12 @@ TEST_CASE("what beside the code is named in the command is found; so are modules
 TEST_CASE("`provided` starts the bootstrap in the code's folder, else the layers'") {
   const TemporaryFolder folder;
   fs::create_directories(folder / "code");
-  const std::string start = "#!/bin/sh\nexec " MISBEHAVE "\n";
+  const std::string start = "#!/bin/sh\nexec $PROGRAM\n";
   write(folder / "layer/bootstrap", start, fs::perms::owner_exec);
   const auto provided = [&](EmulatorSettings& settings) {
     settings.command.clear();
     settings.runtime = "provided.al2023";
+    settings.environment["PROGRAM"] = MISBEHAVE;
     settings.directory = folder / "code";
     settings.layer_cache = folder / "cache";
   };

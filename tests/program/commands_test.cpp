@@ -274,7 +274,7 @@ TEST_CASE("a time that weir cannot tell from others is refused, not taken for an
   for (const char* time : {"3000-01-01T00:00:00Z", "1000-01-01T00:00:00Z"}) {
     const Finished ended = run_weir({"checkpoint", "set", "s", "a", "--at", time, "--config", config});
     CHECK(ended.ending == kBadCall);
-    CHECK_THAT(ended.err, Contains(std::string(time) + " is too far away; weir knows the years 1825 to 2115"));
+    CHECK_THAT(ended.err, Contains(std::string(time) + " is too far away; weir knows the years 1824 to 2115"));
   }
   for (const char* time : {"0001-01-01T00:00:00Z", "AT_TIMESTAMP 9e9", "AT_TIMESTAMP 9999-12-31T23:59:59Z"}) {
     const Finished ended = run_weir({"checkpoint", "set", "s", "a", time, "--config", config});

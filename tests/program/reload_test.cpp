@@ -103,6 +103,7 @@ TEST_CASE("a configuration with mistakes changes nothing, and they are printed")
   home.folder.write("one.txt", lines(1, 5));
   home.write(30, "", "", home.source("one", "one.txt", "f"));
   Bridge bridge(home.config);
+  bridge.admin();  // it has read its configuration
   home.write(0, "", "", home.source("one", "one.txt", "nobody"));
   const Finished refused = reload(bridge);
   CHECK(refused.ending == 2);
@@ -122,6 +123,7 @@ TEST_CASE("what needs a restart is said each time, and nothing of it is done") {
   home.folder.write("one.txt", lines(1, 5));
   home.write(30, "", "", home.source("one", "one.txt", "f") + "  hello: {type: sns, topic: hello, function: f}\n");
   Bridge bridge(home.config);
+  bridge.admin();  // it has read its configuration
   home.write(
       30, "", "",
       home.source("one", "one.txt", "f") +
@@ -162,14 +164,18 @@ TEST_CASE("changed code is what the next invocation runs, while what runs ends o
   std::filesystem::create_directory(home.folder / "code");
   const auto deploy = [&](const std::string& name) {
     // As an editor does it: a new file takes the place of the old one.
-    const std::string script = home.folder.write(
-        "code/.new", "#!/bin/sh\nSEEN=" + (home.folder / (name + ".seen")) + " SLEEP_MS=300 exec " RECORDER "\n");
+    const std::string script =
+        home.folder.write("code/.new", "#!/bin/sh\nSEEN=$FOLDER/" + name + ".seen SLEEP_MS=300 exec $PROGRAM\n");
     std::filesystem::permissions(script, std::filesystem::perms::owner_all);
     std::filesystem::rename(script, home.folder / "code/start");
   };
   deploy("before");
-  home.folder.write("weir.yaml",
-                    "state: state\nadmin: ${ADMIN}\nfunctions:\n  f: {command: [./start], directory: code}\n");
+  // What the settings name is there for the function, also below the machine's /tmp.
+  home.folder.write(
+      "weir.yaml",
+      "state: state\nadmin: ${ADMIN}\nfunctions:\n  f: {command: [./start], directory: code, environment: "
+      "{PROGRAM: " RECORDER ", FOLDER: " +
+          home.folder.path() + "}}\n");
   Bridge bridge(home.config);
   const auto send = [&] {
     const auto sent = weir::http::request("POST", "http://" + bridge.gateway() + "/2014-11-13/functions/f/invoke-async",
