@@ -106,6 +106,8 @@ class Bridge final : public config::FunctionHost {
 
   /// Whether there is a function of this name, and of this version or alias.
   bool knows(const std::string& function, const std::string& qualifier) const;
+  /// Whether it knows all that there are: what the Lambda API has made is read as run() begins.
+  bool began() const { return ready_; }
 
   /// One synchronous invocation. The caller chose the request id.
   net::awaitable<Outcome> invoke(Invocation call);

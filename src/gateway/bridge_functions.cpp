@@ -12,6 +12,7 @@ class BridgeFunctions final : public Functions {
   bool knows(const std::string& function, const std::string& qualifier) const override {
     return bridge_.knows(function, qualifier);
   }
+  bool known_are_all() const override { return bridge_.began(); }
   net::awaitable<Outcome> invoke(Invocation call) override { return bridge_.invoke(std::move(call)); }
   net::awaitable<Result<std::string>> accept(bridge::NewEvent event) override {
     return bridge_.accept(std::move(event));

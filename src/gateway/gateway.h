@@ -23,6 +23,8 @@ class Functions {
   virtual ~Functions() = default;
   /// Whether there is a function of this name, and of this version or alias ("": unqualified).
   virtual bool knows(const std::string& function, const std::string& qualifier) const = 0;
+  /// Whether there are no others: those that the Lambda API made are read at the start.
+  virtual bool known_are_all() const = 0;
   virtual net::awaitable<Outcome> invoke(Invocation call) = 0;
   /// On disk when it returns. event.refused: the caller's mistake; any other error: nothing was kept.
   virtual net::awaitable<Result<std::string>> accept(bridge::NewEvent event) = 0;

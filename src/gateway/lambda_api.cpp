@@ -205,6 +205,9 @@ net::awaitable<Response> LambdaApi::answer(Request request, const std::string& r
 
 net::awaitable<Response> LambdaApi::perform(const InvokeCall& call, Request request, const std::string& request_id) {
   if (!deps_.functions.knows(call.function, call.qualifier)) {
+    if (!deps_.functions.known_are_all()) {
+      co_return refuse({503, "ServiceUnavailable", "weir is starting; try again."}, request_id);
+    }
     co_return refuse(
         {404, "ResourceNotFoundException", "Function not found: " + qualified_arn(call.function, call.qualifier)},
         request_id);

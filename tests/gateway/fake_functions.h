@@ -26,6 +26,9 @@ class FakeFunctions final : public gateway::Functions {
     return found != known_.end() && found->second.contains(qualifier);
   }
 
+  bool known_are_all() const override { return !starting; }
+  bool starting = false;
+
   net::awaitable<Outcome> invoke(Invocation call) override {
     calls.push_back(std::move(call));
     if (thrown_) throw std::runtime_error(*std::exchange(thrown_, std::nullopt));

@@ -294,6 +294,13 @@ TEST_CASE("the forms of a function's name") {
   CHECK(world.functions.calls[0].function + " " + world.functions.calls[0].qualifier == row.seen);
 }
 
+TEST_CASE("while weir starts, a function that is not known may be one yet: the caller is to try again") {
+  World world;
+  world.functions.starting = true;
+  CHECK(shown(world.send(invoke("nobody/invocations"))).starts_with("503 ServiceUnavailable "));
+  CHECK(world.send(invoke("hello/invocations")).status == 200);
+}
+
 TEST_CASE("names that lead nowhere") {
   const std::string pattern =
       R"((arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?)"
