@@ -10,7 +10,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <openssl/crypto.h>
-#include <openssl/rand.h>
+#include <sys/random.h>
 
 #include "weir/base/random.h"
 
@@ -62,10 +62,11 @@ std::vector<std::string> segments_of(std::string_view path) {
   return all;
 }
 
+/// Of the kernel: OpenSSL, which takes 3 MB once it has begun, is not begun before somebody needs it.
 std::string random_key() {
   std::string key(32, '\0');
-  const int done = RAND_bytes(reinterpret_cast<unsigned char*>(key.data()), static_cast<int>(key.size()));
-  WEIR_ASSERT(done == 1);
+  const ssize_t done = ::getrandom(key.data(), key.size(), 0);
+  WEIR_ASSERT(done == static_cast<ssize_t>(key.size()));
   return key;
 }
 
