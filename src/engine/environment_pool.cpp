@@ -47,7 +47,7 @@ bool EnvironmentPool::may_ask(EnvironmentId id) const {
          environment->state == State::kIdle;
 }
 
-void EnvironmentPool::on_call(Moment now, CallId call) {
+void EnvironmentPool::on_call(Moment now, CallId call, CallPlace place) {
   WEIR_ASSERT(!drained_);
   if (stopping_) {
     Finish finish;
@@ -56,44 +56,166 @@ void EnvironmentPool::on_call(Moment now, CallId call) {
     actions_.emplace_back(finish);
     return;
   }
-  waiting_.push_back(call);
+  waiting_.push_back({call, place});
   assign(now);
+}
+
+/// Gives waiting calls to environments that have nothing to do, the oldest call first.
+void EnvironmentPool::hand_out(Moment now) {
+  for (auto each = waiting_.begin(); each != waiting_.end() && !(idle_.empty() && ready_.empty());) {
+    std::deque<EnvironmentId>& from = each->place == CallPlace::kProvisioned ? ready_ : idle_;
+    if (from.empty()) {
+      ++each;
+      continue;
+    }
+    const EnvironmentId id = from.back();
+    from.pop_back();
+    const CallId call = each->call;
+    each = waiting_.erase(each);
+    deliver(now, id, *find(id), call);
+  }
 }
 
 /// Gives waiting calls to idle environments, and starts what is missing.
 void EnvironmentPool::assign(Moment now) {
-  while (!waiting_.empty() && !idle_.empty()) {
-    const EnvironmentId id = idle_.back();
-    idle_.pop_back();
-    const CallId call = waiting_.front();
-    waiting_.pop_front();
-    deliver(now, id, *find(id), call);
-  }
+  hand_out(now);
+  if (waiting_.empty()) return;
   // A runtime that has just answered asks again within a fraction of a millisecond, and a dead environment is gone and
   // ready to start again within a few: another one would take longer, and would not have the first one's /tmp.
-  std::size_t soon = 0;
-  std::vector<std::pair<EnvironmentId, Environment*>> resets;
-  for (auto& [id, environment] : environments_) {
-    if (comes_back(environment) && now.instant < environment.phase_since + settings_.return_grace) ++soon;
-    if (environment.state == State::kReset) resets.emplace_back(id, &environment);
+  std::ptrdiff_t soon = 0;
+  std::ptrdiff_t soon_ready = 0;
+  std::vector<EnvironmentId> resets;
+  for (const auto& [id, environment] : environments_) {
+    if (comes_back(environment) && now.instant < environment.phase_since + settings_.return_grace) {
+      ++(environment.provisioned ? soon_ready : soon);
+    }
+    if (environment.state == State::kReset) resets.push_back(id);
   }
-  while (waiting_.size() > soon) {
-    const CallId call = waiting_.front();
-    waiting_.pop_front();
-    ++cold_starts_;
-    if (!resets.empty()) {
-      auto [id, environment] = resets.back();
-      resets.pop_back();
-      environment->reason = environment->killed ? *environment->killed : new_reason();
-      start(now, id, *environment, call, InitPhase::kInvoke, true);
-    } else {
-      const StartReason reason = new_reason();
-      const EnvironmentId id = ++last_environment_;
-      environments_[id].reason = reason;
-      start(now, id, environments_[id], call, InitPhase::kInit, false);
+  const auto waiting_for = [this](CallPlace place) {
+    return std::count_if(waiting_.begin(), waiting_.end(),
+                         [place](const Waiting& each) { return each.place == place; });
+  };
+  // What was kept ready for them is gone.
+  std::ptrdiff_t too_many = waiting_for(CallPlace::kProvisioned) - soon_ready;
+  for (Waiting& each : waiting_) {
+    if (too_many <= 0) break;
+    if (each.place != CallPlace::kProvisioned) continue;
+    each.place = CallPlace::kOnDemand;
+    --too_many;
+  }
+  hand_out(now);
+  too_many = waiting_for(CallPlace::kOnDemand) - soon;
+  for (auto each = waiting_.begin(); each != waiting_.end() && too_many > 0;) {
+    if (each->place == CallPlace::kProvisioned) {
+      ++each;
+      continue;
+    }
+    const CallId call = each->call;
+    each = waiting_.erase(each);
+    --too_many;
+    start_for(now, call, resets);
+  }
+}
+
+/// In one of `resets`, if there is any.
+void EnvironmentPool::start_for(Moment now, CallId call, std::vector<EnvironmentId>& resets) {
+  ++cold_starts_;
+  if (!resets.empty()) {
+    const EnvironmentId id = resets.back();
+    resets.pop_back();
+    Environment& environment = *find(id);
+    environment.reason = environment.killed ? *environment.killed : new_reason();
+    start(now, id, environment, call, InitPhase::kInvoke, true);
+    return;
+  }
+  const StartReason reason = new_reason();
+  const EnvironmentId id = ++last_environment_;
+  environments_[id].reason = reason;
+  start(now, id, environments_[id], call, InitPhase::kInit, false);
+}
+
+// ---- Provisioned concurrency ----
+
+void EnvironmentPool::provision(Moment now, int environments) {
+  WEIR_ASSERT(environments >= 0);
+  if (stopping_) return;
+  if (environments > provisioned_) allocating_ = true;
+  provisioned_ = environments;
+  // Whoever asks may have mended what went wrong.
+  failed_inits_ = 0;
+  retry_at_ = now.instant;
+  trim(now);
+  balance(now);
+}
+
+/// Takes down what is provisioned and too much, as far as it runs nothing: first what is not ready.
+void EnvironmentPool::trim(Moment now) {
+  const auto live = [](const Environment& each) { return each.provisioned && each.state != State::kEnding; };
+  std::ptrdiff_t too_many =
+      std::count_if(environments_.begin(), environments_.end(), [&](const auto& each) { return live(each.second); }) -
+      provisioned_;
+  for (const State state : {State::kInitializing, State::kIdle}) {
+    for (auto each = environments_.rbegin(); each != environments_.rend() && too_many > 0; ++each) {
+      auto& [id, environment] = *each;
+      if (!live(environment) || environment.state != state) continue;
+      shut_down(now, id, environment, Kill::Reason::kIdle);
+      --too_many;
     }
   }
 }
+
+void EnvironmentPool::balance(Moment now) {
+  if (provisioned_ == 0 || stopping_) return;
+  int live = 0;
+  int initializing = 0;
+  for (const auto& [id, environment] : environments_) {
+    if (!environment.provisioned || environment.state == State::kEnding) continue;
+    ++live;
+    if (environment.state == State::kInitializing) ++initializing;
+  }
+  if (allocating_ && live - initializing >= provisioned_) {
+    allocating_ = false;
+    for (auto& [id, environment] : environments_) {
+      if (!environment.held) continue;
+      environment.held = false;
+      ready_.push_back(id);
+    }
+  }
+  if (now.instant < retry_at_) return;
+  // After a failure one is tried alone: it shows whether the others would do better.
+  const int at_once = failed_inits_ > 0 ? 1 : kProvisionedAtOnce;
+  for (; live < provisioned_ && initializing < at_once; ++live, ++initializing) {
+    ++cold_starts_;
+    const EnvironmentId id = ++last_environment_;
+    Environment& environment = environments_[id];
+    environment.provisioned = true;
+    environment.reason = StartReason::kProvisioned;
+    start(now, id, environment, std::nullopt, InitPhase::kInit, false);
+  }
+}
+
+ProvisionedCounts EnvironmentPool::provisioned() const {
+  ProvisionedCounts counts;
+  counts.requested = provisioned_;
+  counts.failing = failed_inits_ > 0;
+  for (const auto& [id, environment] : environments_) {
+    if (!environment.provisioned || environment.state == State::kEnding || environment.state == State::kInitializing) {
+      continue;
+    }
+    ++counts.allocated;
+    if (!environment.held) ++counts.available;
+  }
+  counts.allocated = std::min(counts.allocated, provisioned_);
+  counts.available = std::min(counts.available, provisioned_);
+  return counts;
+}
+
+void EnvironmentPool::forget_idle(EnvironmentId id) {
+  std::erase(idle_, id);
+  std::erase(ready_, id);
+}
+
+// ---- Starts ----
 
 StartReason EnvironmentPool::new_reason() const {
   const bool any = std::any_of(environments_.begin(), environments_.end(), [](const auto& each) {
@@ -102,8 +224,8 @@ StartReason EnvironmentPool::new_reason() const {
   return any ? StartReason::kScaleOut : StartReason::kFirst;
 }
 
-void EnvironmentPool::start(Moment now, EnvironmentId id, Environment& environment, CallId call, InitPhase phase,
-                            bool reset) {
+void EnvironmentPool::start(Moment now, EnvironmentId id, Environment& environment, std::optional<CallId> call,
+                            InitPhase phase, bool reset) {
   environment.state = State::kInitializing;
   environment.phase = phase;
   environment.call = call;
@@ -116,12 +238,15 @@ void EnvironmentPool::start(Moment now, EnvironmentId id, Environment& environme
   environment.step = Step::kGone;
   const bool inside = phase == InitPhase::kInvoke;
   if (inside) environment.run_since = now.instant;
-  environment.deadline = now.instant + (inside ? settings_.timeout : settings_.init_timeout);
+  environment.deadline = now.instant + (inside                    ? settings_.timeout
+                                        : environment.provisioned ? settings_.provisioned_init_timeout
+                                                                  : settings_.init_timeout);
   Start action;
   action.environment = id;
   action.phase = phase;
-  action.call = call;
+  action.call = call.value_or(0);
   action.reset = reset;
+  action.provisioned = environment.provisioned;
   action.reason = environment.reason;
   actions_.emplace_back(action);
 }
@@ -146,18 +271,39 @@ void EnvironmentPool::on_ready(Moment now, EnvironmentId id) {
   Environment* environment = find(id);
   if (environment == nullptr || !may_ask(id) || environment->state == State::kIdle) return;
   if (environment->state == State::kInitializing) {
-    if (environment->phase == InitPhase::kInit) environment->init_duration = now.instant - environment->phase_since;
+    // What happened before any call came is in no call's report.
+    if (environment->phase == InitPhase::kInit && !environment->provisioned) {
+      environment->init_duration = now.instant - environment->phase_since;
+    }
     environment->init_failed_before = false;
     Started started;
     started.environment = id;
     started.start = {environment->reason, true, now.instant - environment->phase_since};
     actions_.emplace_back(started);
+    if (environment->provisioned) {
+      failed_inits_ = 0;
+      retry_at_ = now.instant;
+      become_idle(now, id, *environment);
+      return;
+    }
     deliver(now, id, *environment, *environment->call);
     return;
   }
-  environment->state = State::kIdle;
-  environment->phase_since = now.instant;
-  idle_.push_back(id);
+  become_idle(now, id, *environment);
+}
+
+void EnvironmentPool::become_idle(Moment now, EnvironmentId id, Environment& environment) {
+  const bool initialized = environment.state == State::kInitializing;
+  environment.state = State::kIdle;
+  environment.phase_since = now.instant;
+  if (!environment.provisioned) {
+    idle_.push_back(id);
+  } else {
+    environment.held = initialized && allocating_;
+    if (!environment.held) ready_.push_back(id);
+    trim(now);
+    balance(now);
+  }
   assign(now);
 }
 
@@ -182,9 +328,19 @@ void EnvironmentPool::fail_init(Moment now, EnvironmentId id, Environment& envir
   failed.failure = failure;
   failed.took = now.instant - environment.phase_since;
   actions_.emplace_back(failed);
-  const bool again = environment.phase == InitPhase::kInit && failure != InitFailure::kCannotStart;
+  const bool again =
+      environment.phase == InitPhase::kInit && failure != InitFailure::kCannotStart && !environment.provisioned;
   if (again) {
     environment.init_failed_before = true;
+  } else if (environment.provisioned) {
+    Started started;
+    started.environment = id;
+    started.start = {environment.reason, false, failed.took};
+    actions_.emplace_back(started);
+    Duration wait = kProvisionedRetryMin;
+    for (int i = 0; i < failed_inits_ && wait < kProvisionedRetryMax; ++i) wait *= 2;
+    ++failed_inits_;
+    retry_at_ = now.instant + std::min(wait, kProvisionedRetryMax);
   } else {
     Started started;
     started.environment = id;
@@ -284,6 +440,7 @@ void EnvironmentPool::on_gone(Moment now, EnvironmentId id) {
     actions_.emplace_back(remove);
     environments_.erase(id);
     drain();
+    balance(now);
     return;
   }
   if (environment->call) {
@@ -300,10 +457,13 @@ void EnvironmentPool::on_gone(Moment now, EnvironmentId id) {
 void EnvironmentPool::end(Moment now, Environment& environment) {
   environment.state = State::kEnding;
   environment.phase_since = now.instant;
+  // Another one takes its place.
+  if (environment.provisioned) environment.remove_when_gone = true;
+  environment.held = false;
 }
 
 void EnvironmentPool::kill(Moment now, EnvironmentId id, Environment& environment, Kill::Reason reason) {
-  std::erase(idle_, id);
+  forget_idle(id);
   end(now, environment);
   Kill action;
   action.environment = id;
@@ -315,14 +475,14 @@ void EnvironmentPool::shut_down(Moment now, EnvironmentId id, Environment& envir
   if (!environment.internal_extension && !environment.external_extension) {
     // What has exited takes all of its own along.
     if (environment.runtime_gone) {
-      std::erase(idle_, id);
+      forget_idle(id);
       end(now, environment);
     } else {
       kill(now, id, environment, reason);
     }
     return;
   }
-  std::erase(idle_, id);
+  forget_idle(id);
   end(now, environment);
   switch (reason) {
     case Kill::Reason::kTimedOut:
@@ -394,7 +554,8 @@ void EnvironmentPool::finish(Moment now, EnvironmentId id, Environment& environm
 }
 
 void EnvironmentPool::on_cancel(Moment now, CallId call) {
-  const auto waiting = std::find(waiting_.begin(), waiting_.end(), call);
+  const auto waiting =
+      std::find_if(waiting_.begin(), waiting_.end(), [call](const Waiting& each) { return each.call == call; });
   if (waiting != waiting_.end()) {
     waiting_.erase(waiting);
     Finish finish;
@@ -438,7 +599,7 @@ void EnvironmentPool::on_tick(Moment now) {
         }
         break;
       case State::kIdle:
-        if (now.instant >= environment.phase_since + settings_.idle_limit) {
+        if (!environment.provisioned && now.instant >= environment.phase_since + settings_.idle_limit) {
           environment.remove_when_gone = true;
           shut_down(now, id, environment, Kill::Reason::kIdle);
         }
@@ -459,12 +620,13 @@ void EnvironmentPool::on_tick(Moment now) {
     environments_.erase(id);
   }
   if (returned_late && !waiting_.empty()) assign(now);
+  balance(now);
 }
 
 void EnvironmentPool::request_stop(Moment now) {
   if (stopping_) return;
   stopping_ = true;
-  while (!waiting_.empty()) on_cancel(now, waiting_.front());
+  while (!waiting_.empty()) on_cancel(now, waiting_.front().call);
   std::vector<EnvironmentId> removed;
   for (auto& [id, environment] : environments_) {
     if (environment.call) {
@@ -501,6 +663,12 @@ std::optional<PoolAction> EnvironmentPool::next() {
 
 std::optional<Instant> EnvironmentPool::wake_at() const {
   std::optional<Instant> wake;
+  if (provisioned_ > 0 && failed_inits_ > 0 && !stopping_) {
+    const bool trying = std::any_of(environments_.begin(), environments_.end(), [](const auto& each) {
+      return each.second.provisioned && each.second.state == State::kInitializing;
+    });
+    if (!trying) wake = retry_at_;
+  }
   for (const auto& [id, environment] : environments_) {
     switch (environment.state) {
       case State::kInitializing:
@@ -512,6 +680,8 @@ std::optional<Instant> EnvironmentPool::wake_at() const {
         if (!waiting_.empty()) wake = earlier(wake, environment.phase_since + settings_.return_grace);
         break;
       case State::kIdle:
+        if (environment.provisioned) break;
+        [[fallthrough]];
       case State::kReset:
         wake = earlier(wake, environment.phase_since + settings_.idle_limit);
         break;

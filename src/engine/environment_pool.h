@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <variant>
+#include <vector>
 
 #include "weir/base/error.h"
 #include "weir/base/time.h"
@@ -17,6 +18,8 @@ struct PoolSettings {
   Duration timeout = std::chrono::seconds(3);        ///< of one invocation, from delivery
   Duration init_timeout = std::chrono::seconds(10);  ///< of the init phase; fixed by Lambda, shorter in tests
   Duration idle_limit = std::chrono::minutes(5);     ///< an environment that nobody used for so long is taken down
+  /// Of the init phase of a provisioned environment: Lambda's is 130 s, or the function's timeout when that is longer.
+  Duration provisioned_init_timeout = std::chrono::seconds(130);
   /// How long a call waits for an environment that has answered and is about to ask for more, before another one is
   /// started.
   Duration return_grace = std::chrono::milliseconds(50);
@@ -27,6 +30,12 @@ struct PoolSettings {
 constexpr Duration kRuntimeShutdown = std::chrono::milliseconds(300);
 constexpr Duration kInternalShutdown = std::chrono::milliseconds(500);
 constexpr Duration kExternalShutdown = std::chrono::milliseconds(2000);
+
+/// So many provisioned environments initialize at a time. Lambda starts up to 6,000 a minute on machines of its own.
+constexpr int kProvisionedAtOnce = 10;
+/// When one of them failed to initialize, the next try is after so long, doubled each time.
+constexpr Duration kProvisionedRetryMin = std::chrono::seconds(1);
+constexpr Duration kProvisionedRetryMax = std::chrono::minutes(1);
 
 using EnvironmentId = std::uint64_t;
 using CallId = std::uint64_t;
@@ -49,8 +58,9 @@ enum class InitFailure {
 struct Start {
   EnvironmentId environment = 0;
   InitPhase phase = InitPhase::kInit;
-  CallId call = 0;     ///< for whom
-  bool reset = false;  ///< the environment was there before: its /tmp is kept
+  CallId call = 0;           ///< for whom; of a provisioned one nobody
+  bool reset = false;        ///< the environment was there before: its /tmp is kept
+  bool provisioned = false;  ///< it is kept ready for calls to come
   StartReason reason{};
 };
 
@@ -145,10 +155,26 @@ struct PoolCounts {
   std::uint64_t cold_starts = 0;  ///< so far; a reset counts, a second try of init does not
 };
 
+/// The environments of a pool that are kept ready.
+struct ProvisionedCounts {
+  int requested = 0;
+  int allocated = 0;     ///< initialized, though calls may have to wait for the others
+  int available = 0;     ///< of these, calls get them; so many run provisioned calls at a time
+  bool failing = false;  ///< the last one that was started did not get through its initialization
+};
+
+/// Which environments a call gets.
+enum class CallPlace {
+  kOnDemand,     ///< one that is started for calls
+  kProvisioned,  ///< one that is kept ready; where none is any more, as kOnDemand
+};
+
 /// The execution environments of one function: started when a call finds none idle, used for one call at a time, the
 /// most recently used one first, taken down after a while without calls. Pure: told what happened and when, answers
 /// with what to do. One owner, not thread-safe. The contract is that of ShardProcessor. Concurrency is the ledger's
-/// business: every call that comes gets an environment. Source: lambda-runtime-environment (reference
+/// business: every call that comes gets an environment. Beside those that calls start, a number of environments can be
+/// kept ready (provisioned concurrency): one that dies is replaced, and none is used before all of them are there, as
+/// often as their number is raised. Source: lambda-runtime-environment (reference
 /// invoke.md 1.6, 2.3): init has 10 s; a failed init is tried once more inside the invocation; a timeout or an exit
 /// resets the environment, which starts again inside the next call; a handler's error keeps it.
 class EnvironmentPool {
@@ -156,7 +182,9 @@ class EnvironmentPool {
   explicit EnvironmentPool(PoolSettings settings);
 
   /// `call` is a number that is not in use.
-  void on_call(Moment now, CallId call);
+  void on_call(Moment now, CallId call, CallPlace place = CallPlace::kOnDemand);
+  /// So many environments are kept ready from now on; those that are too many end what they run.
+  void provision(Moment now, int environments);
   /// The caller no longer waits. A call that already finished is ignored.
   void on_cancel(Moment now, CallId call);
   /// The environment has extensions of that kind: told when they are started, or register.
@@ -181,6 +209,7 @@ class EnvironmentPool {
   std::optional<Instant> wake_at() const;
 
   PoolCounts counts() const;
+  ProvisionedCounts provisioned() const;
   /// The call that the environment's process was given and has not answered.
   std::optional<CallId> call_of(EnvironmentId environment) const;
   /// Whether the process runs and has not asked for its first invocation.
@@ -215,6 +244,8 @@ class EnvironmentPool {
     std::optional<Duration> init_duration;  ///< not yet reported
     bool init_failed_before = false;        ///< the next start for this call is the second try
     bool remove_when_gone = false;
+    bool provisioned = false;           ///< one of those that are kept ready
+    bool held = false;                  ///< idle, and not used before the others are there
     StartReason reason{};               ///< of this start
     std::optional<StartReason> killed;  ///< of the next one, by how this one ended
     bool internal_extension = false;
@@ -226,10 +257,22 @@ class EnvironmentPool {
     Instant shutdown_until{};  ///< and with everything
   };
 
+  struct Waiting {
+    CallId call = 0;
+    CallPlace place{};
+  };
+
   Environment* find(EnvironmentId id);
   const Environment* find(EnvironmentId id) const;
   void assign(Moment now);
-  void start(Moment now, EnvironmentId id, Environment& environment, CallId call, InitPhase phase, bool reset);
+  void hand_out(Moment now);
+  void start_for(Moment now, CallId call, std::vector<EnvironmentId>& resets);
+  void start(Moment now, EnvironmentId id, Environment& environment, std::optional<CallId> call, InitPhase phase,
+             bool reset);
+  void become_idle(Moment now, EnvironmentId id, Environment& environment);
+  /// Starts provisioned environments that are missing, and lets those be used that all others were waited for.
+  void balance(Moment now);
+  void trim(Moment now);
   void deliver(Moment now, EnvironmentId id, Environment& environment, CallId call);
   void fail_init(Moment now, EnvironmentId id, Environment& environment, InitFailure failure);
   void kill(Moment now, EnvironmentId id, Environment& environment, Kill::Reason reason);
@@ -243,14 +286,20 @@ class EnvironmentPool {
   static bool comes_back(const Environment& environment);
   static void end(Moment now, Environment& environment);
   void drain();
+  void forget_idle(EnvironmentId id);
 
   PoolSettings settings_;
   std::map<EnvironmentId, Environment> environments_;
-  std::deque<CallId> waiting_;      ///< calls without an environment, oldest first
-  std::deque<EnvironmentId> idle_;  ///< most recently used last
+  std::deque<Waiting> waiting_;      ///< calls without an environment, oldest first
+  std::deque<EnvironmentId> idle_;   ///< most recently used last
+  std::deque<EnvironmentId> ready_;  ///< likewise, of those that are provisioned
   std::deque<PoolAction> actions_;
   EnvironmentId last_environment_ = 0;
   std::uint64_t cold_starts_ = 0;
+  int provisioned_ = 0;      ///< how many there are to be
+  bool allocating_ = false;  ///< until they are all there for the first time
+  int failed_inits_ = 0;     ///< of provisioned environments, since one succeeded
+  Instant retry_at_{};       ///< after such a failure
   bool stopping_ = false;
   bool drained_ = false;
 };

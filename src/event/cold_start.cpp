@@ -14,6 +14,8 @@ std::string_view text(StartReason reason) {
       return "after_timeout";
     case StartReason::kAfterUpdate:
       return "after_update";
+    case StartReason::kProvisioned:
+      return "provisioned";
   }
   return "";
 }

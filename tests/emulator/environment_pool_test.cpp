@@ -83,6 +83,24 @@ class Driven {
     pool.on_call(now, id);
     return asked();
   }
+  /// A call for which an environment is kept ready.
+  std::string provisioned_call(CallId id) {
+    pool.on_call(now, id, CallPlace::kProvisioned);
+    return asked();
+  }
+  std::string provision(int environments) {
+    pool.provision(now, environments);
+    return asked();
+  }
+  /// "2 of 3": calls can use so many of those that were asked for; "2 of 3, 1 held", "0 of 3, failing".
+  std::string provisioned() const {
+    const ProvisionedCounts counts = pool.provisioned();
+    std::string text = std::to_string(counts.available) + " of " + std::to_string(counts.requested);
+    if (counts.allocated > counts.available) {
+      text += ", " + std::to_string(counts.allocated - counts.available) + " held";
+    }
+    return text + (counts.failing ? ", failing" : "");
+  }
   std::string cancel(CallId id) {
     pool.on_cancel(now, id);
     return asked();
@@ -135,6 +153,7 @@ class Driven {
 
  private:
   std::string say(const Start& start) {
+    if (start.provisioned) return "prepare " + std::to_string(start.environment);
     return std::string(start.reset ? "restart " : "start ") + std::to_string(start.environment) + " for " +
            std::to_string(start.call) + (start.phase == InitPhase::kInvoke ? " inside" : "");
   }
@@ -513,4 +532,205 @@ TEST_CASE("every start has a reason") {
     pool.ready(1);
     CHECK(pool.starts == "first 7ms");
   }
+}
+
+// ---- Provisioned concurrency (provisioned-concurrency, lambda-runtime-environment) ----
+
+TEST_CASE("provisioned environments are started at once, and used when all of them are there") {
+  Driven pool;
+  CHECK(pool.provision(2) == "prepare 1; prepare 2");
+  CHECK(pool.provisioned() == "0 of 2");
+  CHECK(pool.after(100ms).empty());
+  CHECK(pool.ready(1).empty());
+  CHECK(pool.provisioned() == "0 of 2, 1 held");
+  SECTION("a call that comes meanwhile starts one for itself") {
+    CHECK(pool.call(7) == "start 3 for 7");
+  }
+  CHECK(pool.ready(2).empty());
+  CHECK(pool.provisioned() == "2 of 2");
+  CHECK(pool.provisioned_call(8) == "deliver 8 to 2 for 3000ms");
+  CHECK(pool.provisioned_call(9) == "deliver 9 to 1 for 3000ms");
+  CHECK(pool.provisioned() == "2 of 2");
+  // No call waited for that initialization.
+  CHECK(pool.answer(2) == "finish 8 answered ran 0ms");
+  CHECK(pool.ready(2).empty());
+  CHECK(pool.provisioned_call(10) == "deliver 10 to 2 for 3000ms");
+}
+
+TEST_CASE("calls on demand and provisioned ones have environments of their own") {
+  Driven pool;
+  pool.provision(1);
+  pool.ready(1);
+  CHECK(pool.call(7) == "start 2 for 7");
+  CHECK(pool.ready(2) == "deliver 7 to 2 for 3000ms");
+  CHECK(pool.answer(2) == "finish 7 answered ran 0ms init 0ms");
+  CHECK(pool.ready(2).empty());
+  CHECK(pool.starts == "provisioned 0ms; scale_out 0ms");
+  CHECK(pool.provisioned_call(8) == "deliver 8 to 1 for 3000ms");
+  CHECK(pool.answer(1) == "finish 8 answered ran 0ms");
+  SECTION("a provisioned call waits for the one that comes back, though another one is idle") {
+    CHECK(pool.provisioned_call(9).empty());
+    SECTION("which it does") {
+      CHECK(pool.ready(1) == "deliver 9 to 1 for 3000ms");
+    }
+    SECTION("but not for long") {
+      CHECK(pool.after(49ms).empty());
+      CHECK(pool.after(1ms) == "deliver 9 to 2 for 3000ms");
+    }
+  }
+  SECTION("a call on demand does not wait for it") {
+    CHECK(pool.call(9) == "deliver 9 to 2 for 3000ms");
+    CHECK(pool.call(10) == "start 3 for 10");
+  }
+}
+
+TEST_CASE("a provisioned environment that dies is replaced") {
+  Driven pool;
+  pool.provision(1);
+  pool.ready(1);
+  SECTION("while it is idle") {
+    CHECK(pool.exited(1).empty());
+    CHECK(pool.provisioned() == "0 of 1");
+    CHECK(pool.gone(1) == "remove 1; prepare 2");
+  }
+  SECTION("by the timeout of a call") {
+    CHECK(pool.provisioned_call(7) == "deliver 7 to 1 for 3000ms");
+    CHECK(pool.after(3s) == "finish 7 timed out ran 3000ms; kill 1; prepare 2");
+    CHECK(pool.gone(1) == "remove 1");
+  }
+  SECTION("by an exit") {
+    pool.provisioned_call(7);
+    CHECK(pool.exited(1) == "finish 7 exited ran 0ms");
+    CHECK(pool.gone(1) == "remove 1; prepare 2");
+  }
+  SECTION("by a caller that left") {
+    pool.provisioned_call(7);
+    CHECK(pool.cancel(7) == "finish 7 cancelled ran 0ms; kill 1");
+    CHECK(pool.gone(1) == "remove 1; prepare 2");
+  }
+  // Calls get the new one as soon as it is there.
+  CHECK(pool.ready(2).empty());
+  CHECK(pool.provisioned() == "1 of 1");
+  CHECK(pool.provisioned_call(8) == "deliver 8 to 2 for 3000ms");
+}
+
+TEST_CASE("a provisioned call whose environment is gone runs as any other") {
+  Driven pool;
+  pool.provision(1);
+  pool.ready(1);
+  pool.exited(1);
+  CHECK(pool.provisioned_call(7) == "start 2 for 7");
+}
+
+TEST_CASE("nothing takes down a provisioned environment that nobody uses") {
+  Driven pool;
+  pool.provision(1);
+  pool.ready(1);
+  CHECK_FALSE(pool.pool.wake_at().has_value());
+  CHECK(pool.after(24h).empty());
+  CHECK(pool.provisioned() == "1 of 1");
+}
+
+TEST_CASE("the initialization of a provisioned environment has 130 s") {
+  Driven pool;
+  pool.provision(1);
+  CHECK(pool.after(130s - 1ns).empty());
+  CHECK(pool.after(1ns) == "init timed out after 130000ms; kill 1");
+}
+
+TEST_CASE("a provisioned environment that does not initialize is tried again, ever more rarely") {
+  Driven pool;
+  CHECK(pool.provision(2) == "prepare 1; prepare 2");
+  CHECK(pool.init_error(1) == "init reported after 0ms; kill 1");
+  CHECK(pool.exited(2) == "init exited after 0ms");
+  CHECK(pool.provisioned() == "0 of 2, failing");
+  CHECK(pool.gone(1) == "remove 1");
+  CHECK(pool.gone(2) == "remove 2");
+  CHECK(pool.pool.wake_at() == pool.now.instant + 2s);
+  CHECK(pool.after(2s - 1ns).empty());
+  // One alone.
+  CHECK(pool.after(1ns) == "prepare 3");
+  SECTION("up to once a minute") {
+    for (EnvironmentId id = 3; id < 9; ++id) {
+      pool.exited(id, true);
+      CHECK(pool.gone(id) == "remove " + std::to_string(id));
+      pool.after(1min);
+    }
+    CHECK(pool.exited(9).substr(0, 11) == "init exited");
+    pool.gone(9);
+    CHECK(pool.pool.wake_at() == pool.now.instant + 1min);
+  }
+  SECTION("and the others when one succeeds") {
+    CHECK(pool.ready(3) == "prepare 4");
+    CHECK(pool.provisioned() == "0 of 2, 1 held");
+    CHECK(pool.ready(4).empty());
+    CHECK(pool.provisioned() == "2 of 2");
+  }
+  SECTION("and at once when somebody asks for another number") {
+    pool.exited(3);
+    pool.gone(3);
+    CHECK(pool.provision(1) == "prepare 4");
+    CHECK(pool.provisioned() == "0 of 1");
+  }
+}
+
+TEST_CASE("ten of them initialize at a time") {
+  Driven pool;
+  CHECK(pool.provision(11) ==
+        "prepare 1; prepare 2; prepare 3; prepare 4; prepare 5; prepare 6; prepare 7; prepare 8; prepare 9; "
+        "prepare 10");
+  CHECK(pool.ready(4) == "prepare 11");
+  CHECK(pool.ready(5).empty());
+}
+
+TEST_CASE("their number is raised: those that were there are used meanwhile") {
+  Driven pool;
+  pool.provision(1);
+  pool.ready(1);
+  CHECK(pool.provision(3) == "prepare 2; prepare 3");
+  CHECK(pool.ready(2).empty());
+  CHECK(pool.provisioned() == "1 of 3, 1 held");
+  CHECK(pool.provisioned_call(7) == "deliver 7 to 1 for 3000ms");
+  CHECK(pool.answer(1) == "finish 7 answered ran 0ms");
+  CHECK(pool.ready(1).empty());
+  CHECK(pool.ready(3).empty());
+  CHECK(pool.provisioned() == "3 of 3");
+}
+
+TEST_CASE("their number is lowered: what is too much ends what it runs") {
+  Driven pool;
+  pool.provision(3);
+  for (EnvironmentId id : {1, 2, 3}) pool.ready(id);
+  CHECK(pool.provisioned_call(7) == "deliver 7 to 3 for 3000ms");
+  CHECK(pool.provisioned_call(8) == "deliver 8 to 2 for 3000ms");
+  SECTION("the idle one goes first") {
+    CHECK(pool.provision(2) == "kill 1");
+    CHECK(pool.gone(1) == "remove 1");
+    CHECK(pool.answer(2) == "finish 8 answered ran 0ms");
+    CHECK(pool.ready(2).empty());
+    CHECK(pool.provisioned() == "2 of 2");
+  }
+  SECTION("then those that have ended their call") {
+    CHECK(pool.provision(0) == "kill 1");
+    CHECK(pool.answer(2) == "finish 8 answered ran 0ms");
+    CHECK(pool.ready(2) == "kill 2");
+    CHECK(pool.gone(2) == "remove 2");
+    CHECK(pool.answer(3) == "finish 7 answered ran 0ms");
+    CHECK(pool.ready(3) == "kill 3");
+    CHECK(pool.provisioned() == "0 of 0");
+  }
+  SECTION("and those that initialize before those that are ready") {
+    pool.provision(4);
+    CHECK(pool.provision(3) == "kill 4");
+    CHECK(pool.gone(4) == "remove 4");
+  }
+}
+
+TEST_CASE("a pool that stops takes down what was kept ready") {
+  Driven pool;
+  pool.provision(2);
+  pool.ready(1);
+  CHECK(pool.stop() == "kill 1; kill 2");
+  CHECK(pool.gone(1) == "remove 1");
+  CHECK(pool.gone(2) == "remove 2; drained");
 }

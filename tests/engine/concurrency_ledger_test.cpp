@@ -229,3 +229,159 @@ TEST_CASE("the account's limit changes while calls run, and stops none of them")
   CHECK(take(ledger, "f") == kAccountFull);
   CHECK_THROWS_AS(ledger.set_account(0), weir::BrokenBelief);
 }
+
+// ---- Provisioned concurrency (reference/invoke.md 4.1, 4.3) ----
+
+namespace {
+
+constexpr Instant kNow{1000s};
+
+/// Of a version with so many environments that can be used.
+bool take_provisioned(ConcurrencyLedger& ledger, std::string_view function, std::string_view version, int available,
+                      CallKind kind = CallKind::kAsynchronous, Instant now = kNow) {
+  return ledger.acquire_provisioned(now, function, version, available, kind);
+}
+
+}  // namespace
+
+TEST_CASE("what is provisioned is taken out of what others may share, or out of the function's reservation") {
+  ConcurrencyLedger ledger(150);
+  REQUIRE(ledger.provision("f", {{"1", 20}, {"2", 10}}));
+  CHECK(ledger.unreserved() == 120);
+  CHECK(ledger.claimed() == 30);
+  REQUIRE(ledger.reserve("f", 40));
+  CHECK(ledger.unreserved() == 110);
+  CHECK(ledger.claimed() == 40);
+  REQUIRE(ledger.provision("f", {{"2", 40}}));
+  CHECK(ledger.unreserved() == 110);
+  REQUIRE(ledger.reserve("f", std::nullopt));
+  CHECK(ledger.unreserved() == 110);
+  REQUIRE(ledger.provision("f", {}));
+  CHECK(ledger.unreserved() == 150);
+}
+
+TEST_CASE("what cannot be provisioned, in AWS's words") {
+  const auto why = [](const weir::Result<void>& done) { return done ? "" : done.error().message(); };
+  ConcurrencyLedger ledger(150);
+  SECTION("at least 100 stay for all") {
+    CHECK(why(ledger.provision("f", {{"1", 50}})).empty());
+    CHECK(why(ledger.provision("f", {{"1", 50}, {"2", 1}})) ==
+          "Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its "
+          "minimum value of [100].");
+    CHECK(ledger.functions().at("f").provisioned_total == 50);
+    CHECK(why(ledger.provision("f", {{"1", 150}})) ==
+          "Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its "
+          "minimum value of [100].");
+    CHECK(why(ledger.provision("f", {{"1", 151}})) ==
+          "Specified ConcurrentExecutions for function is greater than account's unreserved concurrency [150].");
+    CHECK(why(ledger.reserve("g", 1)) ==
+          "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below "
+          "its minimum value of [100].");
+  }
+  SECTION("no more than the function has reserved, nor the other way round") {
+    REQUIRE(ledger.reserve("f", 10));
+    CHECK(why(ledger.provision("f", {{"1", 4}, {"2", 6}})).empty());
+    CHECK(why(ledger.provision("f", {{"1", 4}, {"2", 7}})) ==
+          "Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution for function");
+    CHECK(why(ledger.reserve("f", 10)).empty());
+    CHECK(why(ledger.reserve("f", 9)) ==
+          " ReservedConcurrentExecutions  9 should not be lower than function's total provisioned concurrency [10].");
+  }
+  SECTION("a smaller number always can be, also where the account became smaller") {
+    REQUIRE(ledger.provision("f", {{"1", 50}}));
+    ledger.set_account(20);
+    CHECK(why(ledger.provision("f", {{"1", 50}})).empty());
+    CHECK(why(ledger.provision("f", {{"1", 49}})).empty());
+  }
+}
+
+TEST_CASE("a version's calls use what is provisioned for it, as far as it is there; the rest is spillover") {
+  ConcurrencyLedger ledger(150);
+  REQUIRE(ledger.provision("f", {{"1", 2}}));
+  CHECK_FALSE(take_provisioned(ledger, "f", "1", 0));
+  CHECK_FALSE(take_provisioned(ledger, "f", "2", 2));
+  CHECK(take_provisioned(ledger, "f", "1", 2));
+  CHECK(take_provisioned(ledger, "f", "1", 2));
+  CHECK_FALSE(take_provisioned(ledger, "f", "1", 3));
+  CHECK_FALSE(take(ledger, "f", kNow));
+  ledger.on_spillover("f", "1");
+  const auto& use = ledger.functions().at("f");
+  CHECK(use.executing == 3);
+  CHECK(ledger.executing_unreserved() == 1);
+  CHECK(ledger.claimed() == 3);
+  CHECK(use.provisioned.at("1").executing == 2);
+  CHECK(use.provisioned.at("1").invocations == 2);
+  CHECK(use.provisioned.at("1").spillovers == 1);
+  ledger.release_provisioned("f", "1");
+  CHECK(take_provisioned(ledger, "f", "1", 2));
+  ledger.release_provisioned("f", "1");
+  ledger.release_provisioned("f", "1");
+  ledger.release("f");
+  CHECK(ledger.executing() == 0);
+  CHECK(use.provisioned.at("1").executing_max == 2);
+}
+
+TEST_CASE("of a reservation, others have what is not provisioned") {
+  ConcurrencyLedger ledger(150);
+  REQUIRE(ledger.reserve("f", 3));
+  REQUIRE(ledger.provision("f", {{"1", 2}}));
+  CHECK(runs(ledger, "f", kNow, 5) == 1);
+  CHECK(take(ledger, "f", kNow) == kReservedFull);
+  // Source: LocalStack's test_lambda, concurrency_block: all of it provisioned leaves nothing for $LATEST.
+  REQUIRE(ledger.provision("f", {{"1", 3}}));
+  ledger.release("f");
+  CHECK(take(ledger, "f", kNow) == kReservedFull);
+  CHECK(take_provisioned(ledger, "f", "1", 3));
+  ledger.release_provisioned("f", "1");
+}
+
+TEST_CASE("synchronous calls of provisioned environments have 10 a second for each; what is more spills over") {
+  ConcurrencyLedger ledger(150);
+  REQUIRE(ledger.provision("f", {{"1", 2}}));
+  const auto many = [&](Instant now, CallKind kind) {
+    int admitted = 0;
+    while (admitted < 100 && take_provisioned(ledger, "f", "1", 2, kind, now)) {
+      ++admitted;
+      ledger.release_provisioned("f", "1");
+    }
+    return admitted;
+  };
+  CHECK(many(kNow, CallKind::kSynchronous) == 20);
+  CHECK(many(kNow + 500ms, CallKind::kSynchronous) == 10);
+  CHECK(many(kNow + 500ms, CallKind::kAsynchronous) == 100);
+  CHECK(calls(ledger, "f", kNow + 500ms, 1).first == 1);
+}
+
+TEST_CASE("a reservation's rate is also that of its provisioned calls") {
+  ConcurrencyLedger ledger(150);
+  REQUIRE(ledger.reserve("f", 2));
+  REQUIRE(ledger.provision("f", {{"1", 2}}));
+  for (int i = 0; i < 20; ++i) {
+    REQUIRE(take_provisioned(ledger, "f", "1", 2, CallKind::kSynchronous));
+    ledger.release_provisioned("f", "1");
+  }
+  CHECK_FALSE(take_provisioned(ledger, "f", "1", 2, CallKind::kSynchronous));
+}
+
+TEST_CASE("provisioned calls take no new environments, and end well where what they run in was given up") {
+  ConcurrencyLedger ledger(3000);
+  REQUIRE(ledger.provision("f", {{"1", 1500}}));
+  for (int i = 0; i < 1500; ++i) REQUIRE(take_provisioned(ledger, "f", "1", 1500));
+  CHECK(runs(ledger, "f", kNow, 1100) == 1000);
+  REQUIRE(ledger.provision("f", {}));
+  CHECK(ledger.unreserved() == 3000);
+  for (int i = 0; i < 1500; ++i) ledger.release_provisioned("f", "1");
+  release_all(ledger, "f", 1000);
+  CHECK(ledger.executing() == 0);
+  CHECK(ledger.executing_unreserved() == 0);
+}
+
+TEST_CASE("a function that is gone gives back what was provisioned for it") {
+  ConcurrencyLedger ledger(150);
+  REQUIRE(ledger.provision("f", {{"1", 50}}));
+  REQUIRE(take_provisioned(ledger, "f", "1", 50));
+  ledger.forget("f");
+  CHECK(ledger.unreserved() == 150);
+  ledger.release_provisioned("f", "1");
+  CHECK(ledger.functions().empty());
+}

@@ -13,10 +13,12 @@ enum class StartReason {
   kAfterCrash,    ///< the process before it exited, was killed, or did not get through its initialization
   kAfterTimeout,  ///< the one before it was killed at the end of its time
   kAfterUpdate,   ///< the first one of code or settings that took the place of others
+  kProvisioned,   ///< to be kept ready, before any call came
 };
-inline constexpr StartReason kStartReasons[]{StartReason::kFirst, StartReason::kScaleOut, StartReason::kAfterCrash,
-                                             StartReason::kAfterTimeout, StartReason::kAfterUpdate};
-/// "first", "scale_out", "after_crash", "after_timeout", "after_update".
+inline constexpr StartReason kStartReasons[]{StartReason::kFirst,       StartReason::kScaleOut,
+                                             StartReason::kAfterCrash,  StartReason::kAfterTimeout,
+                                             StartReason::kAfterUpdate, StartReason::kProvisioned};
+/// "first", "scale_out", "after_crash", "after_timeout", "after_update", "provisioned".
 std::string_view text(StartReason reason);
 
 /// One start of an execution environment.
