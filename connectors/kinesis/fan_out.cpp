@@ -28,7 +28,7 @@ std::string subscribe_body(const std::string& consumer_arn, const std::string& s
   return body;
 }
 
-SubscriptionEvent read_subscription_message(StreamMessage message) {
+SubscriptionEvent read_subscription_message(aws::StreamMessage message) {
   SubscriptionEvent event;
   const std::string_view type = message.header(":message-type");
   if (type == "exception") {

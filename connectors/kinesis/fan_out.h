@@ -5,8 +5,8 @@
 #include <string>
 
 #include "aws/client.h"
+#include "aws/event_stream.h"
 #include "connectors/kinesis/api.h"
-#include "connectors/kinesis/event_stream.h"
 #include "streams/stream_api.h"
 
 namespace weir::kinesis {
@@ -18,7 +18,7 @@ struct SubscriptionEvent {
   std::string records;  ///< the JSON of a SubscribeToShardEvent; "": the message says nothing of the shard
   std::optional<aws::ServiceError> error;
 };
-SubscriptionEvent read_subscription_message(StreamMessage message);
+SubscriptionEvent read_subscription_message(aws::StreamMessage message);
 
 std::string subscribe_body(const std::string& consumer_arn, const std::string& shard, const Resume& from);
 
@@ -41,7 +41,7 @@ class FanOutApi final : public streams::StreamApi {
     Subscription() = default;
 
     std::unique_ptr<http::ResponseStream> stream;
-    StreamMessages messages;
+    aws::StreamMessages messages;
     std::string at;  ///< the iterator that goes on with it
     bool gave_records = false;
     int still = 0;  ///< messages in a row without records whose continuation is the one before

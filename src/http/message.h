@@ -19,10 +19,15 @@ class Headers {
   /// The first value of a name, or nothing. Valid until the headers change.
   std::optional<std::string_view> get(std::string_view name) const;
   const std::vector<std::pair<std::string, std::string>>& all() const { return fields_; }
+  /// All of them, for good.
+  std::vector<std::pair<std::string, std::string>> release() && { return std::move(fields_); }
 
  private:
   std::vector<std::pair<std::string, std::string>> fields_;
 };
+
+class AnswerStream;
+class RequestBody;
 
 struct Request {
   Request() = default;
@@ -33,6 +38,10 @@ struct Request {
   std::string body;             ///< empty when it was larger than the server's limit
   std::size_t body_bytes = 0;   ///< what was sent of it, also when it was too large
   bool body_too_large = false;  ///< the body was read and dropped
+
+  // Of a server's request, while its handler runs; see http/streaming.h.
+  RequestBody* streamed_body = nullptr;   ///< the body, if it is handed on as it comes (ServerOptions::streamed_by)
+  AnswerStream* answer_stream = nullptr;  ///< for an answer that is sent as it comes to be, instead of returned
 
   /// The target up to its query.
   std::string_view path() const { return std::string_view(target).substr(0, target.find('?')); }

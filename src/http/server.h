@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -25,6 +26,9 @@ struct ServerOptions {
   std::function<bool(std::string_view method, std::string_view path)> is_upload;
   std::size_t upload_max_bytes = 0;           ///< `body_max_bytes` of those
   std::size_t header_max_bytes = 64U << 10U;  ///< request line and headers; more is answered 431
+  /// A header field and its value (compared without case): a request that has it goes to its handler with its headers,
+  /// and Request::streamed_body is its body, of whatever size. No such request when it is empty.
+  std::pair<std::string, std::string> streamed_by;
   /// What is thrown away of a body that is too large before the connection is closed instead.
   std::size_t drop_max_bytes = 64U << 20U;
   std::optional<Duration> idle_timeout;     ///< for the first byte of a request to come; none: wait for ever
@@ -35,10 +39,11 @@ struct ServerOptions {
   std::function<Response(int status, std::string_view sentence)> refusal;
 };
 
-/// Answers a request. Runs on the server's executor, one call per connection at a time; may wait as long as it likes,
-/// and is cancelled by close(). What it throws is answered 500. A client that hangs up meanwhile does not end it, for
-/// the connection is looked at again only when the answer is written: until then it counts as one of `connections_max`
-/// and keeps its descriptor. So a handler's time should have a limit, which is then the limit of that too.
+/// Answers a request: returns the answer, or sends it through Request::answer_stream. Runs on the server's executor,
+/// one call per connection at a time; may wait as long as it likes, and is cancelled by close(). What it throws is
+/// answered 500. A client that hangs up meanwhile does not end it, for the connection is looked at again only when the
+/// answer is written: until then it counts as one of `connections_max` and keeps its descriptor. So a handler's time
+/// should have a limit, which is then the limit of that too.
 using Handler = std::function<net::awaitable<Response>(Request)>;
 
 /// A small HTTP/1.1 server for the gateway, the Runtime API and the admin address: keep-alive, pipelined requests in

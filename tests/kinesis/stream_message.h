@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "connectors/kinesis/event_stream.h"
+#include "aws/event_stream.h"
 
 namespace weir::test {
 
@@ -26,9 +26,9 @@ inline std::string message(const std::vector<std::pair<std::string, std::string>
     headers += value;
   }
   std::string bytes = number(12 + headers.size() + payload.size() + 4) + number(headers.size());
-  bytes += number(kinesis::crc32_of(bytes));
+  bytes += number(aws::crc32_of(bytes));
   bytes += headers + payload;
-  return bytes + number(kinesis::crc32_of(bytes));
+  return bytes + number(aws::crc32_of(bytes));
 }
 
 /// "SubscribeToShardEvent" with records of these numbers, or with none, and where to go on.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,6 +18,8 @@ inline constexpr std::size_t kMaxAsyncRequestBytes = 1'048'576;
 /// The largest answer: 6 MB and 100 bytes, the figure in Lambda's own error text.
 inline constexpr std::size_t kMaxResponseBytes = 6'291'556;
 
+class ResponseSink;
+
 /// One call of a function, as it crosses to an endpoint.
 struct Invocation {
   Invocation() = default;
@@ -28,6 +31,9 @@ struct Invocation {
   std::string client_context;  ///< JSON, or "" for none; reaches the handler of synchronous calls
   std::string trace_header;    ///< X-Amzn-Trace-Id of the caller, or "" for a trace of its own
   bool log_tail = false;       ///< whether the caller wants the last 4 KB of the function's log
+  bool provisioned = false;    ///< it runs in one of the environments that are kept ready
+  /// Who takes the response as it comes (weir/lambda_endpoint.h); null: it is wanted whole, in the outcome.
+  std::shared_ptr<ResponseSink> response_sink;
 };
 
 /// Why a call was not admitted. The texts are the values of the Invoke API's `Reason`.
@@ -43,7 +49,7 @@ std::string_view text(ThrottleReason reason);
 /// The reason of that text; nothing when it is none.
 std::optional<ThrottleReason> throttle_reason(std::string_view text);
 
-/// The function ran and answered.
+/// The function ran and answered. What went to the invocation's sink is not in `payload`.
 struct Succeeded {
   std::string payload;
 };
@@ -52,6 +58,7 @@ struct Succeeded {
 struct FunctionFailed {
   std::string error_type;  ///< for example "Sandbox.Timedout", "Runtime.ExitError", or the function's own
   std::string payload;     ///< the error document, JSON
+  bool in_stream = false;  ///< the function itself said so behind what it had streamed
 };
 /// Not admitted; the function did not run.
 struct Throttled {

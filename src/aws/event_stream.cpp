@@ -1,10 +1,10 @@
-#include "connectors/kinesis/event_stream.h"
+#include "aws/event_stream.h"
 
 #include <array>
 #include <cstdint>
 #include <utility>
 
-namespace weir::kinesis {
+namespace weir::aws {
 namespace {
 
 constexpr std::size_t kPreludeBytes = 12;
@@ -14,6 +14,10 @@ constexpr std::size_t kHeadersMax = 128U << 10U;
 constexpr std::size_t kMessageMax = (24U << 20U) + kHeadersMax + kPreludeBytes + kCrcBytes;
 /// What was taken is dropped when there is so much of it.
 constexpr std::size_t kDropBytes = 64U << 10U;
+
+/// Types of header values.
+constexpr unsigned kBytes = 6;
+constexpr unsigned kText = 7;
 
 constexpr std::array<std::uint32_t, 256> crc_table() {
   std::array<std::uint32_t, 256> table{};
@@ -33,6 +37,10 @@ std::uint32_t number(std::string_view bytes, std::size_t size) {
   return value;
 }
 
+void append_number(std::string& out, std::size_t value, std::size_t bytes) {
+  while (bytes-- > 0) out += static_cast<char>(value >> (8 * bytes) & 0xFFU);
+}
+
 Error broken(std::string_view what) {
   return {ErrorCode::kSourceFailed, "the event stream is broken: " + std::string(what)};
 }
@@ -45,8 +53,6 @@ std::optional<std::size_t> fixed_size(unsigned type) {
 }
 
 bool read_headers(std::string_view bytes, StreamMessage& message) {
-  constexpr unsigned kBytes = 6;
-  constexpr unsigned kText = 7;
   while (!bytes.empty()) {
     const std::size_t name_size = number(bytes, 1);
     if (name_size == 0 || bytes.size() < 1 + name_size + 1) return false;
@@ -80,6 +86,28 @@ std::string_view StreamMessage::header(std::string_view name) const {
   return found == headers.end() ? std::string_view() : std::string_view(found->second);
 }
 
+void append_stream_message(std::string& out,
+                           std::initializer_list<std::pair<std::string_view, std::string_view>> headers,
+                           std::string_view payload) {
+  std::size_t header_bytes = 0;
+  for (const auto& [name, value] : headers) header_bytes += 1 + name.size() + 1 + 2 + value.size();
+  const std::size_t begin = out.size();
+  const std::size_t total = kPreludeBytes + header_bytes + payload.size() + kCrcBytes;
+  out.reserve(begin + total);
+  append_number(out, total, 4);
+  append_number(out, header_bytes, 4);
+  append_number(out, crc32_of(std::string_view(out).substr(begin)), kCrcBytes);
+  for (const auto& [name, value] : headers) {
+    append_number(out, name.size(), 1);
+    out += name;
+    out += static_cast<char>(kText);
+    append_number(out, value.size(), 2);
+    out += value;
+  }
+  out += payload;
+  append_number(out, crc32_of(std::string_view(out).substr(begin)), kCrcBytes);
+}
+
 Result<std::optional<StreamMessage>> StreamMessages::next() {
   const std::string_view left = std::string_view(buffer_).substr(begin_);
   if (left.size() < kPreludeBytes) return std::optional<StreamMessage>();
@@ -104,4 +132,4 @@ Result<std::optional<StreamMessage>> StreamMessages::next() {
   return std::optional<StreamMessage>(std::move(message));
 }
 
-}  // namespace weir::kinesis
+}  // namespace weir::aws

@@ -1,14 +1,17 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "weir/base/error.h"
 
-namespace weir::kinesis {
+namespace weir::aws {
 
 /// A message of AWS's event stream encoding (application/vnd.amazon.eventstream).
 struct StreamMessage {
@@ -35,7 +38,13 @@ class StreamMessages {
   std::size_t begin_ = 0;  ///< what is before it was taken
 };
 
+/// Appends a message whose headers are texts; a name has at most 255 bytes, a value 65,535, the payload 16 MB, which is
+/// what decoders of all SDKs take.
+void append_stream_message(std::string& out,
+                           std::initializer_list<std::pair<std::string_view, std::string_view>> headers,
+                           std::string_view payload);
+
 /// As zlib computes it.
 std::uint32_t crc32_of(std::string_view bytes);
 
-}  // namespace weir::kinesis
+}  // namespace weir::aws
