@@ -29,7 +29,9 @@ bool is_stream_name(std::string_view name) {
 }
 
 void LogsConfig::function_log_is(const std::string& path) {
-  files = {pattern_of(path)};
+  // Those that are rotated away, too: several may be between two looks.
+  const std::string pattern = pattern_of(path);
+  files = {pattern, pattern + ".[0-9]", pattern + ".[0-9][0-9]"};
 }
 
 std::unique_ptr<SourceConfig> read_config(ConfigNode& node) {

@@ -3,11 +3,17 @@
 #include <algorithm>
 #include <cstring>
 
+#include "observe/function_log_lines.h"
+
 namespace weir::logs {
 
 LineCutter::LineCutter(const pattern::LogPattern& filter, const std::optional<pattern::LogPattern>& start,
-                       std::size_t message_bytes, std::uint64_t position)
-    : filter_(filter), start_(start), message_bytes_(message_bytes), read_to_(position) {}
+                       std::size_t message_bytes, std::uint64_t position, bool function_log)
+    : filter_(filter), start_(start), message_bytes_(message_bytes), function_log_(function_log), read_to_(position) {}
+
+std::size_t LineCutter::line_bytes() const {
+  return message_bytes_ + (function_log_ ? observe::kFunctionLogPrefixMax : 0);
+}
 
 void LineCutter::feed(std::string_view bytes, const Take& take) {
   bool more = true;
@@ -41,7 +47,7 @@ void LineCutter::feed(std::string_view bytes, const Take& take) {
     read_to_ += bytes.size();
     bytes = {};
     // A line without end is not waited for: what fills a message is one, as the first part of a long line.
-    while (line_.size() > message_bytes_) {
+    while (line_.size() > line_bytes()) {
       const std::size_t size = fitting(line_);
       const std::string part = line_.substr(0, size);
       line_.erase(0, size);
@@ -88,11 +94,25 @@ bool LineCutter::feed_searching(std::string_view bytes, const Take& take) {
 bool LineCutter::line(std::string_view line, std::uint64_t begin, std::uint64_t end, const Take& take) {
   std::string_view text = line;
   if (text.ends_with('\r')) text.remove_suffix(1);
-  if (!start_) return cut(text, begin, end, take);
+  std::optional<std::int64_t> time;
+  if (function_log_) {
+    if (const auto read = observe::read_function_log_line(text)) {
+      time = read->time;
+      text = read->message;
+    }
+  }
+  if (!start_) {
+    time_ = time;
+    return cut(text, begin, end, take);
+  }
   bool more = true;
   if (open_bytes_ > 0 && (start_->matches(text) || open_.size() + text.size() + 1 > message_bytes_))
     more = close(begin, take);
-  if (open_bytes_ > 0) open_ += '\n';
+  if (open_bytes_ > 0) {
+    open_ += '\n';
+  } else {
+    open_time_ = time;
+  }
   open_.append(text);
   open_bytes_ += end - begin;
   return more;
@@ -117,6 +137,7 @@ void LineCutter::rewind() {
 bool LineCutter::close(std::uint64_t end, const Take& take) {
   const std::uint64_t begin = end - open_bytes_;
   open_bytes_ = 0;
+  time_ = open_time_;
   const bool more = cut(open_, begin, end, take);
   open_.clear();
   return more;

@@ -21,8 +21,10 @@ class LineCutter {
   using Take = std::function<bool(std::string_view message, std::uint64_t end)>;
 
   /// `filter` and `start` outlive it. `message_bytes`: longer ones are cut, between characters, into several.
+  /// `function_log`: lines begin with their time and stream (observe/function_log_lines.h), which are no part of
+  /// messages; those that do not are taken as they are.
   LineCutter(const pattern::LogPattern& filter, const std::optional<pattern::LogPattern>& start,
-             std::size_t message_bytes, std::uint64_t position);
+             std::size_t message_bytes, std::uint64_t position, bool function_log = false);
 
   /// The next bytes of the file. All of them are used, or those up to the end of the line after which no more was
   /// wanted: the next ones begin at read_to().
@@ -33,6 +35,8 @@ class LineCutter {
   /// Forgets what is not complete, and goes on where that begins.
   void rewind();
 
+  /// While a message is taken: its time in milliseconds since 1970, where its first line says it.
+  std::optional<std::int64_t> time() const { return time_; }
   /// Where the bytes go on.
   std::uint64_t read_to() const { return read_to_; }
   /// All before it was taken, or is not wanted: reading may begin here another time.
@@ -50,15 +54,20 @@ class LineCutter {
   bool cut(std::string_view text, std::uint64_t begin, std::uint64_t end, const Take& take) const;
   bool close(std::uint64_t end, const Take& take);
   std::size_t fitting(std::string_view text) const;
+  /// How much of a line without end is waited for.
+  std::size_t line_bytes() const;
 
   const pattern::LogPattern& filter_;
   const std::optional<pattern::LogPattern>& start_;
   const std::size_t message_bytes_;
+  const bool function_log_;
   std::uint64_t read_to_;
-  std::string line_;               ///< the beginning of a line
-  std::string open_;               ///< complete lines of a message, their ends between them
-  std::uint64_t open_bytes_ = 0;   ///< that they take in the file
-  std::vector<std::size_t> hits_;  ///< of the search under way; kept for its memory
+  std::string line_;                       ///< the beginning of a line
+  std::string open_;                       ///< complete lines of a message, their ends between them
+  std::uint64_t open_bytes_ = 0;           ///< that they take in the file
+  std::optional<std::int64_t> time_;       ///< of the message that is being made
+  std::optional<std::int64_t> open_time_;  ///< of the first of the complete lines
+  std::vector<std::size_t> hits_;          ///< of the search under way; kept for its memory
 };
 
 }  // namespace weir::logs

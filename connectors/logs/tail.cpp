@@ -93,7 +93,8 @@ Tail::Followed::Followed(Tail& tail, std::string file_path, std::shared_ptr<Open
       share(tail.budget_),
       noted(position),
       wake(tail.timers_.make()) {
-  cutter.emplace(*tail.config_.filter, tail.config_.multiline_start, tail.tuning_.message_bytes, position);
+  cutter.emplace(*tail.config_.filter, tail.config_.multiline_start, tail.tuning_.message_bytes, position,
+                 !tail.config_.log_of.empty());
   grown_at = noted_at = tail.now();
 }
 
@@ -474,7 +475,8 @@ std::int64_t Tail::today() const {
 /// AWS's form for a function's log: the day, the version, and 32 digits for the file. All its environments print to it.
 std::string Tail::stream_of(const std::string& path, std::int64_t day, const FileId& id) const {
   if (config_.log_of.empty()) return path;
-  const std::string identity = path + " " + std::to_string(id.inode) + " " + std::to_string(day);
+  // Not by its name, which is another when it is rotated.
+  const std::string identity = config_.log_of + " " + std::to_string(id.inode) + " " + std::to_string(day);
   std::string text = iso_milliseconds(from_epoch_milliseconds(day * kDayMilliseconds)).substr(0, 10);
   std::ranges::replace(text, '-', '/');
   return text + "/[$LATEST]" + hexadecimal(stable_hash(identity)) + hexadecimal(stable_hash(identity + " again"));
@@ -594,6 +596,7 @@ net::awaitable<Tail::Turn> Tail::read_piece(Followed& file, Instant read_at, boo
       if (filter.has_fields()) pending.event.fields = filter.fields_of(message);
       pending.bytes = json_bytes(pending.event);
       pending.end = end;
+      pending.time = file.cutter->time();
       bytes += pending.bytes;
       piece.events.push_back(std::move(pending));
       room = bytes < tuning.batch_bytes && piece.events.size() < events_max;
@@ -656,7 +659,7 @@ net::awaitable<Tail::Turn> Tail::read_piece(Followed& file, Instant read_at, boo
   if (piece.anew) {
     context_.log.info("file.truncated", {{"source", context_.name}, {"file", file.path}});
     co_await send_due(file, true);
-    file.cutter.emplace(*config_.filter, config_.multiline_start, tuning_.message_bytes, 0);
+    file.cutter.emplace(*config_.filter, config_.multiline_start, tuning_.message_bytes, 0, !config_.log_of.empty());
     file.read_to = 0;
     file.waiting = false;
     file.first.clear();
@@ -675,8 +678,9 @@ net::awaitable<Tail::Turn> Tail::read_piece(Followed& file, Instant read_at, boo
 void Tail::take(Followed& file, std::vector<Pending> events) {
   if (events.empty()) return;
   if (file.pending.empty()) file.opened_at = now();
-  file.last_time = std::max(file.last_time, epoch_milliseconds(context_.clock.now().wall));
+  const std::int64_t read_at = epoch_milliseconds(context_.clock.now().wall);
   for (Pending& pending : events) {
+    file.last_time = std::max(file.last_time, pending.time.value_or(read_at));
     pending.event.timestamp = file.last_time;
     file.pending_bytes += pending.bytes;
     file.pending_memory += pending.bytes + sizeof(Pending);

@@ -69,7 +69,8 @@ class Tail {
   struct Pending {
     LogEvent event;  ///< without its id, until it is sent
     std::uint64_t end = 0;
-    std::size_t bytes = 0;  ///< of its JSON
+    std::size_t bytes = 0;             ///< of its JSON
+    std::optional<std::int64_t> time;  ///< its line's own
   };
   /// What is kept of a file.
   struct Noted {

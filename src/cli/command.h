@@ -28,6 +28,7 @@ void add_invoke(CLI::App& app, Work& chosen);
 void add_status(CLI::App& app, Work& chosen);
 void add_checkpoint(CLI::App& app, Work& chosen);
 void add_deadletter(CLI::App& app, Work& chosen);
+void add_logs(CLI::App& app, Work& chosen);
 void add_event(CLI::App& app, Work& chosen);
 void add_match(CLI::App& app, Work& chosen);
 

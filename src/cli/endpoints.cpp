@@ -12,8 +12,8 @@ namespace {
 
 Result<std::unique_ptr<LambdaEndpoint>> make_emulator(net::any_io_executor executor, const std::string& name,
                                                       const std::string& version,
-                                                      const config::CommandFunction& function,
-                                                      const std::string& folder, Log& log, const Clock& clock) {
+                                                      const config::CommandFunction& function, const FunctionHome& home,
+                                                      Log& log, const Clock& clock) {
   emulator::EmulatorSettings settings;
   settings.name = name;
   settings.command = function.command;
@@ -26,10 +26,15 @@ Result<std::unique_ptr<LambdaEndpoint>> make_emulator(net::any_io_executor execu
   settings.version = version;
   settings.runtime = function.runtime;
   settings.layers = function.layers;
-  settings.layer_cache = folder + "/layers";
+  settings.layer_cache = home.folder + "/layers";
   settings.log_format = function.log_format == "JSON" ? emulator::LogFormat::kJson : emulator::LogFormat::kText;
-  settings.folder = folder + "/environments/" + name;
-  settings.log_file = config::function_log_path(folder, name);
+  settings.application_log_level = function.application_log_level;
+  settings.system_log_level = function.system_log_level;
+  settings.log_limits.file_bytes = static_cast<std::uint64_t>(home.logs.file_size) << 20U;
+  settings.log_limits.files = home.logs.files;
+  settings.control_groups = home.control_groups;
+  settings.folder = home.folder + "/environments/" + name;
+  settings.log_file = config::function_log_path(home.folder, name);
   auto made = emulator::EmulatorEndpoint::make(std::move(executor), std::move(settings), log, clock);
   if (!made) return std::move(made.error());
   return std::unique_ptr<LambdaEndpoint>(std::move(*made));
@@ -40,7 +45,7 @@ Result<std::unique_ptr<LambdaEndpoint>> make_emulator(net::any_io_executor execu
 Result<std::unique_ptr<LambdaEndpoint>> make_endpoint(net::any_io_executor executor, net::any_io_executor blocking,
                                                       const config::FunctionConfig& function,
                                                       const std::string& version, const AwsAccess& aws,
-                                                      const std::string& folder, Log& log, const Clock& clock) {
+                                                      const FunctionHome& home, Log& log, const Clock& clock) {
   const auto make = [&]() -> Result<std::unique_ptr<LambdaEndpoint>> {
     if (const auto* url = std::get_if<config::UrlFunction>(&function.target)) {
       remote::HttpEndpointSettings settings;
@@ -61,7 +66,7 @@ Result<std::unique_ptr<LambdaEndpoint>> make_endpoint(net::any_io_executor execu
       settings.profile = arn->profile.empty() ? aws.profile : arn->profile;
       return remote::make_aws_endpoint(executor, blocking, std::move(settings), log, clock);
     }
-    return make_emulator(executor, function.name, version, std::get<config::CommandFunction>(function.target), folder,
+    return make_emulator(executor, function.name, version, std::get<config::CommandFunction>(function.target), home,
                          log, clock);
   };
   auto made = make();

@@ -10,14 +10,25 @@
 
 #include "config/config.h"
 
+namespace weir::emulator {
+class SharedControlGroups;
+}
+
 namespace weir::cli {
 
+/// What the functions that weir runs itself have in common.
+struct FunctionHome {
+  std::string folder;  ///< where their environments' /tmp folders and their logs go
+  config::FunctionLogsConfig logs;
+  std::shared_ptr<emulator::SharedControlGroups> control_groups;  ///< null: none are looked for
+};
+
 /// The endpoint that a function's configuration asks for. `version`: which one of a function that weir runs itself; ""
-/// of others. `blocking`: a pool's executor. `folder`: where its environments' /tmp folders and its log go. `aws`: the
-/// configuration's, for what a function of real Lambda leaves open.
+/// of others. `blocking`: a pool's executor. `aws`: the configuration's, for what a function of real Lambda leaves
+/// open.
 Result<std::unique_ptr<LambdaEndpoint>> make_endpoint(net::any_io_executor executor, net::any_io_executor blocking,
                                                       const config::FunctionConfig& function,
                                                       const std::string& version, const AwsAccess& aws,
-                                                      const std::string& folder, Log& log, const Clock& clock);
+                                                      const FunctionHome& home, Log& log, const Clock& clock);
 
 }  // namespace weir::cli

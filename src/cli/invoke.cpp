@@ -171,8 +171,9 @@ int invoke(const Options& options) {
   net::thread_pool blocking(1);
   const SystemClock clock;
   observe::LogSink log(STDERR_FILENO, observe::LogFormat::kText, LogLevel::kWarn, clock);
+  const FunctionHome home{folder.path(), config->function_logs, nullptr};
   auto endpoint = make_endpoint(context.get_executor(), blocking.get_executor(), function->second, own ? "$LATEST" : "",
-                                config->aws, folder.path(), log, clock);
+                                config->aws, home, log, clock);
   if (!endpoint) return complain(endpoint.error(), kNotDelivered);
   bridge::Invoker invoker(config->concurrency, clock, seed_from_system());
   if (auto added = invoker.add(options.function, **endpoint, function->second.reserved_concurrent_executions); !added) {

@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
   weir::cli::add_invoke(app, work);
   weir::cli::add_event(app, work);
   weir::cli::add_match(app, work);
+  weir::cli::add_logs(app, work);
   weir::cli::add_status(app, work);
   weir::cli::add_checkpoint(app, work);
   weir::cli::add_deadletter(app, work);

@@ -29,6 +29,7 @@
 #include "gateway/bridge_functions.h"
 #include "gateway/gateway.h"
 #include "http/server.h"
+#include "lambda/emulator/control_groups.h"
 #include "observe/log_sink.h"
 #include "runtime/offload.h"
 #include "runtime/task_scope.h"
@@ -55,20 +56,23 @@ class Daemon {
         config_(std::move(report.config)),
         written_(std::move(report.written)),
         display_(display(options)),
-        log_(STDERR_FILENO, log_format(options), log_level(options.log_level), clock_) {}
+        log_(STDERR_FILENO, log_format(options), log_level(options.log_level), clock_),
+        home_{config_.state, config_.function_logs,
+              std::make_shared<emulator::SharedControlGroups>(log_, config_.control_groups)} {}
 
   int run() {
     raise_descriptor_limit();
     auto store = store::StateFolder::open(config_.state);
     if (!store) return complain(store.error().during("opening the state folder"));
     bridge::EndpointFactory endpoints = [this](const config::FunctionConfig& function, const std::string& version) {
-      return make_endpoint(context_.get_executor(), blocking_.get_executor(), function, version, config_.aws,
-                           config_.state, log_, clock_);
+      return make_endpoint(context_.get_executor(), blocking_.get_executor(), function, version, config_.aws, home_,
+                           log_, clock_);
     };
     bridge::Bridge bridge(context_.get_executor(), blocking_.get_executor(), config_, **store, std::move(endpoints),
                           log_, clock_, services());
     ServiceContext control{context_.get_executor(), blocking_.get_executor(), log_, clock_, config_.aws, {}};
-    bridge.serve(control::service_entry(), control::make_service(std::move(control), bridge, config_.state));
+    bridge.serve(control::service_entry(),
+                 control::make_service(std::move(control), bridge, bridge, connectors(), config_.state));
     std::vector<ServiceEntry> known(services().begin(), services().end());
     known.push_back(control::service_entry());
     bridge::CodeWatch::Deps watched{context_.get_executor(), blocking_.get_executor(), log_};
@@ -81,8 +85,11 @@ class Daemon {
     limits.idle_timeout = std::chrono::minutes(1);
     limits.request_timeout = std::chrono::seconds(30);
     limits.write_timeout = std::chrono::seconds(30);
-    auto admin = http::Server::listen(context_.get_executor(), config_.admin,
-                                      gateway::admin_handler(bridge, [&] { return reload(bridge, watch); }), limits);
+    auto admin =
+        http::Server::listen(context_.get_executor(), config_.admin,
+                             gateway::admin_handler(
+                                 bridge, [&] { return reload(bridge, watch); }, [this] { return control_groups(); }),
+                             limits);
     if (!admin) return complain(admin.error().during("opening the admin address"));
     log_.info("admin.listening", {{"address", (*admin)->address()}});
     const auto functions = gateway::functions_of(bridge);
@@ -156,6 +163,14 @@ class Daemon {
     // What was accepted or answered while weir stopped is told to its caller.
     if (gateway != nullptr) co_await gateway->drain(std::chrono::seconds(2));
     co_await admin.close();
+  }
+
+  gateway::ControlGroupStatus control_groups() const {
+    gateway::ControlGroupStatus status;
+    const auto& found = home_.control_groups->found();
+    status.known = found.has_value();
+    if (found) status.missing = found->reason();
+    return status;
   }
 
   /// The folders whose changes replace environments, by function.
@@ -290,6 +305,7 @@ class Daemon {
   SystemClock clock_;
   Display display_;
   observe::LogSink log_;
+  FunctionHome home_;
   net::io_context context_{1};
   net::thread_pool blocking_{1};  ///< what can only be done by blocking
   int status_ = kDone;

@@ -11,6 +11,7 @@
 
 #include "cli/command.h"
 #include "cli/table.h"
+#include "engine/invocation_meter.h"
 #include "http/client.h"
 
 namespace weir::cli {
@@ -151,13 +152,55 @@ void print_starts(const nlohmann::json& function) {
     reasons += (reasons.empty() ? "" : ", ") + number(starts, key.c_str()) + " " + key;
   }
   std::uint64_t well = 0;
-  for (const auto& bucket : starts.at("init_seconds")) well += bucket.at("starts").get<std::uint64_t>();
+  std::string histogram;
+  for (const auto& bucket : starts.at("init_seconds")) {
+    const auto number = bucket.at("starts").get<std::uint64_t>();
+    well += number;
+    if (number == 0) continue;
+    const auto& bound = bucket.at("up_to");
+    char upto[48];
+    std::snprintf(upto, sizeof(upto), "%s %g ms: %lu", bound.is_null() ? "longer than" : "up to",
+                  1000 * (bound.is_null() ? engine::InvocationMeter::kInitBounds.back() : bound.get<double>()), number);
+    histogram += (histogram.empty() ? "    init " : ", ") + std::string(upto);
+  }
   const double sum = starts.at("init_seconds_sum").get<double>();
   std::printf(
       "  cold starts of %s: %s; init %.1f ms on average, the last %.1f ms%s\n",
       function.at("function").get<std::string>().c_str(), reasons.c_str(),
       well == 0 ? 0.0 : 1000 * sum / static_cast<double>(well), 1000 * starts.at("last_init_seconds").get<double>(),
       starts.at("failed").get<std::uint64_t>() == 0 ? "" : (", " + number(starts, "failed") + " failed").c_str());
+  if (!histogram.empty()) std::printf("%s\n", histogram.c_str());
+}
+
+void print_provisioned(const nlohmann::json& function) {
+  for (const auto& version : function.at("provisioned")) {
+    std::printf("  provisioned for %s:%s: %d of %d in use; %lu invocations there, %lu beside them\n",
+                function.at("function").get<std::string>().c_str(), version.at("qualifier").get<std::string>().c_str(),
+                version.at("executing").get<int>(), version.at("configured").get<int>(),
+                version.at("invocations").get<std::uint64_t>(),
+                version.at("spillover_invocations").get<std::uint64_t>());
+  }
+}
+
+/// Under a function, the calls that named a version or an alias.
+void print_resources(const nlohmann::json& function) {
+  for (const auto& resource : function.at("resources")) {
+    const std::string qualifier = resource.at("qualifier").get<std::string>();
+    if (qualifier.empty()) continue;
+    std::uint64_t invocations = 0;
+    std::uint64_t errors = 0;
+    std::string versions;
+    for (const auto& each : resource.at("versions")) {
+      const std::uint64_t ran = each.at("invocations").get<std::uint64_t>();
+      invocations += ran;
+      errors += each.at("errors").get<std::uint64_t>();
+      const std::string version = each.at("executed_version").get<std::string>();
+      if (version.empty()) continue;
+      versions += (versions.empty() ? "" : ", ") + std::to_string(ran) + " by version " + version;
+    }
+    std::printf("  %-18s %9d %11lu %8lu %9lu %11s%s\n", (":" + qualifier).c_str(), resource.at("executing").get<int>(),
+                invocations, errors, resource.at("throttles").get<std::uint64_t>(), "", versions.c_str());
+  }
 }
 
 void print(const nlohmann::json& status) {
@@ -167,6 +210,13 @@ void print(const nlohmann::json& status) {
               : status.at("ready").get<bool>()  ? "ready"
                                                 : "not ready",
               concurrency.at("executing").get<int>(), concurrency.at("limit").get<int>());
+  const auto& groups = status.at("control_groups");
+  const std::string state = groups.at("state").get<std::string>();
+  if (state == "used") std::printf("control groups limit the memory and the processors of functions\n");
+  if (state == "none") {
+    std::printf("no control groups: memory is looked at, processors are not shared out (%s)\n",
+                groups.at("reason").get<std::string>().c_str());
+  }
   std::printf("\n%-20s %9s %11s %8s %9s %11s\n", "FUNCTION", "EXECUTING", "INVOCATIONS", "ERRORS", "THROTTLES",
               "COLD STARTS");
   for (const auto& function : status.at("functions")) {
@@ -174,8 +224,12 @@ void print(const nlohmann::json& status) {
                 function.at("executing").get<int>(), function.at("invocations").get<std::uint64_t>(),
                 function.at("errors").get<std::uint64_t>(), function.at("throttles").get<std::uint64_t>(),
                 function.at("cold_starts").get<std::uint64_t>());
+    print_resources(function);
   }
-  for (const auto& function : status.at("functions")) print_starts(function);
+  for (const auto& function : status.at("functions")) {
+    print_starts(function);
+    print_provisioned(function);
+  }
   print_queue(status.at("queue"));
   for (const auto& source : status.at("sources")) print_source(source);
   print_services(status.at("services"));

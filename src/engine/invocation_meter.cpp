@@ -32,4 +32,25 @@ void InvocationMeter::on_cold_start(const ColdStart& start) {
   ++inits_[static_cast<std::size_t>(bound - kInitBounds.begin())];
 }
 
+ResourceFigures& ResourceMeter::figures(std::string_view qualifier) {
+  const auto found = all_.find(qualifier);
+  if (found != all_.end()) return found->second;
+  return all_[all_.size() < kResourcesMax ? std::string(qualifier) : std::string()];
+}
+
+void ResourceMeter::on_begin(std::string_view qualifier) {
+  ResourceFigures& mine = figures(qualifier);
+  ++mine.executing;
+  mine.executing_max = std::max(mine.executing_max, mine.executing);
+}
+
+void ResourceMeter::on_end(std::string_view qualifier, const Outcome& outcome) {
+  ResourceFigures& mine = figures(qualifier);
+  --mine.executing;
+  // What did not run has no version.
+  if (!std::holds_alternative<Succeeded>(outcome.what) && !std::holds_alternative<FunctionFailed>(outcome.what)) return;
+  const bool alias = !qualifier.empty() && outcome.executed_version != qualifier;
+  mine.by_version[alias ? outcome.executed_version : std::string()].on_outcome(outcome);
+}
+
 }  // namespace weir::engine

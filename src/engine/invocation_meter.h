@@ -3,7 +3,10 @@
 #include <array>
 #include <cstdint>
 #include <iterator>
+#include <map>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "weir/base/time.h"
 #include "weir/event/cold_start.h"
@@ -54,6 +57,36 @@ class InvocationMeter {
   std::optional<ColdStart> last_cold_start_;
   Duration duration_sum_{0};
   std::array<std::uint64_t, kDurationBounds.size() + 1> durations_{};
+};
+
+/// The figures of what a call named: CloudWatch's dimension Resource, which is a version or an alias.
+struct ResourceFigures {
+  std::uint64_t throttles = 0;
+  int executing = 0;
+  int executing_max = 0;
+  /// By the dimension ExecutedVersion, which calls of an alias have; "" of others.
+  std::map<std::string, InvocationMeter, std::less<>> by_version;
+};
+
+/// A function's figures by CloudWatch's dimensions; each call is in one place, so that they add up to the function's.
+/// Source: monitoring-metrics-view.
+class ResourceMeter {
+ public:
+  /// A function that runs elsewhere may be called by any name; beyond so many, calls count as those without one.
+  static constexpr std::size_t kResourcesMax = 1000;
+
+  void on_throttle(std::string_view qualifier) { ++figures(qualifier).throttles; }
+  /// Each call that was let in, and then its end, whatever that is. `qualifier`: as it was called, "" when without.
+  void on_begin(std::string_view qualifier);
+  void on_end(std::string_view qualifier, const Outcome& outcome);
+
+  /// By qualifier.
+  const std::map<std::string, ResourceFigures, std::less<>>& all() const { return all_; }
+
+ private:
+  ResourceFigures& figures(std::string_view qualifier);
+
+  std::map<std::string, ResourceFigures, std::less<>> all_;
 };
 
 }  // namespace weir::engine

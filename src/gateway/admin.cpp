@@ -241,7 +241,8 @@ net::awaitable<http::Response> reload_configuration(Reload reload) {
   co_return http::Response(200, kJson, text + "\n");
 }
 
-net::awaitable<http::Response> answer(bridge::Bridge& bridge, Reload reload, http::Request request) {
+net::awaitable<http::Response> answer(bridge::Bridge& bridge, Reload reload, ControlGroupsAsked groups,
+                                      http::Request request) {
   const std::string path(request.path());
   // A page in somebody's browser may send a POST to any address; browsers say so, commands do not.
   if (request.method == "POST" && request.headers.get("Origin"))
@@ -265,7 +266,10 @@ net::awaitable<http::Response> answer(bridge::Bridge& bridge, Reload reload, htt
     const bool ready = bridge.status().ready;
     co_return http::Response(ready ? 200 : 503, kText, ready ? "ready\n" : "not ready\n");
   }
-  if (path == "/status") co_return http::Response(200, kJson, status_json(bridge.status()) + "\n");
+  if (path == "/status") {
+    const ControlGroupStatus of_groups = groups ? groups() : ControlGroupStatus();
+    co_return http::Response(200, kJson, status_json(bridge.status(), of_groups) + "\n");
+  }
   if (path == "/metrics")
     co_return http::Response(200, "text/plain; version=0.0.4; charset=utf-8", metrics_text(bridge.status()));
   if (path == "/checkpoints") {
@@ -281,9 +285,9 @@ net::awaitable<http::Response> answer(bridge::Bridge& bridge, Reload reload, htt
 
 }  // namespace
 
-http::Handler admin_handler(bridge::Bridge& bridge, Reload reload) {
-  return [&bridge, reload = std::move(reload)](http::Request request) {
-    return answer(bridge, reload, std::move(request));
+http::Handler admin_handler(bridge::Bridge& bridge, Reload reload, ControlGroupsAsked groups) {
+  return [&bridge, reload = std::move(reload), groups = std::move(groups)](http::Request request) {
+    return answer(bridge, reload, groups, std::move(request));
   };
 }
 

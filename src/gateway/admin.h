@@ -7,6 +7,7 @@
 
 #include "bridge/bridge.h"
 #include "config/difference.h"
+#include "gateway/status_json.h"
 #include "http/server.h"
 
 namespace weir::gateway {
@@ -22,6 +23,7 @@ struct Reloaded {
   std::vector<config::Change> changes;
 };
 using Reload = std::function<net::awaitable<Reloaded>()>;
+using ControlGroupsAsked = std::function<ControlGroupStatus()>;
 
 /// What the admin address answers:
 /// - GET /healthz, /readyz, /status, /metrics
@@ -40,6 +42,7 @@ using Reload = std::function<net::awaitable<Reloaded>()>;
 ///   the line that says so; 400 with
 ///   {"code", "message", "mistakes"} when there are mistakes in it, which change nothing
 /// Errors are {"code", "message"}. `bridge` outlives the handler. `reload`: null where nothing can be read anew.
-http::Handler admin_handler(bridge::Bridge& bridge, Reload reload = nullptr);
+/// `groups`: what the status says of control groups; null where no function is run.
+http::Handler admin_handler(bridge::Bridge& bridge, Reload reload = nullptr, ControlGroupsAsked groups = nullptr);
 
 }  // namespace weir::gateway

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "emulator/fake_control_groups.h"
 #include "emulator/world.h"
 #include "http/server.h"
 #include "lambda/emulator/supervised_process.h"
@@ -137,6 +138,46 @@ TEST_CASE("in the JSON format the platform's own lines are records") {
   CHECK_FALSE(records[4]["record"]["metrics"].contains("initDurationMs"));
   CHECK(records[6]["record"]["status"] == "error");
   CHECK(records[6]["record"]["errorType"] == "Runtime.ExitError");
+}
+
+// Lambda's words for it: reference invoke.md 1.6, out of memory.
+TEST_CASE(
+    "an environment has a control group: a whole processor to begin with, then its share; the kernel's kill is told") {
+  const test::FakeControlGroups machine;
+  World world([&](EmulatorSettings& settings) {
+    settings.memory_size = 1024;
+    settings.control_groups = std::make_shared<emulator::SharedControlGroups>(null_log(), true, machine.place());
+  });
+  const std::size_t call = world.begin(R"({"n":1})");
+  world.run_until([&] { return std::filesystem::exists(machine.environment() + "/memory.oom.group"); });
+  CHECK(test::text_of(machine.environment() + "/cpu.max") == "20000 20000");
+  CHECK(text_of(world.wait(call)) == R"({"n":1})");
+  CHECK(test::text_of(machine.environment() + "/cpu.max") == "11576 20000");  // 1024 / 1769 of a processor
+  CHECK(test::text_of(machine.environment() + "/cgroup.procs") == "0");
+  const std::uint64_t tmp = emulator::private_mounts_available() ? 512 : 0;
+  CHECK(test::text_of(machine.environment() + "/memory.max") == std::to_string((1024 + tmp) << 20U));
+
+  std::ofstream(machine.environment() + "/memory.events") << "oom 1\noom_kill 1\n";
+  const Outcome killed = world.invoke(R"({"do":"raise","signal":9})", true);
+  CHECK(text_of(killed) ==
+        platform_error("Runtime.OutOfMemory", world.last_request_id(), "Runtime exited with error: signal: killed"));
+  CHECK(killed.log_tail.find("Max Memory Used: 1024 MB") != std::string::npos);
+  CHECK(killed.log_tail.find("Status: error\tError Type: Runtime.OutOfMemory") != std::string::npos);
+  // The next process has a group of its own, in which nothing was killed.
+  CHECK(text_of(world.invoke(R"({"n":2})")) == R"({"n":2})");
+  const Outcome again = world.invoke(R"({"do":"raise","signal":9})");
+  CHECK(text_of(again).starts_with("Runtime.ExitError "));
+}
+
+TEST_CASE("all processes of an environment print to one log stream, which it is told") {
+  World world;
+  const std::string stream = json::parse(text_of(world.invoke(R"({"do":"env","name":"AWS_LAMBDA_LOG_STREAM_NAME"})")));
+  world.invoke(R"({"do":"exit","code":1})");
+  CHECK(json::parse(text_of(world.invoke(R"({"do":"env","name":"AWS_LAMBDA_LOG_STREAM_NAME"})"))) == stream);
+  world.close();
+  const std::vector<std::string> lines = lines_of(test::file_text(world.log_file()));
+  CHECK(lines.size() == 9);
+  for (const std::string& line : lines) CHECK(observe::read_function_log_line(line)->stream == stream);
 }
 
 TEST_CASE("the function is told what Lambda tells it") {
@@ -436,11 +477,11 @@ TEST_CASE("the log holds what the function prints between Lambda's own lines") {
     CHECK(outcome.log_tail.size() == 4096);
     CHECK(outcome.log_tail.find("REPORT") != std::string::npos);
   }
-  SECTION("a line of a megabyte is cut into four") {
+  SECTION("a line of a megabyte is cut: CloudWatch's 256 KB are 26 bytes less") {
     world.invoke(R"({"do":"long line","bytes":1048576})");
     world.wait_for_log("REPORT");
     const std::vector<std::string> lines = lines_of(world.log());
-    CHECK(std::count_if(lines.begin(), lines.end(), [](const auto& line) { return line.size() == 262144; }) == 4);
+    CHECK(std::count_if(lines.begin(), lines.end(), [](const auto& line) { return line.size() == 262144 - 26; }) == 4);
   }
   SECTION("what a dying process printed last is there") {
     world.invoke("{}");
@@ -556,4 +597,28 @@ TEST_CASE("what a killed bridge left behind is removed at the next start") {
     CHECK(text_of(world.invoke("{}")) == "{}");
     CHECK(text_of(second.invoke("{}")) == "{}");
   }
+}
+
+TEST_CASE("environments that are kept ready: initialized before any call, and told so; a dead one is replaced") {
+  World world([](auto& settings) { settings.version = "1"; });
+  world.endpoint().provision(2);
+  world.run_until([&] { return world.endpoint().provisioned().available == 2; });
+  CHECK(world.counts().idle == 2);
+  Invocation call;
+  call.function = "misbehave";
+  call.request_id = "12345678-1234-4234-8234-123456789012";
+  call.payload = R"({"do":"env","name":"AWS_LAMBDA_INITIALIZATION_TYPE"})";
+  call.provisioned = true;
+  call.log_tail = true;
+  const Outcome outcome = world.wait(world.begin(call));
+  CHECK(text_of(outcome) == "\"provisioned-concurrency\"");
+  CHECK_FALSE(outcome.init_duration);
+  CHECK(outcome.log_tail.find("Init Duration") == std::string::npos);
+  world.wait_for_log("Phase: init\tStatus: success");
+  call.payload = R"({"do":"exit","code":3})";
+  CHECK(std::holds_alternative<FunctionFailed>(world.wait(world.begin(call)).what));
+  world.run_until([&] { return world.endpoint().provisioned().available == 2; });
+  for (const ColdStart& start : world.endpoint().take_cold_starts()) CHECK(start.reason == StartReason::kProvisioned);
+  world.endpoint().provision(0);
+  world.run_until([&] { return world.counts().idle == 0; });
 }

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@
 #include "weir/base/random.h"
 
 #include "lambda/emulator/emulator_endpoint.h"
+#include "observe/function_log_lines.h"
 #include "runtime/task_scope.h"
 #include "support/temporary_folder.h"
 
@@ -106,7 +108,18 @@ class World {
 
   emulator::EmulatorEndpoint& endpoint() { return *endpoint_; }
   emulator::EnvironmentCounts counts() const { return endpoint_->counts(); }
-  std::string log() const { return file_text(settings_.log_file); }
+  /// What the log's lines say, without their times and streams.
+  std::string log() const {
+    std::string messages;
+    std::istringstream lines(file_text(settings_.log_file));
+    for (std::string line; std::getline(lines, line);) {
+      const auto read = observe::read_function_log_line(line);
+      if (!read) throw std::runtime_error("no line of a function's log: " + line);
+      messages.append(read->message).append("\n");
+    }
+    return messages;
+  }
+  std::string log_file() const { return settings_.log_file; }
   /// Waits until the log holds a text: it is written behind the answer.
   void wait_for_log(const std::string& text) {
     run_until([&] { return log().find(text) != std::string::npos; });

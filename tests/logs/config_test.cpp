@@ -87,7 +87,8 @@ TEST_CASE("every setting of a log group's source") {
 
 TEST_CASE("a function's own log is a file of the state folder, and AWS's log group of it") {
   const Reading reading("function_log: printer, multiline_start: '^a'");
-  CHECK(reading.right().files == std::vector<std::string>{reading.report.config.state + "/logs/printer.log"});
+  const std::string log = reading.report.config.state + "/logs/printer.log";
+  CHECK(reading.right().files == std::vector<std::string>{log, log + ".[0-9]", log + ".[0-9][0-9]"});
   CHECK(reading.right().group() == "/aws/lambda/printer");
   CHECK(reading.right().subscription() == "app");
   CHECK(Reading("function_log: printer, log_group: /other").right().group() == "/other");

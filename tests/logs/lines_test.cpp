@@ -51,6 +51,30 @@ TEST_CASE("lines come out the same however their bytes come in") {
   CHECK(whole.done == text.size());
 }
 
+TEST_CASE("of a function's log the time and the stream before a line are no part of it") {
+  const std::size_t piece = GENERATE(1U, 7U, 1000U);
+  const std::string stream = " 2026/09/12/[$LATEST]0123456789abcdef0123456789abcdef ";
+  const std::string text = "2026-09-12T00:00:00.001Z" + stream + "[1] ERROR 2026\n2026-09-12T00:00:00.002Z" + stream +
+                           " at a\nan old line\n2026-09-12T00:00:00.003Z" + stream + "[2] well\n";
+  const auto taken = [&](std::string_view filter, std::optional<pattern::LogPattern> begin) {
+    const auto wanted = pattern::LogPattern::compile(filter).value();
+    logs::LineCutter cutter(wanted, begin, 100, 0, true);
+    std::string told;
+    const auto take = [&](std::string_view message, std::uint64_t) {
+      told += std::string(message) + "@" + (cutter.time() ? std::to_string(*cutter.time() % 1000) : "-") + "|";
+      return true;
+    };
+    for (std::size_t i = 0; i < text.size(); i += piece) cutter.feed(std::string_view(text).substr(i, piece), take);
+    cutter.flush(true, take);
+    return told;
+  };
+  CHECK(taken("", std::nullopt) == "[1] ERROR 2026@1| at a@2|an old line@-|[2] well@3|");
+  CHECK(taken("2026", std::nullopt) == "[1] ERROR 2026@1|");
+  CHECK(taken("-ERROR", std::nullopt) == " at a@2|an old line@-|[2] well@3|");
+  CHECK(taken("", pattern::LogPattern::compile("%^\\[%").value()) ==
+        "[1] ERROR 2026\n at a\nan old line@1|[2] well@3|");
+}
+
 TEST_CASE("a message goes from one beginning to the next") {
   const std::size_t piece = GENERATE(1U, 5U, 1000U);
   const std::string_view text = "rest\n[1] a\n at b\n\n at c\n[2] d\n[3] e\n at f\n at";

@@ -2,10 +2,12 @@
 // turned by hand, so nothing waits.
 #include "connectors/logs/tail.h"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <sstream>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
@@ -15,9 +17,11 @@
 #include <malloc.h>
 #include <sys/resource.h>
 
+#include "lambda/emulator/function_log.h"
 #include "logs/hand_turned.h"
 #include "logs/unpack.h"
 #include "s3/fake_sink.h"
+#include "support/fake_clock.h"
 #include "support/temporary_folder.h"
 
 using namespace weir;
@@ -79,6 +83,15 @@ class NotMounted {
   std::string path_;
   std::string kept_;
 };
+
+/// Words between bars, in order: files are read side by side.
+std::vector<std::string> sorted(const std::string& told) {
+  std::vector<std::string> words;
+  std::istringstream rest(told);
+  for (std::string word; std::getline(rest, word, '|');) words.push_back(word);
+  std::sort(words.begin(), words.end());
+  return words;
+}
 
 /// A source over files of a folder; notes stay between two starts.
 class Tailing {
@@ -814,6 +827,40 @@ TEST_CASE("a function's own log has a stream as AWS names it, the same after a r
   CHECK(streams[2] == streams[0]);
   CHECK(streams[3].substr(0, first.size()) == "2026/09/14/[$LATEST]");
   CHECK(streams[3].substr(first.size()) != digits);
+}
+
+TEST_CASE("a function's log is read on behind its rotations, several of them between two looks, each line once") {
+  Tailing tail;
+  tail.config.log_of = "orders";
+  const std::string path = tail.folder / "orders.log";
+  tail.config.function_log_is(path);
+  const test::FakeClock clock;
+  const std::string stream = "2026/09/12/[$LATEST]0123456789abcdef0123456789abcdef";
+  const auto open = [&] { return std::move(emulator::FunctionLog::open(path, clock, {400, 100}).value()); };
+  std::string expected;
+  int number = 0;
+  const auto print = [&](int lines) {
+    emulator::FunctionLog log = open();
+    for (const int last = number + lines; number < last;) {
+      expected += (number == 0 ? "" : "|") + std::to_string(number);
+      log.add_line(stream, std::to_string(number++));
+      log.flush();
+    }
+  };
+  print(3);
+  tail.begin();
+  tail.until_told(expected);
+  print(40);  // eight files, and nobody has looked
+  tail.until([&] { return sorted(tail.told()) == sorted(expected); });
+  tail.stop();
+  print(20);  // while nobody reads, as far as files go that are still there
+  tail.begin();
+  tail.until([&] { return sorted(tail.told()) == sorted(expected); });
+  tail.pass(10s);
+  CHECK(sorted(tail.told()) == sorted(expected));
+  // Its own time, not that of the reading.
+  const auto event = test::unpack(tail.sink.payloads.back()).at("logEvents").at(0);
+  CHECK(event.at("timestamp") == epoch_milliseconds(clock.now().wall));
 }
 
 TEST_CASE("a function's log is found wherever the state folder is") {

@@ -1,16 +1,28 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "weir/base/time.h"
 
+#include "lambda/emulator/control_groups.h"
+#include "lambda/emulator/log_settings.h"
+
 namespace weir::emulator {
 
 /// How a function's log is written: Lambda's LoggingConfig.LogFormat.
 enum class LogFormat { kText, kJson };
+
+/// How a response may be streamed. Source: Lambda quotas; configuration-response-streaming, "Bandwidth limits".
+struct StreamLimits {
+  std::size_t bytes_max = 200U << 20U;
+  std::size_t burst_bytes = 6U << 20U;  ///< as fast as it comes; what was streamed slowly is made good again
+  std::size_t bytes_per_second = 2U << 20U;
+};
 
 /// A function that weir runs itself. The numbers have passed the configuration's checks.
 struct EmulatorSettings {
@@ -29,9 +41,14 @@ struct EmulatorSettings {
   std::map<std::string, std::string> environment;  ///< a reserved name is Lambda's, except the AWS credentials
   std::string region = "us-east-1";
   std::string account = "000000000000";
-  std::string folder;    ///< absolute; the environments' /tmp folders are made in it
+  std::shared_ptr<SharedControlGroups> control_groups;  ///< shared by all functions; null: there are none
+  std::string folder;                                   ///< absolute; the environments' /tmp folders are made in it
   std::string log_file;  ///< absolute; what the function prints, with START, END, REPORT; "": none
+  LogLimits log_limits;
   LogFormat log_format = LogFormat::kText;
+  std::string application_log_level = "INFO";        ///< of the JSON format; AWS's word, as the function is told it
+  std::string system_log_level = "INFO";             ///< of the JSON format
+  StreamLimits streaming;
   Duration init_timeout = std::chrono::seconds(10);  ///< Lambda's; shorter in tests
   Duration idle_limit = std::chrono::minutes(5);     ///< an unused environment is taken down after it
 };

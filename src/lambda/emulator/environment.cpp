@@ -13,7 +13,7 @@ ExtensionProcess::ExtensionProcess(Environment& whose, const std::string& file, 
     : path(file),
       name(file.substr(file.rfind('/') + 1)),
       process(std::move(executor), *this),
-      log(function_log),
+      log(function_log, whose.log.name()),
       environment_(whose),
       owner_(owner) {}
 
@@ -50,9 +50,9 @@ void ExtensionProcess::end(std::string type, std::string why) {
 }
 
 Environment::Environment(engine::EnvironmentId number, net::any_io_executor executor, FunctionLog& function_log,
-                         EnvironmentOwner& owner)
+                         std::string log_stream, EnvironmentOwner& owner)
     : id(number),
-      log(function_log),
+      log(function_log, std::move(log_stream)),
       process(executor, *this),
       folder("tmp-" + std::to_string(number)),
       extensions_changed(std::move(executor)),

@@ -79,8 +79,9 @@ struct ExtensionProcess final : private ProcessEvents {
 
 /// One execution environment, and what the engine does not need to know of it.
 struct Environment final : private ProcessEvents {
+  /// `log_stream`: what its part of the function's log is called, whatever process it has.
   Environment(engine::EnvironmentId number, net::any_io_executor executor, FunctionLog& function_log,
-              EnvironmentOwner& owner);
+              std::string log_stream, EnvironmentOwner& owner);
 
   /// Forgets what the process before this one came to.
   void begin_start();
@@ -96,15 +97,18 @@ struct Environment final : private ProcessEvents {
   LogStream log;
   FunctionProcess process;
   std::string folder;                        ///< the name of its own /tmp in the function's folder
+  std::shared_ptr<ControlGroup> group;       ///< of the processes that run, shared with them; null: none
   std::unique_ptr<http::Server> server;      ///< of the process that runs
   Waiter* waiter = nullptr;                  ///< owned by the handler of `next`
   std::string request_id;                    ///< of the invocation that the process was given last
   std::optional<Outcome::What> answer;       ///< what it posted
+  bool responding = false;                   ///< it streams an answer, of which there is more to come
   std::optional<FunctionFailed> init_error;  ///< what it posted to init/error
   std::optional<int> exit_status;            ///< what waitpid gave
   std::string cannot_start_type;
   std::string cannot_start_why;
   bool out_of_memory = false;
+  bool provisioned = false;           ///< it is kept ready
   bool active = false;                ///< initializing or busy: its memory is watched
   std::optional<Instant> idle_since;  ///< runtime and extensions wait, and it is not frozen yet
   std::uint64_t memory_peak = 0;

@@ -136,6 +136,10 @@ void FunctionProcess::take_news(const ProcessNews& news, const ProcessPlan& plan
       events_.on_cannot_start("Sandbox.Failure", "its view of the machine could not be made: " +
                                                      std::generic_category().message(news.value));
       break;
+    case ProcessNews::Kind::kNoGroup:
+      events_.on_cannot_start("Sandbox.Failure",
+                              "its control group cannot be had: " + std::generic_category().message(news.value));
+      break;
     case ProcessNews::Kind::kExited:
       forget_process();
       drain_output();

@@ -78,6 +78,7 @@ struct Prepared {
   int output = -1;
   int socket = -1;
   int null = -1;
+  int group = -1;  ///< cgroup.procs of the function's control group; -1: none
 };
 
 // ---- What runs in the supervisor: async-signal-safe calls only. ----
@@ -121,6 +122,11 @@ void tell_started(int socket, pid_t function) {
   const pid_t supervisor = ::getppid();
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != supervisor) ::_exit(127);
+  // Only from here on: the supervisor is weir's, and survives what the function's memory comes to.
+  if (plan.group >= 0 && ::write(plan.group, "0", 1) != 1) {
+    tell(plan.socket, ProcessNews::Kind::kNoGroup, errno);
+    ::_exit(127);
+  }
   if (::chdir(plan.directory.c_str()) != 0) {
     tell(plan.socket, ProcessNews::Kind::kChdirFailed, errno);
     ::_exit(127);
@@ -167,11 +173,13 @@ void kill_children(const char* children_path, pid_t function) {
   ::close(file);
 }
 
-void close_descriptors_but(int a, int b, int c) {
-  int kept[3] = {a, b, c};
-  std::sort(kept, kept + 3);
+/// Negative ones are none.
+void close_descriptors_but(int a, int b, int c, int d) {
+  int kept[4] = {a, b, c, d};
+  std::sort(kept, kept + 4);
   unsigned first = 0;
   for (const int descriptor : kept) {
+    if (descriptor < 0) continue;
     const auto number = static_cast<unsigned>(descriptor);
     if (number > first) ::close_range(first, number - 1, 0);
     first = number + 1;
@@ -188,7 +196,7 @@ void close_descriptors_but(int a, int b, int c) {
     tell(plan.socket, ProcessNews::Kind::kNoMounts, errno);
     ::_exit(1);
   }
-  close_descriptors_but(plan.output, plan.socket, plan.null);
+  close_descriptors_but(plan.output, plan.socket, plan.null, plan.group);
   // The numbers of stdin, stdout and stderr stay taken, so that what is opened from here on survives the function's
   // dup2.
   for (int standard = 0; standard <= 2; ++standard) ::dup2(plan.null, standard);
@@ -224,6 +232,7 @@ void close_descriptors_but(int a, int b, int c) {
   ::close(executed[1]);
   ::close(plan.output);
   ::close(plan.null);
+  if (plan.group >= 0) ::close(plan.group);
   char unused = 0;
   while (::read(executed[0], &unused, 1) < 0 && errno == EINTR) {
   }
@@ -340,6 +349,7 @@ Result<SupervisedProcess> SupervisedProcess::start(const ProcessPlan& plan, int 
   prepared.title = plan.title;
   prepared.title_area = title_area;
   prepared.output = output;
+  if (plan.group) prepared.group = plan.group->processes();
   if (plan.shared_mounts && plan.shared_mounts->made()) {
     prepared.join = plan.shared_mounts.get();
   } else if (plan.mounts.tmp_megabytes > 0 || !plan.mounts.task.empty() || !plan.mounts.opt.empty()) {
@@ -366,19 +376,21 @@ Result<SupervisedProcess> SupervisedProcess::start(const ProcessPlan& plan, int 
     return cannot("no process for a function");
   }
   ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
-  return SupervisedProcess(supervisor, ends[0], plan.shared_mounts);
+  return SupervisedProcess(supervisor, ends[0], plan.shared_mounts, plan.group);
 }
 
 SupervisedProcess::SupervisedProcess(SupervisedProcess&& other) noexcept
     : supervisor_(std::exchange(other.supervisor_, 0)),
       socket_(std::exchange(other.socket_, -1)),
       mounts_(std::move(other.mounts_)),
+      group_(std::move(other.group_)),
       stopped_(std::exchange(other.stopped_, {})) {}
 
 SupervisedProcess& SupervisedProcess::operator=(SupervisedProcess&& other) noexcept {
   std::swap(supervisor_, other.supervisor_);
   std::swap(socket_, other.socket_);
   std::swap(mounts_, other.mounts_);
+  std::swap(group_, other.group_);
   std::swap(stopped_, other.stopped_);
   return *this;
 }

@@ -11,6 +11,7 @@
 
 #include "weir/base/error.h"
 
+#include "lambda/emulator/control_groups.h"
 #include "lambda/emulator/mounts.h"
 
 namespace weir::emulator {
@@ -28,6 +29,7 @@ struct ProcessPlan {
   /// Those of its environment, shared with the environment's other processes and its next ones. The first process makes
   /// them, as `mounts` says; those that come when it has started take part in them. Null: of its own.
   std::shared_ptr<MountNamespace> shared_mounts;
+  std::shared_ptr<ControlGroup> group;  ///< in which it runs, shared like the mounts; null: in weir's
 };
 
 /// What a supervisor says of its process.
@@ -37,6 +39,7 @@ struct ProcessNews {
     kChdirFailed,  ///< `value` is an errno
     kExecFailed,   ///< `value` is an errno
     kNoMounts,     ///< what it was to see of the machine could not be had; nothing was executed
+    kNoGroup,      ///< its control group could not be had; `value` is an errno
     kExited,       ///< ended by itself or killed; `value` is the wait status
   };
   Kind kind{};
@@ -76,13 +79,15 @@ class SupervisedProcess {
   pid_t supervisor() const { return supervisor_; }
 
  private:
-  SupervisedProcess(pid_t supervisor, int socket, std::shared_ptr<MountNamespace> mounts)
-      : supervisor_(supervisor), socket_(socket), mounts_(std::move(mounts)) {}
+  SupervisedProcess(pid_t supervisor, int socket, std::shared_ptr<MountNamespace> mounts,
+                    std::shared_ptr<ControlGroup> group)
+      : supervisor_(supervisor), socket_(socket), mounts_(std::move(mounts)), group_(std::move(group)) {}
   void reap();
 
   pid_t supervisor_ = 0;
   int socket_ = -1;
   std::shared_ptr<MountNamespace> mounts_;
+  std::shared_ptr<ControlGroup> group_;
   std::vector<pid_t> stopped_;  ///< what freeze() stopped
 };
 
