@@ -49,7 +49,7 @@ void ResourceMeter::on_end(std::string_view qualifier, const Outcome& outcome) {
   --mine.executing;
   // What did not run has no version.
   if (!std::holds_alternative<Succeeded>(outcome.what) && !std::holds_alternative<FunctionFailed>(outcome.what)) return;
-  const bool alias = !qualifier.empty() && outcome.executed_version != qualifier;
+  const bool alias = !qualifier.empty() && outcome.executed_version != qualifier && all_.contains(qualifier);
   mine.by_version[alias ? outcome.executed_version : std::string()].on_outcome(outcome);
 }
 

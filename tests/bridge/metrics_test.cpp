@@ -18,6 +18,10 @@ BridgeStatus some_status() {
   outcome.duration = std::chrono::milliseconds(3);
   outcome.init_duration = std::chrono::milliseconds(40);
   function.meter.on_outcome(outcome);
+  engine::ResourceMeter resources;
+  resources.on_begin("");
+  resources.on_end("", outcome);
+  function.resources = resources.all();
   status.functions.push_back(function);
   SourceStatus source;
   source.name = "clicks";
@@ -84,6 +88,83 @@ TEST_CASE("the exposition has AWS's names in base units") {
   CHECK(has_line(page, "lambda_duration_seconds_bucket{function=\"counter\",le=\"0.005\"} 1"));
   CHECK(has_line(page, "lambda_duration_seconds_bucket{function=\"counter\",le=\"+Inf\"} 1"));
   CHECK(has_line(page, "lambda_duration_seconds_sum{function=\"counter\"} 0.003"));
+}
+
+// Source: monitoring-metrics-view; reference invoke.md 4.4.
+TEST_CASE(
+    "the calls of a function are counted by what they named, and those of an alias by the version that ran them") {
+  BridgeStatus status;
+  FunctionStatus function;
+  function.name = "f";
+  function.executing_max = 4;
+  engine::ResourceMeter resources;
+  const auto call = [&](const std::string& qualifier, const std::string& version, Outcome outcome) {
+    outcome.executed_version = version;
+    resources.on_begin(qualifier);
+    resources.on_end(qualifier, outcome);
+  };
+  const Outcome failed(FunctionFailed{"Error", "{}"});
+  call("", "$LATEST", Outcome(Succeeded{"1"}));
+  call("$LATEST", "$LATEST", Outcome(Succeeded{"1"}));
+  call("7", "7", failed);
+  call("live", "7", Outcome(Succeeded{"1"}));
+  call("live", "8", failed);
+  call("live", "8", Outcome(Succeeded{"1"}));
+  call("live", "$LATEST", Outcome(ServiceFailed{500, "no version ran"}));
+  resources.on_throttle("live");
+  resources.on_begin("live");
+  function.resources = resources.all();
+  status.functions.push_back(function);
+  FunctionStatus quiet;
+  quiet.name = "quiet";
+  status.functions.push_back(quiet);
+  const std::string page = gateway::metrics_text(status);
+  CAPTURE(page);
+  CHECK(has_line(page, R"(lambda_invocations_total{function="f"} 1)"));
+  CHECK(has_line(page, R"(lambda_invocations_total{function="f",qualifier="$LATEST"} 1)"));
+  CHECK(has_line(page, R"(lambda_invocations_total{function="f",qualifier="7"} 1)"));
+  CHECK(has_line(page, R"(lambda_errors_total{function="f",qualifier="7"} 1)"));
+  CHECK(has_line(page, R"(lambda_invocations_total{function="f",qualifier="live",executed_version="7"} 1)"));
+  CHECK(has_line(page, R"(lambda_errors_total{function="f",qualifier="live",executed_version="7"} 0)"));
+  CHECK(has_line(page, R"(lambda_invocations_total{function="f",qualifier="live",executed_version="8"} 2)"));
+  CHECK(has_line(page, R"(lambda_errors_total{function="f",qualifier="live",executed_version="8"} 1)"));
+  CHECK(has_line(page, R"(lambda_throttles_total{function="f",qualifier="live"} 1)"));
+  CHECK(has_line(page, R"(lambda_throttles_total{function="f"} 0)"));
+  CHECK(has_line(page, R"(lambda_concurrent_executions{function="f",qualifier="live"} 1)"));
+  CHECK(has_line(page, R"(lambda_concurrent_executions{function="f"} 0)"));
+  CHECK(has_line(page, R"(lambda_concurrent_executions_max{function="f"} 4)"));
+  CHECK(page.find(R"(executed_version="$LATEST")") == std::string::npos);
+  CHECK(has_line(page, R"(lambda_invocations_total{function="quiet"} 0)"));
+  CHECK(has_line(page, R"(lambda_duration_seconds_count{function="quiet"} 0)"));
+  const auto told = nlohmann::json::parse(gateway::status_json(status))["functions"][0]["resources"];
+  REQUIRE(told.size() == 4);
+  CHECK(told[3]["qualifier"] == "live");
+  CHECK(told[3]["executing"] == 1);
+  CHECK(told[3]["throttles"] == 1);
+  CHECK(told[3]["versions"][1] == nlohmann::json{{"executed_version", "8"}, {"invocations", 2}, {"errors", 1}});
+}
+
+TEST_CASE("a function that may be called by any name does not fill the page") {
+  engine::ResourceMeter resources;
+  for (std::size_t i = 0; i < engine::ResourceMeter::kResourcesMax + 10; ++i) {
+    resources.on_begin("q" + std::to_string(i));
+    resources.on_end("q" + std::to_string(i), Outcome(Succeeded{"1"}));
+  }
+  CHECK(resources.all().size() == engine::ResourceMeter::kResourcesMax + 1);
+  CHECK(resources.all().at("").by_version.at("").invocations() == 10);
+  CHECK(resources.all().at("").executing == 0);
+}
+
+TEST_CASE("the status says whether control groups hold functions to their limits") {
+  const auto told = [](const gateway::ControlGroupStatus& groups) {
+    return nlohmann::json::parse(gateway::status_json(some_status(), groups))["control_groups"];
+  };
+  gateway::ControlGroupStatus groups;
+  CHECK(told(groups)["state"] == "unknown");
+  groups.known = true;
+  CHECK(told(groups)["state"] == "used");
+  groups.missing = "there is no cgroup v2 here";
+  CHECK(told(groups) == nlohmann::json{{"state", "none"}, {"reason", "there is no cgroup v2 here"}});
 }
 
 TEST_CASE("what happened to records is counted by mapping, and by shard under a name of its own") {

@@ -2,6 +2,7 @@
 #include "lambda/emulator/function_log.h"
 
 #include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -12,6 +13,7 @@
 #include <catch2/catch.hpp>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "observe/function_log_lines.h"
@@ -246,6 +248,33 @@ TEST_CASE("a file that somebody else renames or removes is made anew with the ne
   CHECK(Log::text(log.path).find(" 1\n") == std::string::npos);
   if (fs::file_size(log.path) > 0) read_on(reader, read);
   CHECK((read == numbers(1, 2) || read == numbers(1, 1)));  // of a truncated one nobody can tell
+}
+
+TEST_CASE("a full disk loses lines, and tears at most the one that did not fit") {
+  Log log;
+  FunctionLog lines = log.open();
+  const auto print = [&](const std::string& text) {
+    lines.add_line(kStream, text);
+    lines.flush();
+  };
+  print("1");
+  const auto ignored = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+  rlimit full = before;
+  full.rlim_cur = fs::file_size(log.path) + 100;
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &full) == 0);
+  print(std::string(200, 'x'));
+  print("lost");
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, ignored);
+  print("2");
+  const std::vector<std::string> messages = log.messages();
+  REQUIRE(messages.size() == 3);
+  CHECK(messages.front() == "1");
+  CHECK(messages[1].find_first_not_of('x') == std::string::npos);
+  CHECK(messages[1].size() < 100);
+  CHECK(messages.back() == "2");
 }
 
 TEST_CASE("who holds the file's lock holds up nobody") {

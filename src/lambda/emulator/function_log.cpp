@@ -58,7 +58,8 @@ FunctionLog::FunctionLog(FunctionLog&& other) noexcept
       clock_(other.clock_),
       limits_(other.limits_),
       levels_(other.levels_),
-      buffer_(std::exchange(other.buffer_, {})) {}
+      buffer_(std::exchange(other.buffer_, {})),
+      torn_(other.torn_) {}
 
 FunctionLog::~FunctionLog() {
   write_out(false);
@@ -79,6 +80,7 @@ void FunctionLog::write_out(bool may_wait) {
   if (buffer_.empty()) return;
   const Hold hold = hold_file();
   if (hold == Hold::kBusy && may_wait && buffer_.size() < kWaitingBytesMax) return;
+  if (torn_) buffer_.insert(buffer_.begin(), '\n');
   std::string_view rest = buffer_;
   while (!rest.empty() && file_ >= 0) {
     const ssize_t written = ::write(file_, rest.data(), rest.size());
@@ -87,6 +89,9 @@ void FunctionLog::write_out(bool may_wait) {
     rest.remove_prefix(static_cast<std::size_t>(written));
   }
   if (hold == Hold::kHeld) ::flock(file_, LOCK_UN);
+  // A full disk may end in the middle of a line; what comes next is not a part of it.
+  const std::size_t written = buffer_.size() - rest.size();
+  if (written > 0) torn_ = buffer_[written - 1] != '\n';
   buffer_.clear();
 }
 

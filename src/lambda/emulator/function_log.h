@@ -50,6 +50,7 @@ class FunctionLog {
   LogLimits limits_;
   LogLevels levels_;
   std::string buffer_;
+  bool torn_ = false;  ///< the last line that was written has no end
 };
 
 /// What one environment prints, cut into lines for the log; and the last 4 KB of what was logged since an invocation
