@@ -78,39 +78,4 @@ std::string find_service_url(const std::string& service, const std::string& regi
   return service_url(service, region);
 }
 
-std::optional<UrlParts> split_url(std::string_view url) {
-  UrlParts parts;
-  const std::size_t colon = url.find("://");
-  if (colon == std::string_view::npos) return std::nullopt;
-  parts.scheme = url.substr(0, colon);
-  std::transform(parts.scheme.begin(), parts.scheme.end(), parts.scheme.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  if (parts.scheme != "http" && parts.scheme != "https") return std::nullopt;
-  url.remove_prefix(colon + 3);
-  const std::size_t end = std::min(url.find_first_of("/?#"), url.size());
-  std::string_view authority = url.substr(0, end);
-  std::string_view rest = url.substr(end);
-  rest = rest.substr(0, rest.find('#'));
-  parts.target = rest.empty() || rest.front() != '/' ? "/" + std::string(rest) : std::string(rest);
-  if (const std::size_t at = authority.rfind('@'); at != std::string_view::npos) authority.remove_prefix(at + 1);
-  std::size_t port = std::string_view::npos;
-  if (authority.starts_with('[')) {
-    const std::size_t close = authority.find(']');
-    if (close == std::string_view::npos) return std::nullopt;
-    parts.name = authority.substr(1, close - 1);
-    if (close + 1 < authority.size()) {
-      if (authority[close + 1] != ':') return std::nullopt;
-      port = close + 1;
-    }
-  } else {
-    port = authority.find(':');
-    parts.name = authority.substr(0, port);
-  }
-  if (parts.name.empty()) return std::nullopt;
-  const std::string_view number = port == std::string_view::npos ? std::string_view() : authority.substr(port + 1);
-  const bool usual = number.empty() || number == (parts.scheme == "https" ? "443" : "80");
-  parts.host = usual ? authority.substr(0, port) : authority;
-  return parts;
-}
-
 }  // namespace weir::aws

@@ -27,16 +27,4 @@ std::string service_url(std::string_view service, std::string_view region);
 std::string find_service_url(const std::string& service, const std::string& region, const Environment& environment,
                              const AwsProfiles& profiles, const std::string& profile);
 
-/// A URL taken apart as a signature needs it.
-struct UrlParts {
-  std::string scheme;  ///< "http" or "https"
-  std::string host;    ///< as the Host header has it: with the port unless it is the scheme's own
-  std::string target;  ///< path and query, at least "/"
-  /// The host without port and brackets.
-  std::string name;
-};
-
-/// Nothing: it is no http or https URL.
-std::optional<UrlParts> split_url(std::string_view url);
-
 }  // namespace weir::aws

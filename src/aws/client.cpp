@@ -265,7 +265,7 @@ std::optional<http::ClientRequest> Client::State::prepare(const ServiceRequest& 
   } else {
     sent.url = request.url;
   }
-  const auto parts = split_url(sent.url);
+  const auto parts = http::split_url(sent.url);
   if (!parts) return std::nullopt;
   sent.headers = request.headers;
   sent.body = request.body;
@@ -298,7 +298,7 @@ Result<std::unique_ptr<Client>> Client::make(net::any_io_executor executor, net:
   std::string url = settings.access.endpoint_url.empty()
                         ? find_service_url(settings.service, region, settings.environment, *profiles, profile)
                         : settings.access.endpoint_url;
-  if (!split_url(url)) {
+  if (!http::split_url(url)) {
     return Error(ErrorCode::kEndpointFailed,
                  "\"" + http::without_secrets(url) + "\" is no address of " + settings.service);
   }

@@ -30,10 +30,8 @@ class Courier {
   net::awaitable<void> close();
 
  private:
-  struct Flight;
   struct State;
-  class Ending;
-  static net::awaitable<void> carry(std::shared_ptr<State> state, Ending ending, http::ClientRequest request);
+  static net::awaitable<Result<http::Response>> carry(std::shared_ptr<State> state, http::ClientRequest request);
   std::shared_ptr<State> state_;  ///< shared with the exchanges under way
 };
 

@@ -240,7 +240,7 @@ net::awaitable<CredentialFetcher::State::Got> CredentialFetcher::State::ask_sts(
   request.timeout = kStsTimeout;
   request.headers.add("Content-Type", "application/x-www-form-urlencoded; charset=utf-8");
   request.body = std::move(form);
-  const auto parts = split_url(request.url);
+  const auto parts = http::split_url(request.url);
   if (!parts) co_return failed(shown + " is no address of STS");
   WallTime signed_at{};
   const auto sign = [&] {

@@ -388,7 +388,7 @@ Result<std::vector<std::string>> split_command(std::string_view command) {
 }
 
 bool is_container_url_allowed(std::string_view url) {
-  const auto parts = split_url(url);
+  const auto parts = http::split_url(url);
   if (!parts) return false;
   if (parts->scheme == "https") return true;
   constexpr std::array<std::string_view, 5> kHosts{"169.254.170.2", "169.254.170.23", "fd00:ec2::23", "localhost",

@@ -35,9 +35,12 @@ struct ClientRequest {
   bool may_be_http2 = false;                   ///< where TLS agrees on it
 };
 
+class BodyStream;
+
 /// An answer whose body is read as it comes. It ends its exchange when it goes; it may outlive the client.
 class ResponseStream {
  public:
+  explicit ResponseStream(std::unique_ptr<BodyStream> body);
   ~ResponseStream();
   ResponseStream(const ResponseStream&) = delete;
   ResponseStream& operator=(const ResponseStream&) = delete;
@@ -49,16 +52,13 @@ class ResponseStream {
   net::awaitable<Result<std::string>> read();
 
  private:
-  friend class Client;
-  struct State;
-  explicit ResponseStream(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
+  std::unique_ptr<BodyStream> body_;
 };
 
 /// Sends requests on an executor whose context runs in one thread: keeps connections alive and shares them, checks TLS
 /// against the system's certificates (or the file that AWS_CA_BUNDLE, else SSL_CERT_FILE names), follows no redirect,
-/// uses no proxy, asks for no compression. libcurl's multi interface on the executor's reactor. While nothing is under
-/// way it keeps the io_context from nothing.
+/// uses no proxy, asks for no compression. http:// is spoken over asio, https:// by libcurl, which is loaded when the
+/// first such request is sent. While nothing is under way it keeps the io_context from nothing.
 ///
 /// A request is sent once. Only when a kept connection ends before a byte of the answer has come is it sent once more,
 /// on a fresh connection, and only if no byte of it was sent before or its method may be repeated (GET, HEAD, OPTIONS,
@@ -79,10 +79,12 @@ class Client {
   /// The same, but gives the answer as soon as its headers have come. The request's timeout is for the body too.
   net::awaitable<Result<std::unique_ptr<ResponseStream>>> open(ClientRequest request);
 
+  /// Ends what is under way, as cancelling would.
+  void call_off();
+
  private:
-  friend class ResponseStream;
   struct State;
-  std::shared_ptr<State> state_;  ///< shared with the requests under way; the client may go before them
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace weir::http

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <memory>
 #include <utility>
 #include <vector>
 
+// SHA256_Init() and its like are called old, for OpenSSL would rather be asked by an algorithm's name. Being asked so,
+// it first loads its providers, configuration and error texts: 2 MB of memory for a process that hashes and nothing
+// else.
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <openssl/sha.h>
 
 #include "http/uri.h"
@@ -37,20 +39,13 @@ std::string hex(const unsigned char* bytes, std::size_t size) {
 
 using Key = std::array<unsigned char, SHA256_DIGEST_LENGTH>;
 
-struct FreeContext {
-  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-};
-
-/// OpenSSL's SHA256() and HMAC() look their algorithm up with each call, which takes longer than hashing a request.
 Key sha256(std::string_view first, std::string_view second = {}) {
-  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  thread_local const std::unique_ptr<EVP_MD_CTX, FreeContext> context(EVP_MD_CTX_new());
+  SHA256_CTX context;
   Key out{};
-  const bool hashed = algorithm != nullptr && EVP_DigestInit_ex2(context.get(), algorithm, nullptr) == 1 &&
-                      EVP_DigestUpdate(context.get(), first.data(), first.size()) == 1 &&
-                      EVP_DigestUpdate(context.get(), second.data(), second.size()) == 1 &&
-                      EVP_DigestFinal_ex(context.get(), out.data(), nullptr) == 1;
-  WEIR_ASSERT(hashed);
+  SHA256_Init(&context);
+  SHA256_Update(&context, first.data(), first.size());
+  SHA256_Update(&context, second.data(), second.size());
+  SHA256_Final(out.data(), &context);
   return out;
 }
 
@@ -70,11 +65,16 @@ Key hmac(std::string_view key, std::string_view text) {
   const Key short_key = key.size() > kBlock ? sha256(key) : Key{};
   if (key.size() > kBlock) key = text_of(short_key);
   const auto padded = [&](unsigned pad) {
-    std::string block(kBlock, static_cast<char>(pad));
-    for (std::size_t i = 0; i < key.size(); ++i) block[i] = static_cast<char>(static_cast<unsigned char>(key[i]) ^ pad);
+    std::array<char, kBlock> block{};
+    block.fill(static_cast<char>(pad));
+    for (std::size_t i = 0; i < key.size(); ++i)
+      block.at(i) = static_cast<char>(static_cast<unsigned char>(key[i]) ^ pad);
     return block;
   };
-  return sha256(padded(kOuter), text_of(sha256(padded(kInner), text)));
+  const auto inner = padded(kInner);
+  const auto outer = padded(kOuter);
+  const auto whole = [](const std::array<char, kBlock>& block) { return std::string_view(block.data(), block.size()); };
+  return sha256(whole(outer), text_of(sha256(whole(inner), text)));
 }
 
 Key hmac(const Key& key, std::string_view text) {

@@ -1,5 +1,8 @@
 #include "http/uri.h"
 
+#include <algorithm>
+#include <charconv>
+
 namespace weir::http {
 
 namespace {
@@ -78,6 +81,52 @@ std::optional<QueryFields> parse_query(std::string_view query, Plus plus) {
     fields.emplace_back(std::move(*name), std::move(*value));
   }
   return fields;
+}
+
+std::optional<UrlParts> split_url(std::string_view url) {
+  if (std::any_of(url.begin(), url.end(), [](char c) { return (c >= '\0' && c <= ' ') || c == '\x7f'; }))
+    return std::nullopt;
+  UrlParts parts;
+  const std::size_t colon = url.find("://");
+  if (colon == std::string_view::npos) return std::nullopt;
+  parts.scheme = url.substr(0, colon);
+  std::transform(parts.scheme.begin(), parts.scheme.end(), parts.scheme.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  if (parts.scheme != "http" && parts.scheme != "https") return std::nullopt;
+  url.remove_prefix(colon + 3);
+  const std::size_t end = std::min(url.find_first_of("/?#"), url.size());
+  std::string_view authority = url.substr(0, end);
+  std::string_view rest = url.substr(end);
+  rest = rest.substr(0, rest.find('#'));
+  if (rest.empty() || rest.front() != '/') parts.target = '/';
+  parts.target += rest;
+  if (const std::size_t at = authority.rfind('@'); at != std::string_view::npos) {
+    parts.user_info = authority.substr(0, at);
+    authority.remove_prefix(at + 1);
+  }
+  std::size_t port = std::string_view::npos;
+  if (authority.starts_with('[')) {
+    const std::size_t close = authority.find(']');
+    if (close == std::string_view::npos) return std::nullopt;
+    parts.name = authority.substr(1, close - 1);
+    if (close + 1 < authority.size()) {
+      if (authority[close + 1] != ':') return std::nullopt;
+      port = close + 1;
+    }
+  } else {
+    port = authority.find(':');
+    parts.name = authority.substr(0, port);
+  }
+  if (parts.name.empty()) return std::nullopt;
+  const std::uint16_t usual = parts.scheme == "https" ? 443 : 80;
+  parts.port = usual;
+  const std::string_view number = port == std::string_view::npos ? std::string_view() : authority.substr(port + 1);
+  if (!number.empty()) {
+    const auto [stop, problem] = std::from_chars(number.data(), number.data() + number.size(), parts.port);
+    if (problem != std::errc() || stop != number.data() + number.size()) return std::nullopt;
+  }
+  parts.host = parts.port == usual ? authority.substr(0, port) : authority;
+  return parts;
 }
 
 std::string without_secrets(std::string_view url) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,6 +29,21 @@ using QueryFields = std::vector<std::pair<std::string, std::string>>;
 /// Takes a query ("a=1&b=&c") apart; a name without "=" has the value "", an empty piece is left out. Nothing, when a
 /// percent sign stands wrong.
 std::optional<QueryFields> parse_query(std::string_view query, Plus plus = Plus::kLiteral);
+
+/// A URL taken apart, as a connection and a signature need it.
+struct UrlParts {
+  UrlParts() = default;
+
+  std::string scheme;     ///< "http" or "https"
+  std::string user_info;  ///< what stands before "@", as it is written; mostly ""
+  std::string name;       ///< the host without port and brackets
+  std::uint16_t port = 0;
+  std::string host;    ///< as the Host header has it: with the port unless it is the scheme's own
+  std::string target;  ///< path and query, at least "/"
+};
+
+/// Nothing: it is no http or https URL, or holds a space or a control character.
+std::optional<UrlParts> split_url(std::string_view url);
 
 /// The URL without credentials, query and fragment, which may hold secrets: for errors and logs.
 std::string without_secrets(std::string_view url);

@@ -4,8 +4,7 @@
 #include <memory>
 #include <system_error>
 
-#include <archive.h>
-#include <archive_entry.h>
+#include "package/libarchive.h"
 
 namespace weir::package {
 
@@ -17,11 +16,16 @@ namespace fs = std::filesystem;
 constexpr std::size_t kEntriesMax = 100'000;
 constexpr std::size_t kBlockBytes = 65'536;
 
+/// Once it is known to be there.
+const Libarchive& libarchive() {
+  return **Libarchive::get();
+}
+
 struct FreeReader {
-  void operator()(struct archive* reader) const { archive_read_free(reader); }
+  void operator()(struct archive* reader) const { libarchive().read_free(reader); }
 };
 struct FreeWriter {
-  void operator()(struct archive* writer) const { archive_write_free(writer); }
+  void operator()(struct archive* writer) const { libarchive().write_free(writer); }
 };
 using Reader = std::unique_ptr<struct archive, FreeReader>;
 using Writer = std::unique_ptr<struct archive, FreeWriter>;
@@ -45,8 +49,8 @@ bool leads_out(const fs::path& path) {
 }
 
 Reader make_reader() {
-  Reader reader(archive_read_new());
-  archive_read_support_format_zip(reader.get());
+  Reader reader(libarchive().read_new());
+  libarchive().read_support_format_zip(reader.get());
   return reader;
 }
 
@@ -74,60 +78,61 @@ Result<std::uint64_t> copy_data(struct archive* reader, struct archive* writer, 
     const void* block = nullptr;
     std::size_t size = 0;
     la_int64_t offset = 0;
-    const int got = archive_read_data_block(reader, &block, &size, &offset);
+    const int got = libarchive().read_data_block(reader, &block, &size, &offset);
     if (got == ARCHIVE_EOF) return bytes;
     // A warning here is a checksum that is wrong.
     if (got != ARCHIVE_OK) return unreadable();
     bytes += size;
     if (bytes > bytes_max) return too_large(bytes_max);
-    if (archive_write_data_block(writer, block, size, offset) < ARCHIVE_OK) {
-      return refused(name, ("cannot be written: " + std::string(archive_error_string(writer))).c_str());
+    if (libarchive().write_data_block(writer, block, size, offset) < ARCHIVE_OK) {
+      return refused(name, ("cannot be written: " + std::string(libarchive().error_string(writer))).c_str());
     }
   }
 }
 
 Result<std::uint64_t> unpack(Reader reader, const std::string& folder, std::uint64_t bytes_max) {
-  const Writer writer(archive_write_disk_new());
-  archive_write_disk_set_options(writer.get(), ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_TIME |
-                                                   ARCHIVE_EXTRACT_SECURE_NODOTDOT | ARCHIVE_EXTRACT_SECURE_SYMLINKS);
+  const Writer writer(libarchive().write_disk_new());
+  libarchive().write_disk_set_options(writer.get(), ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_TIME |
+                                                        ARCHIVE_EXTRACT_SECURE_NODOTDOT |
+                                                        ARCHIVE_EXTRACT_SECURE_SYMLINKS);
   std::uint64_t bytes = 0;
   std::size_t entries = 0;
   for (;;) {
     struct archive_entry* entry = nullptr;
-    const int got = archive_read_next_header(reader.get(), &entry);
+    const int got = libarchive().read_next_header(reader.get(), &entry);
     if (got == ARCHIVE_EOF) break;
     if (got < ARCHIVE_WARN) return unreadable();
     if (++entries > kEntriesMax) return too_large(bytes_max);
-    const char* raw = archive_entry_pathname(entry);
+    const char* raw = libarchive().entry_pathname(entry);
     const std::string name = raw == nullptr ? "" : raw;
     if (name.empty() || leads_out(name)) return refused(name, "would land outside of its folder");
-    const auto type = archive_entry_filetype(entry);
+    const auto type = libarchive().entry_filetype(entry);
     if (type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK) return refused(name, "is no file, folder or link");
     if (type == AE_IFLNK) {
-      const char* target = archive_entry_symlink(entry);
+      const char* target = libarchive().entry_symlink(entry);
       if (target == nullptr || leads_out(fs::path(name).parent_path() / target)) {
         return refused(name, "is a link that leads out of it");
       }
     } else {
       // What its owner cannot read, or remove again, is of no use.
       const unsigned own = type == AE_IFDIR ? 0700U : 0600U;
-      archive_entry_set_perm(entry, static_cast<__LA_MODE_T>((archive_entry_perm(entry) & 0777U) | own));
+      libarchive().entry_set_perm(entry, static_cast<__LA_MODE_T>((libarchive().entry_perm(entry) & 0777U) | own));
     }
     const std::string path = (fs::path(folder) / name).string();
-    archive_entry_set_pathname(entry, path.c_str());
-    if (archive_write_header(writer.get(), entry) < ARCHIVE_OK) {
-      return refused(name, ("cannot be written: " + std::string(archive_error_string(writer.get()))).c_str());
+    libarchive().entry_set_pathname(entry, path.c_str());
+    if (libarchive().write_header(writer.get(), entry) < ARCHIVE_OK) {
+      return refused(name, ("cannot be written: " + std::string(libarchive().error_string(writer.get()))).c_str());
     }
     auto written = copy_data(reader.get(), writer.get(), name, bytes, bytes_max);
     if (!written) return std::move(written.error());
     bytes = written.value();
-    if (archive_write_finish_entry(writer.get()) < ARCHIVE_WARN) {
-      return refused(name, ("cannot be written: " + std::string(archive_error_string(writer.get()))).c_str());
+    if (libarchive().write_finish_entry(writer.get()) < ARCHIVE_WARN) {
+      return refused(name, ("cannot be written: " + std::string(libarchive().error_string(writer.get()))).c_str());
     }
   }
   // Of nothing at all libarchive says that it has no entries.
-  if (entries == 0 && archive_format(reader.get()) != ARCHIVE_FORMAT_ZIP) return unreadable();
-  if (archive_write_close(writer.get()) < ARCHIVE_WARN) return unreadable();
+  if (entries == 0 && libarchive().format(reader.get()) != ARCHIVE_FORMAT_ZIP) return unreadable();
+  if (libarchive().write_close(writer.get()) < ARCHIVE_WARN) return unreadable();
   if (auto checked = check_links(folder); !checked) return std::move(checked.error());
   return bytes;
 }
@@ -135,14 +140,16 @@ Result<std::uint64_t> unpack(Reader reader, const std::string& folder, std::uint
 }  // namespace
 
 Result<std::uint64_t> unzip(std::string_view zip, const std::string& folder, std::uint64_t bytes_max) {
+  if (const auto there = Libarchive::get(); !there) return there.error();
   Reader reader = make_reader();
-  if (archive_read_open_memory(reader.get(), zip.data(), zip.size()) != ARCHIVE_OK) return unreadable();
+  if (libarchive().read_open_memory(reader.get(), zip.data(), zip.size()) != ARCHIVE_OK) return unreadable();
   return unpack(std::move(reader), folder, bytes_max);
 }
 
 Result<std::uint64_t> unzip_file(const std::string& path, const std::string& folder, std::uint64_t bytes_max) {
+  if (const auto there = Libarchive::get(); !there) return there.error();
   Reader reader = make_reader();
-  if (archive_read_open_filename(reader.get(), path.c_str(), kBlockBytes) != ARCHIVE_OK) return unreadable();
+  if (libarchive().read_open_filename(reader.get(), path.c_str(), kBlockBytes) != ARCHIVE_OK) return unreadable();
   return unpack(std::move(reader), folder, bytes_max);
 }
 

@@ -57,27 +57,3 @@ TEST_CASE("an address of one's own is taken in the SDKs' order") {
   CHECK(url("lambda", none, "absent") == "https://lambda.eu-west-1.amazonaws.com");
   CHECK(url("lambda", ignored, "default") == "https://lambda.eu-west-1.amazonaws.com");
 }
-
-TEST_CASE("a URL is taken apart as a signature needs it") {
-  struct Row {
-    std::string_view url, host, target, name;
-  };
-  const auto row = GENERATE(values<Row>({
-      {"https://lambda.eu-west-1.amazonaws.com", "lambda.eu-west-1.amazonaws.com", "/",
-       "lambda.eu-west-1.amazonaws.com"},
-      {"HTTPS://h:443/a?b=c#d", "h", "/a?b=c", "h"},
-      {"http://h:80", "h", "/", "h"},
-      {"http://h:443/", "h:443", "/", "h"},
-      {"http://user:word@h:4566/x", "h:4566", "/x", "h"},
-      {"http://[::1]:9/x", "[::1]:9", "/x", "::1"},
-      {"http://[fd00:ec2::254]", "[fd00:ec2::254]", "/", "fd00:ec2::254"},
-      {"http://h?q", "h", "/?q", "h"},
-  }));
-  const auto parts = split_url(row.url);
-  REQUIRE(parts.has_value());
-  CHECK(parts->host == row.host);
-  CHECK(parts->target == row.target);
-  CHECK(parts->name == row.name);
-  for (const char* wrong : {"", "h", "ftp://h", "http://", "http:///x", "http://[::1", "http://[::1]x"})
-    CHECK_FALSE(split_url(wrong).has_value());
-}

@@ -47,3 +47,35 @@ TEST_CASE("what may be secret in a URL is not shown") {
   CHECK(without_secrets("host/a") == "host/a");
   CHECK(without_secrets("").empty());
 }
+
+TEST_CASE("a URL is taken apart as a connection and a signature need it") {
+  struct Row {
+    std::string_view url, host, target, name;
+    int port;
+  };
+  const auto row = GENERATE(values<Row>({
+      {"https://lambda.eu-west-1.amazonaws.com", "lambda.eu-west-1.amazonaws.com", "/",
+       "lambda.eu-west-1.amazonaws.com", 443},
+      {"HTTPS://h:443/a?b=c#d", "h", "/a?b=c", "h", 443},
+      {"http://h:80", "h", "/", "h", 80},
+      {"http://h:", "h", "/", "h", 80},
+      {"http://h:443/", "h:443", "/", "h", 443},
+      {"http://h:65535/", "h:65535", "/", "h", 65535},
+      {"http://user:word@h:4566/x", "h:4566", "/x", "h", 4566},
+      {"http://[::1]:9/x", "[::1]:9", "/x", "::1", 9},
+      {"http://[fd00:ec2::254]", "[fd00:ec2::254]", "/", "fd00:ec2::254", 80},
+      {"http://h?q", "h", "/?q", "h", 80},
+      {"http://h/a/../b%2Fc", "h", "/a/../b%2Fc", "h", 80},
+  }));
+  const auto parts = split_url(row.url);
+  REQUIRE(parts.has_value());
+  CHECK(parts->host == row.host);
+  CHECK(parts->target == row.target);
+  CHECK(parts->name == row.name);
+  CHECK(parts->port == row.port);
+  CHECK(parts->user_info == (row.port == 4566 ? "user:word" : ""));
+  for (const char* wrong :
+       {"", "h", "ftp://h", "http://", "http:///x", "http://[::1", "http://[::1]x", "http://h:65536/", "http://h:x/",
+        "http://h:-1/", "http://h/a b", "http://h/a\r\nb", "http://h\x7f/"})
+    CHECK_FALSE(split_url(wrong).has_value());
+}

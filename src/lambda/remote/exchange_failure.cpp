@@ -11,7 +11,7 @@
 namespace weir::remote {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, ExchangeFailure>, 19> kWords{{
+constexpr std::array<std::pair<std::string_view, ExchangeFailure>, 20> kWords{{
     {"Failed to connect to ", ExchangeFailure::kUnreachable},
     {"Couldn't connect to server", ExchangeFailure::kUnreachable},
     {"Could not connect to server", ExchangeFailure::kUnreachable},
@@ -23,11 +23,12 @@ constexpr std::array<std::pair<std::string_view, ExchangeFailure>, 19> kWords{{
     {"Operation timed out after ", ExchangeFailure::kTimedOut},
     {"Timeout was reached", ExchangeFailure::kTimedOut},
     {"transfer closed with ", ExchangeFailure::kCutOff},
-    {"the connection ended within the answer's headers", ExchangeFailure::kCutOff},
+    {"the connection ended within the answer", ExchangeFailure::kCutOff},
     {"the connection ended before an answer began", ExchangeFailure::kCutOff},
     {"Empty reply from server", ExchangeFailure::kCutOff},
     {"Recv failure", ExchangeFailure::kCutOff},
     {"Send failure", ExchangeFailure::kCutOff},
+    {"the answer is no HTTP", ExchangeFailure::kNotHttp},
     {"Received HTTP/0.9 when not allowed", ExchangeFailure::kNotHttp},
     {"Unsupported HTTP version", ExchangeFailure::kNotHttp},
     {"Weird server reply", ExchangeFailure::kNotHttp},

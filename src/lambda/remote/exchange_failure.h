@@ -19,8 +19,9 @@ enum class ExchangeFailure {
   kOther,          ///< TLS, a request that cannot be sent, anything else
 };
 
-/// The kind of an error that http::Client gave (but `cancelled`). The client has one code for all of them and libcurl's
-/// sentence; a test asks for each through the real client, so that a change of those words is found.
+/// The kind of an error that http::Client gave (but `cancelled`). The client has one code for all of them, and a
+/// sentence of its own or of libcurl's; a test asks for each through the real client, so that a change of those words
+/// is found.
 ExchangeFailure kind_of(const Error& error);
 
 /// As sentences say it: "900 s", "0.2 s".
