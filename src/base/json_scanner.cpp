@@ -1,5 +1,6 @@
 #include "base/json_scanner.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -16,32 +17,76 @@ bool digit(char c) {
   return c >= '0' && c <= '9';
 }
 
+/// What the letter of an escape stands for; NUL of a u, and of what is no escape.
+char meaning_of(char letter) {
+  switch (letter) {
+    case '"':
+    case '\\':
+    case '/':
+      return letter;
+    case 'b':
+      return '\b';
+    case 'f':
+      return '\f';
+    case 'n':
+      return '\n';
+    case 'r':
+      return '\r';
+    case 't':
+      return '\t';
+    default:
+      return '\0';
+  }
+}
+
+#ifdef __SSE2__
+constexpr int kBlock = 16;
+
+/// Which of 16 bytes mean something in a string, a bit each: quote, backslash, controls and all beyond ASCII.
+unsigned specials(const char* at) {
+  __m128i block;
+  std::memcpy(&block, at, sizeof block);
+  // As signed bytes, all beyond ASCII are below a space too.
+  const __m128i special =
+      _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('"')), _mm_cmpeq_epi8(block, _mm_set1_epi8('\\'))),
+                   _mm_cmpgt_epi8(_mm_set1_epi8(' '), block));
+  return static_cast<unsigned>(_mm_movemask_epi8(special));
+}
+
+/// Without the bits of an escape that begins at `here`.
+unsigned behind_escape(unsigned mask, int here) {
+  return mask & ~(3U << static_cast<unsigned>(here));
+}
+#endif
+
 }  // namespace
 
-/// Leaps over the bytes that mean nothing in a string: ASCII but for controls, quote and backslash. True when it stands
-/// at something else.
-bool JsonScanner::plain() {
+/// Leaps over the bytes that mean nothing in a string, ASCII but for controls, quote and backslash, and over most of
+/// its escapes, which then sets `escapes`: a JSON text within a string has one every few bytes. True when it stands at
+/// something else.
+bool JsonScanner::leap(bool& escapes) {
 #ifdef __SSE2__
-  const __m128i quote = _mm_set1_epi8('"');
-  const __m128i backslash = _mm_set1_epi8('\\');
-  const __m128i controls = _mm_set1_epi8(0x1F);
-  while (end_ - at_ >= 16) {
-    __m128i block;
-    std::memcpy(&block, at_, sizeof block);
-    // As signed bytes, all beyond ASCII are below 0x20 too.
-    const __m128i special = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(block, quote), _mm_cmpeq_epi8(block, backslash)),
-                                         _mm_cmpgt_epi8(_mm_add_epi8(controls, _mm_set1_epi8(1)), block));
-    const auto mask = static_cast<unsigned>(_mm_movemask_epi8(special));
-    if (mask != 0) {
-      at_ += __builtin_ctz(mask);
-      return true;
+  while (end_ - at_ > kBlock) {  // and what is escaped by the last byte
+    unsigned mask = specials(at_);
+    int next = kBlock;
+    while (mask != 0) {
+      const int here = __builtin_ctz(mask);
+      const char escaped = at_[here + 1];
+      if (at_[here] != '\\' || (escaped != '"' && escaped != '\\' && escaped != 'n')) {
+        at_ += here;
+        return true;
+      }
+      escapes = true;
+      next = std::max(next, here + 2);
+      mask = behind_escape(mask, here);
     }
-    at_ += 16;
+    at_ += next;
   }
 #else
   constexpr std::uint64_t kOnes = 0x0101010101010101U;
   constexpr std::uint64_t kHighs = 0x8080808080808080U;
   const auto has_zero = [](std::uint64_t eight) { return (eight - kOnes) & ~eight & kHighs; };
+  static_cast<void>(escapes);
   while (end_ - at_ >= 8) {
     std::uint64_t eight = 0;
     std::memcpy(&eight, at_, 8);
@@ -88,7 +133,19 @@ bool JsonScanner::string(Raw& out) {
   if (!take('"')) return false;
   const char* const first = at_;
   out.escapes = false;
-  while (plain()) {
+#ifdef __SSE2__
+  // Most are short, and nothing but letters.
+  if (end_ - at_ >= kBlock) {
+    const unsigned mask = specials(at_);
+    const int here = mask == 0 ? 0 : __builtin_ctz(mask);
+    if (mask != 0 && at_[here] == '"') {
+      out.text = {first, static_cast<std::size_t>(here)};
+      at_ += here + 1;
+      return true;
+    }
+  }
+#endif
+  while (leap(out.escapes)) {
     if (*at_ == '"') {
       out.text = {first, static_cast<std::size_t>(at_ - first)};
       ++at_;
@@ -106,6 +163,68 @@ bool JsonScanner::string(Raw& out) {
     at_ += length;
   }
   return false;
+}
+
+bool JsonScanner::simple_text(std::string& out) {
+  const char* const before = at_;
+  if (!take('"')) return false;
+  const auto give_up = [&] {
+    at_ = before;
+    return false;
+  };
+  std::size_t size = 0;
+#ifdef __SSE2__
+  if (end_ - at_ >= kBlock) {
+    const unsigned mask = specials(at_);
+    const int here = mask == 0 ? 0 : __builtin_ctz(mask);
+    if (mask != 0 && at_[here] == '"') {
+      out.assign(at_, static_cast<std::size_t>(here));
+      at_ += here + 1;
+      return true;
+    }
+  }
+  // Copies blocks whole, and behind each escape the rest of its block again: there is room for two.
+  constexpr std::size_t kRoom = 2 * kBlock;
+  constexpr std::size_t kFirst = 256;
+  for (out.resize(kFirst); end_ - at_ >= 2 * kBlock;) {
+    if (out.size() - size < kRoom) out.resize(2 * out.size());
+    unsigned mask = specials(at_);
+    char* to = &out[size];
+    std::memcpy(to, at_, kBlock);
+    int done = 0;
+    while (mask != 0) {
+      const int here = __builtin_ctz(mask);
+      to += here - done;
+      if (at_[here] == '"') {
+        at_ += here + 1;
+        out.resize(static_cast<std::size_t>(to - out.data()));
+        return true;
+      }
+      const char meant = at_[here] == '\\' ? meaning_of(at_[here + 1]) : '\0';
+      if (meant == '\0') return give_up();
+      *to++ = meant;
+      done = here + 2;
+      if (done < kBlock) std::memcpy(to, at_ + done, kBlock);
+      mask = behind_escape(mask, here);
+    }
+    to += std::max(kBlock - done, 0);
+    at_ += std::max(kBlock, done);
+    size = static_cast<std::size_t>(to - out.data());
+  }
+#endif
+  out.resize(size);
+  for (; at_ != end_ && *at_ != '"'; ++at_) {
+    char c = *at_;
+    if (c == '\\') {
+      if (++at_ == end_) return give_up();
+      c = meaning_of(*at_);
+      if (c == '\0') return give_up();
+    } else if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x80) {
+      return give_up();
+    }
+    out += c;
+  }
+  return take('"') || give_up();
 }
 
 bool JsonScanner::digits() {

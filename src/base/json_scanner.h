@@ -2,6 +2,7 @@
 
 #include <bitset>
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 #include "weir/base/json_check.h"
@@ -36,6 +37,9 @@ class JsonScanner {
     while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
   }
   bool string(Raw& out);
+  /// The same, as the characters that are meant, of a string that has only ASCII and no \\u: mostly a JSON text within
+  /// another, with an escape every few bytes. False: it is not that, or malformed; it is still to be read, by string().
+  bool simple_text(std::string& out);
   bool number(std::string_view& out);
   bool word(std::string_view letters);
   /// A value of any kind, which stands `depth` deep.
@@ -43,7 +47,7 @@ class JsonScanner {
 
  private:
   bool scalar();
-  bool plain();
+  bool leap(bool& escapes);
   bool escape();
   bool digits();
 

@@ -1,8 +1,31 @@
 #include "weir/base/random.h"
 
+#include <array>
+#include <cstring>
 #include <random>
 
 namespace weir {
+namespace {
+
+constexpr char kHex[] = "0123456789abcdef";
+
+using Digits = std::array<char, 16>;
+
+/// The hex digits of a number, the lowest first.
+Digits hex_of(std::uint64_t number) {
+  static constexpr auto kPairs = [] {
+    std::array<std::array<char, 2>, 256> pairs{};
+    for (std::size_t byte = 0; byte < pairs.size(); ++byte) pairs[byte] = {kHex[byte & 15U], kHex[byte >> 4U]};
+    return pairs;
+  }();
+  Digits digits;
+  for (std::size_t at = 0; at < digits.size(); at += 2, number >>= 8U) {
+    std::memcpy(&digits[at], kPairs[number & 255U].data(), 2);
+  }
+  return digits;
+}
+
+}  // namespace
 
 std::uint64_t Random::next() {
   state_ += 0x9E3779B97F4A7C15U;
@@ -22,21 +45,17 @@ double Random::unit() {
 }
 
 std::string Random::uuid() {
-  constexpr char kHex[] = "0123456789abcdef";
   constexpr std::size_t kVariant = 19;
   std::string text = "xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx";
-  std::uint64_t bits = 0;
-  const auto write = [&](std::size_t from, std::size_t end) {
-    for (std::size_t at = from; at < end; ++at, bits >>= 4U) text[at] = kHex[bits & 15U];
-  };
-  bits = next();
-  write(0, 8);
-  write(9, 13);
-  write(15, 18);
-  text[kVariant] = kHex[(bits & 3U) | 8U];
-  bits = next();
-  write(kVariant + 1, 23);
-  write(24, 36);
+  const std::uint64_t first = next();
+  const Digits digits = hex_of(first);
+  std::memcpy(&text[0], &digits[0], 8);
+  std::memcpy(&text[9], &digits[8], 4);
+  std::memcpy(&text[15], &digits[12], 3);
+  text[kVariant] = kHex[(first >> 60U & 3U) | 8U];
+  const Digits more = hex_of(next());
+  std::memcpy(&text[kVariant + 1], &more[0], 3);
+  std::memcpy(&text[24], &more[3], 12);
   return text;
 }
 

@@ -1,6 +1,7 @@
 #include "weir/base/time.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 
@@ -33,23 +34,34 @@ WallTime from_epoch_seconds(double seconds) {
 
 std::string iso_milliseconds(WallTime time) {
   using namespace std::chrono;
-  const auto since = floor<milliseconds>(time.time_since_epoch());
-  const auto day = floor<days>(since);
-  const year_month_day date{sys_days(day)};
-  const hh_mm_ss clock(since - day);
-  // Written by hand: events, traces and logs all have times, and snprintf() takes as long as the rest of a small one.
-  std::string text = "0000-00-00T00:00:00.000Z";
-  const auto put = [&](std::size_t end, std::int64_t number) {
-    for (; number != 0; number /= 10) text[--end] = static_cast<char>('0' + number % 10);
+  // Written by hand, and each second once: events, traces and logs all have times, thousands of them in a second.
+  struct Written {
+    seconds second = seconds::min();
+    std::array<char, 24> text{};
   };
-  put(4, static_cast<int>(date.year()));  // a WallTime ends in the year 2262, and begins in 1677
-  put(7, static_cast<unsigned>(date.month()));
-  put(10, static_cast<unsigned>(date.day()));
-  put(13, clock.hours().count());
-  put(16, clock.minutes().count());
-  put(19, clock.seconds().count());
-  put(23, clock.subseconds().count());
-  return text;
+  thread_local Written last;
+  const auto since = floor<milliseconds>(time.time_since_epoch());
+  const auto second = floor<seconds>(since);
+  const auto put = [&](std::size_t end, std::int64_t number) {
+    for (; number != 0; number /= 10) last.text[--end] = static_cast<char>('0' + number % 10);
+  };
+  if (second != last.second) {
+    constexpr std::string_view kZeros = "0000-00-00T00:00:00.000Z";
+    std::copy(kZeros.begin(), kZeros.end(), last.text.begin());
+    const auto day = floor<days>(since);
+    const year_month_day date{sys_days(day)};
+    const hh_mm_ss clock(second - day);
+    put(4, static_cast<int>(date.year()));  // a WallTime ends in the year 2262, and begins in 1677
+    put(7, static_cast<unsigned>(date.month()));
+    put(10, static_cast<unsigned>(date.day()));
+    put(13, clock.hours().count());
+    put(16, clock.minutes().count());
+    put(19, clock.seconds().count());
+    last.second = second;
+  }
+  last.text[20] = last.text[21] = last.text[22] = '0';
+  put(23, (since - second).count());
+  return {last.text.data(), last.text.size()};
 }
 
 namespace {

@@ -20,7 +20,7 @@ std::string backwards(std::string_view text) {
 }
 
 void append(std::vector<std::uint32_t>& out, const std::vector<std::uint32_t>& more) {
-  out.insert(out.end(), more.begin(), more.end());
+  for (const std::uint32_t each : more) out.push_back(each);  // mostly one, or none
 }
 
 /// The first four bytes as a number: addresses are compared from the left.

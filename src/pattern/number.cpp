@@ -48,15 +48,33 @@ Decimal decimal(std::string_view text) {
   return out;
 }
 
+/// The value of at most kSafeDigits digits, with a point among them or without; nothing when there is more than these.
+/// Exact: so many digits and a power of ten as small are doubles themselves, and a division rounds once.
+std::optional<double> plain_number(std::string_view text) {
+  constexpr std::array<double, kSafeDigits + 1> kPowers{1,   1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                        1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+  std::int64_t digits = 0;
+  std::size_t decimals = 0;
+  bool point = false;
+  for (const char c : text) {
+    if (c == '.') {
+      point = true;
+    } else if (c >= '0' && c <= '9') {
+      digits = digits * 10 + (c - '0');
+      decimals += point ? 1 : 0;
+    } else {
+      return std::nullopt;
+    }
+  }
+  return static_cast<double>(digits) / kPowers[decimals];
+}
+
 }  // namespace
 
 std::optional<double> comparable_number(std::string_view text) {
   const std::string_view body = text.starts_with('-') ? text.substr(1) : text;
   if (body.size() <= kSafeDigits) {
-    std::int64_t whole = 0;
-    const auto read = std::from_chars(body.data(), body.data() + body.size(), whole);
-    if (read.ec == std::errc() && read.ptr == body.data() + body.size())
-      return static_cast<double>(body.size() == text.size() ? whole : -whole);
+    if (const auto plain = plain_number(body)) return body.size() == text.size() || *plain == 0 ? *plain : -*plain;
   }
   const Decimal written = decimal(text);
   if (written.digits.empty()) return 0;

@@ -464,6 +464,10 @@ Result<std::span<const std::uint32_t>> PatternSet::match(std::string_view event)
   return finish();
 }
 
+bool PatternSet::asks_for(std::string_view name) const {
+  return impl_->down(0, name) != kNone;
+}
+
 void PatternSet::begin() {
   impl_->begin();
 }

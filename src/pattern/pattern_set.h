@@ -38,6 +38,10 @@ class PatternSet {
   /// event.refused, AWS's sentence first.
   Result<std::span<const std::uint32_t>> match(std::string_view event);
 
+  /// Whether a pattern asks for the event's member `name`, or for something within it. What nobody asks for need not be
+  /// told, unless it has to be checked.
+  bool asks_for(std::string_view name) const;
+
   /// An event in pieces: begin(), what belongs to it in any order, finish().
   void begin();
   /// The members of a JSON object, which stand at the event's top. False when it is none; the event is then spoilt.

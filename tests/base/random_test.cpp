@@ -29,6 +29,12 @@ TEST_CASE("numbers stay below their bound") {
   CHECK(random.chance(1.0));
 }
 
+TEST_CASE("equal seeds give equal uuids") {
+  Random random(1234567);
+  CHECK(random.uuid() == "58cf80bf-710d-4e99-95af-04585480f37c");
+  CHECK(random.uuid() == "77c72f3a-5ecb-4e38-8f3b-7719e047febf");
+}
+
 TEST_CASE("a uuid has the shape of version 4, and none comes twice") {
   Random random(4);
   std::set<std::string> seen;

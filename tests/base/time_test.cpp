@@ -60,6 +60,15 @@ TEST_CASE("times are printed with milliseconds, and read back the same") {
   CHECK(iso_milliseconds(WallTime(-1ns)) == "1969-12-31T23:59:59.999Z");
 }
 
+TEST_CASE("times that follow each other, within a second and beyond it") {
+  const WallTime time = parse_iso("2026-12-31T23:59:59.998Z").value();
+  CHECK(iso_milliseconds(time + 1ms) == "2026-12-31T23:59:59.999Z");
+  CHECK(iso_milliseconds(time) == "2026-12-31T23:59:59.998Z");
+  CHECK(iso_milliseconds(time - 990ms) == "2026-12-31T23:59:59.008Z");
+  CHECK(iso_milliseconds(time + 2ms) == "2027-01-01T00:00:00.000Z");
+  CHECK(iso_milliseconds(time) == "2026-12-31T23:59:59.998Z");
+}
+
 TEST_CASE("times that no clock will show are held at the ends, where differences still fit") {
   const WallTime first = from_epoch_milliseconds(INT64_MIN);
   const WallTime last = from_epoch_milliseconds(INT64_MAX);

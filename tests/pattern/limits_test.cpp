@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include <catch2/catch.hpp>
 
 #include "pattern/number.h"
@@ -71,6 +73,11 @@ TEST_CASE("numbers that can be compared are those that are their double's shorte
     CHECK_FALSE(comparable_number(text).has_value());
   }
   CHECK(*comparable_number("-12") == -12.0);
+  CHECK(*comparable_number("12.5") == 12.5);
+  CHECK(*comparable_number("-0.1") == -0.1);
+  CHECK(*comparable_number("0.00000000000001") == 1e-14);
+  CHECK(*comparable_number("9999999999999.9") == 9999999999999.9);
+  CHECK_FALSE(std::signbit(*comparable_number("-0.0")));
   CHECK(*comparable_number("1000.0") == *comparable_number("1e3"));
 }
 

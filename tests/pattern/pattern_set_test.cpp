@@ -88,6 +88,17 @@ TEST_CASE("an event may come in pieces") {
   CHECK_FALSE(set.member("nobody asks", "1 2"));
 }
 
+TEST_CASE("a set knows for which members some pattern asks") {
+  PatternSet set;
+  CHECK_FALSE(set.asks_for("source"));
+  REQUIRE(set.add(1, R"({"source":["a"],"detail":{"time":[{"exists":false}]}})").has_value());
+  CHECK(set.asks_for("source"));
+  CHECK(set.asks_for("detail"));
+  CHECK_FALSE(set.asks_for("time"));
+  REQUIRE(set.add(2, R"({"time":[{"exists":false}]})").has_value());
+  CHECK(set.asks_for("time"));
+}
+
 TEST_CASE("what a piece of an event was read from may be gone when the event is finished") {
   PatternSet set;
   // Of the two fields one is looked at only when the other has passed.
