@@ -36,6 +36,8 @@ std::string_view Request::query() const {
 
 Response::Response(int status_code, std::string content_type, std::string text)
     : status(status_code), body(std::move(text)) {
+  constexpr std::size_t kMostHave = 8;
+  headers.reserve(kMostHave);
   headers.add("Content-Type", content_type);
 }
 

@@ -1,25 +1,25 @@
 #include "http/server.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
-#include <iterator>
+#include <cstdio>
 #include <memory>
 #include <set>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/read.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/beast/core/buffers_range.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/string.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/read.hpp>
+
+#include "weir/base/json_writer.h"
 
 #include "http/address.h"
+#include "http/request_reader.h"
+#include "http/streaming.h"
 #include "runtime/task_scope.h"
 
 namespace weir::http {
@@ -30,57 +30,32 @@ using runtime::TaskScope;
 
 namespace {
 
-/// A Beast body that is kept up to a limit; more is dropped as it comes in, so that the client, which reads no answer
-/// before it has sent everything, still gets one, and no memory is spent on it.
-struct CappedBody {
-  struct value_type {
-    std::string bytes;
-    std::size_t max_bytes = 0;
-    std::size_t received = 0;
-    bool too_large = false;
-  };
-  class reader {
-   public:
-    template <bool is_request, typename Fields>
-    reader(beast::http::header<is_request, Fields>&, value_type& body) : body_(body) {}
-    void init(const boost::optional<std::uint64_t>& length, beast::error_code& error) {
-      error = {};
-      if (length && *length <= body_.max_bytes) body_.bytes.reserve(static_cast<std::size_t>(*length));
-    }
-    template <typename Buffers>
-    std::size_t put(const Buffers& buffers, beast::error_code& error) {
-      error = {};
-      const std::size_t size = beast::buffer_bytes(buffers);
-      body_.received += size;
-      if (body_.received > body_.max_bytes) {
-        body_.too_large = true;
-        body_.bytes = std::string();
-      } else {
-        for (const net::const_buffer piece : beast::buffers_range_ref(buffers)) {
-          body_.bytes.append(static_cast<const char*>(piece.data()), piece.size());
-        }
-      }
-      return size;
-    }
-    void finish(beast::error_code& error) { error = {}; }
-
-   private:
-    value_type& body_;
-  };
-};
-
-using Parser = beast::http::request_parser<CappedBody>;
+constexpr std::string_view kFailed = "the server failed to answer";
+/// What is read at once, where a request has no more: headers, and a small body.
+constexpr std::size_t kReadBytes = 4096;
+/// A body of so many bytes is copied behind its headers, which costs less than being sent from a place of its own.
+constexpr std::size_t kCopiedBytes = 4096;
 
 /// No header value may end its line and begin another.
 void append_value(std::string& out, std::string_view value) {
-  for (const char c : value) out += c == '\r' || c == '\n' || c == '\0' ? ' ' : c;
+  const std::size_t begin = out.size();
+  out += value;
+  const auto has = [value](char c) { return value.find(c) != std::string_view::npos; };
+  if (!has('\r') && !has('\n') && !has('\0')) return;
+  std::replace_if(
+      out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(),
+      [](char c) { return c == '\r' || c == '\n' || c == '\0'; }, ' ');
 }
 
-std::string head_of(const Response& response, bool keep_alive, bool http_1_0) {
-  std::string head;
-  head.reserve(256);
+/// How a client knows where a body ends.
+enum class BodyEnd { kLength, kLastChunk, kConnection };
+
+/// `head`: memory for it.
+std::string head_of(const Response& response, bool keep_alive, bool http_1_0, BodyEnd body_end = BodyEnd::kLength,
+                    std::string head = "") {
+  head.clear();
   head += http_1_0 ? "HTTP/1.0 " : "HTTP/1.1 ";
-  head += std::to_string(response.status);
+  append_number(head, response.status);
   head += ' ';
   head += reason(response.status);
   head += "\r\n";
@@ -90,7 +65,13 @@ std::string head_of(const Response& response, bool keep_alive, bool http_1_0) {
     append_value(head, value);
     head += "\r\n";
   }
-  if (response.status != 204) head += "Content-Length: " + std::to_string(response.body.size()) + "\r\n";
+  if (body_end == BodyEnd::kLastChunk) {
+    head += "Transfer-Encoding: chunked\r\n";
+  } else if (body_end == BodyEnd::kLength && response.status != 204) {
+    head += "Content-Length: ";
+    append_number(head, static_cast<std::int64_t>(response.body.size()));
+    head += "\r\n";
+  }
   if (!keep_alive)
     head += "Connection: close\r\n";
   else if (http_1_0)
@@ -104,12 +85,17 @@ Response plain(int status, std::string_view sentence) {
 }
 
 /// A limit of time on what one connection waits for. When it is over, the socket is called off, and `over` says that it
-/// was for this reason. One timer for a connection; where no limit is set it is never touched.
+/// was for this reason. One timer for a connection; where no limit is set it is never touched. Requests set and lift
+/// limits all the time, so the timer stays where it is as long as it does not come too late: it looks at the limit when
+/// it expires.
 struct Limit {
+  using Clock = net::steady_timer::clock_type;
+
   explicit Limit(const net::any_io_executor& executor) : timer(executor) {}
   net::steady_timer timer;
   bool over = false;
-  std::uint64_t turn = 0;  ///< a handler on its way when the limit was lifted finds another number
+  std::optional<Clock::time_point> ends;    ///< none: it was lifted
+  std::optional<Clock::time_point> looked;  ///< when the timer expires
 };
 
 struct Connection {
@@ -121,36 +107,185 @@ struct Connection {
   tcp::socket socket;
   Limit limit;
   beast::flat_buffer buffer;
-  const Parser* reading = nullptr;  ///< of the request that is read or waited for; null while one is answered
+  std::string head;                        ///< of the last answer, for its memory
+  const RequestReader* reading = nullptr;  ///< of the request that is read or waited for; null while one is answered
 };
 
 void lift(Connection& connection) {
-  ++connection.limit.turn;
-  connection.limit.timer.cancel();
+  connection.limit.ends.reset();
 }
 
-void wait_for_limit(const std::shared_ptr<Connection>& connection, Duration duration) {
+void look_at_limit(const std::shared_ptr<Connection>& connection);
+
+/// Sees to it that the limit is looked at when it ends.
+void watch_limit(const std::shared_ptr<Connection>& connection) {
+  Limit& limit = connection->limit;
+  if (!limit.ends || (limit.looked && *limit.looked <= *limit.ends)) return;
+  limit.looked = limit.ends;
+  limit.timer.expires_at(*limit.ends);
+  limit.timer.async_wait([kept = std::weak_ptr(connection)](const boost::system::error_code& called_off) {
+    if (const auto late = called_off ? nullptr : kept.lock()) look_at_limit(late);
+  });
+}
+
+void look_at_limit(const std::shared_ptr<Connection>& connection) {
   static constexpr Duration kAgain = std::chrono::milliseconds(20);
   Limit& limit = connection->limit;
-  limit.timer.expires_after(duration);
-  limit.timer.async_wait(
-      [kept = std::weak_ptr(connection), turn = limit.turn](const boost::system::error_code& called_off) {
-        const auto late = called_off ? nullptr : kept.lock();
-        if (!late || late->limit.turn != turn) return;
-        late->limit.over = true;
-        boost::system::error_code ignored;
-        late->socket.cancel(ignored);
-        // An operation that had succeeded already, and is only waiting for its turn, is not called off, and what is
-        // made of many goes on with another: so again, until the limit is lifted.
-        wait_for_limit(late, kAgain);
-      });
+  limit.looked.reset();
+  const auto now = Limit::Clock::now();
+  if (limit.ends && *limit.ends <= now) {
+    limit.over = true;
+    boost::system::error_code ignored;
+    connection->socket.cancel(ignored);
+    // An operation that had succeeded already, and is only waiting for its turn, is not called off, and what is made of
+    // many goes on with another: so again, until the limit is lifted.
+    limit.ends = now + kAgain;
+  }
+  watch_limit(connection);
 }
 
 void set_limit(const std::shared_ptr<Connection>& connection, Duration duration) {
   connection->limit.over = false;
-  ++connection->limit.turn;
-  wait_for_limit(connection, duration);
+  connection->limit.ends = Limit::Clock::now() + duration;
+  watch_limit(connection);
 }
+
+/// Reads what comes next into the connection's buffer.
+net::awaitable<beast::error_code> read_more(Connection& connection) {
+  constexpr std::size_t kLeast = 512;
+  beast::flat_buffer& buffer = connection.buffer;
+  const std::size_t most = std::max(kLeast, buffer.capacity() - buffer.size());
+  beast::error_code error;
+  const std::size_t size =
+      co_await connection.socket.async_read_some(buffer.prepare(most), net::redirect_error(net::use_awaitable, error));
+  buffer.commit(size);
+  co_return error;
+}
+
+/// An answer on its way.
+struct Outgoing {
+  std::string head;       ///< and the body, if it is small
+  std::string_view body;  ///< of the response, which outlives it
+  bool failed = false;
+
+  std::array<net::const_buffer, 2> pieces() const { return {net::buffer(head), net::buffer(body.data(), body.size())}; }
+};
+
+Outgoing outgoing(Connection& connection, const Response& response, bool keep_alive, bool http_1_0, bool head_only) {
+  Outgoing out;
+  out.head = head_of(response, keep_alive, http_1_0, BodyEnd::kLength, std::move(connection.head));
+  if (head_only || response.status == 204 || response.status == 304) return out;
+  if (response.body.size() <= kCopiedBytes) {
+    out.head += response.body;
+  } else {
+    out.body = response.body;
+  }
+  return out;
+}
+
+/// Sends what the socket takes at once, which is mostly all of it: no turn of the event loop is waited for then.
+/// Whether it was.
+bool send_at_once(Connection& connection, Outgoing& out) {
+  boost::system::error_code error;
+  std::size_t sent = connection.socket.write_some(out.pieces(), error);
+  out.failed = error && error != net::error::would_block && error != net::error::try_again;
+  if (sent == out.head.size() + out.body.size()) {
+    connection.head = std::move(out.head);
+    return true;
+  }
+  const std::size_t of_head = std::min(sent, out.head.size());
+  out.head.erase(0, of_head);
+  out.body.remove_prefix(sent - of_head);
+  return false;
+}
+
+/// The body of the request that its connection is at.
+class BodyReader final : public RequestBody {
+ public:
+  BodyReader(Connection& connection, RequestReader& reader) : connection_(connection), reader_(reader) {}
+
+  net::awaitable<Result<std::string>> read() override {
+    beast::error_code error;
+    reader_.take(connection_.buffer, error);
+    while (!reader_.has_next() && !reader_.is_done() && !error) {
+      error = co_await read_more(connection_);
+      if (!error) reader_.take(connection_.buffer, error);
+    }
+    if (reader_.has_next()) co_return reader_.next();
+    if (!error) co_return std::string();
+    co_return Error(ErrorCode::kHttpFailed, "the body did not come to its end: " + error.message());
+  }
+
+  std::string trailer(std::string_view name) const override {
+    return reader_.is_done() ? std::string(reader_.trailers().get(name).value_or("")) : std::string();
+  }
+
+ private:
+  Connection& connection_;
+  RequestReader& reader_;
+};
+
+/// An answer that is sent bit by bit to the client of a connection.
+class AnswerWriter final : public AnswerStream {
+ public:
+  AnswerWriter(const std::shared_ptr<Connection>& connection, std::optional<Duration> write_timeout, BodyEnd body_end,
+               bool keep_alive, bool head_only)
+      : connection_(connection),
+        write_timeout_(write_timeout),
+        body_end_(body_end),
+        keep_alive_(keep_alive),
+        head_only_(head_only) {}
+
+  void begin(Response head) override {
+    WEIR_ASSERT(!begun_);
+    begun_ = true;
+    head_ = head_of(head, keep_alive_, body_end_ == BodyEnd::kConnection, body_end_);
+  }
+  bool begun() const override { return begun_; }
+  /// Whether all of it was taken.
+  bool ended() const { return ended_; }
+
+  net::awaitable<bool> write(std::string_view bytes) override {
+    const bool chunked = body_end_ == BodyEnd::kLastChunk;
+    if (failed_ || bytes.empty() || head_only_) co_return !failed_;
+    std::array<char, 24> size{};
+    const int size_bytes = chunked ? std::snprintf(size.data(), size.size(), "%zx\r\n", bytes.size()) : 0;
+    co_return co_await send(net::buffer(size.data(), static_cast<std::size_t>(size_bytes)),
+                            net::buffer(bytes.data(), bytes.size()), net::buffer("\r\n", chunked ? 2 : 0));
+  }
+
+  net::awaitable<bool> end() override {
+    static constexpr std::string_view kLastChunk = "0\r\n\r\n";
+    if (failed_) co_return false;
+    const bool chunked = body_end_ == BodyEnd::kLastChunk && !head_only_;
+    ended_ = co_await send(net::buffer(kLastChunk.data(), chunked ? kLastChunk.size() : 0), net::const_buffer(),
+                           net::const_buffer());
+    co_return ended_;
+  }
+
+ private:
+  net::awaitable<bool> send(net::const_buffer first, net::const_buffer second, net::const_buffer third) {
+    WEIR_ASSERT(begun_);
+    const std::array<net::const_buffer, 4> all{net::buffer(head_), first, second, third};
+    if (write_timeout_) set_limit(connection_, *write_timeout_);
+    beast::error_code error;
+    co_await net::async_write(connection_->socket, all, net::redirect_error(net::use_awaitable, error));
+    if (write_timeout_) lift(*connection_);
+    head_.clear();
+    failed_ = static_cast<bool>(error);
+    co_return !failed_;
+  }
+
+  const std::shared_ptr<Connection>& connection_;  ///< shared as serve() says
+  std::optional<Duration> write_timeout_;
+  BodyEnd body_end_;
+  bool keep_alive_;
+  bool head_only_;
+  bool begun_ = false;
+  bool ended_ = false;
+  bool failed_ = false;
+  std::string head_;  ///< not yet sent
+};
 
 /// Whether an error is Beast's opinion of a request, for which there is an answer; for the rest nobody would read it.
 bool is_refusal(const beast::error_code& error) {
@@ -182,15 +317,17 @@ struct Server::State {
     Incoming() = default;
     std::optional<Response> refused;  ///< answered instead of the handler; the connection ends then
     bool gone = false;                ///< nobody is there to be answered
+    bool streamed = false;            ///< its body is still to be read
   };
 
   net::awaitable<void> accept();
   net::awaitable<void> serve(std::shared_ptr<Connection> connection);
   net::awaitable<void> talk(std::shared_ptr<Connection> connection);
-  net::awaitable<Incoming> receive(std::shared_ptr<Connection> connection, Parser& parser);
-  net::awaitable<Response> answer(Request request);
-  net::awaitable<bool> send(std::shared_ptr<Connection> connection, const Response& response, bool keep_alive,
-                            bool http_1_0, bool head_only);
+  void begin_body(RequestReader& reader, Incoming& incoming) const;
+  bool receive_at_once(Connection& connection, RequestReader& reader, Incoming& incoming) const;
+  net::awaitable<void> receive(std::shared_ptr<Connection> connection, RequestReader& reader, Incoming& incoming);
+  void judge(const beast::error_code& error, Incoming& incoming) const;
+  net::awaitable<bool> send(std::shared_ptr<Connection> connection, Outgoing out);
   net::awaitable<void> end(std::shared_ptr<Connection> connection);
   Response refusal(int status, std::string_view sentence) const;
   Response refusal_of(const beast::error_code& error) const;
@@ -204,6 +341,7 @@ struct Server::State {
   std::size_t connections = 0;
   std::set<Connection*> open;  ///< of the connections, those whose coroutine has begun
   bool draining = false;
+  bool closed = false;
   net::steady_timer emptied;  ///< expires when the grace is over; cancelled when the last connection ends
   TaskScope scope;
 };
@@ -248,6 +386,7 @@ std::string Server::address() const {
 net::awaitable<void> Server::close() {
   boost::system::error_code ignored;
   state_->acceptor.close(ignored);
+  state_->closed = true;
   state_->scope.cancel();
   co_await state_->scope.join();
 }
@@ -284,6 +423,7 @@ net::awaitable<void> Server::State::accept() {
       continue;
     }
     socket.set_option(tcp::no_delay(true), error);
+    socket.non_blocking(true, error);
     ++connections;
     scope.spawn(serve(std::make_shared<Connection>(std::move(socket))));
   }
@@ -307,7 +447,7 @@ net::awaitable<void> Server::State::serve(std::shared_ptr<Connection> connection
   } catch (const boost::system::system_error&) {
     // The client went away or close() called it off; either way there is nobody to tell.
   } catch (const std::exception&) {
-    // Beast throws at a header value that its own fields cannot hold. Only this connection is to end for it.
+    // Whatever it is, such as memory that has run out, only this connection is to end for it.
   }
   lift(*connection);
   open.erase(connection.get());
@@ -315,37 +455,67 @@ net::awaitable<void> Server::State::serve(std::shared_ptr<Connection> connection
 }
 
 net::awaitable<void> Server::State::talk(std::shared_ptr<Connection> connection) {
-  connection->buffer.reserve(4096);
+  connection->buffer.reserve(kReadBytes);
   while (!draining) {
-    Parser parser;
-    parser.header_limit(static_cast<std::uint32_t>(options.header_max_bytes));
-    parser.body_limit(options.body_max_bytes + options.drop_max_bytes);
-    parser.get().body().max_bytes = options.body_max_bytes;
-    connection->reading = &parser;
-    Incoming incoming = co_await receive(connection, parser);
+    RequestReader reader(options.body_max_bytes);
+    reader.header_limit(static_cast<std::uint32_t>(options.header_max_bytes));
+    reader.body_limit(options.body_max_bytes + options.drop_max_bytes);
+    connection->reading = &reader;
+    Incoming incoming;
+    if (connection->buffer.size() == 0) {
+      // The first byte has a time of its own.
+      if (options.idle_timeout) set_limit(connection, *options.idle_timeout);
+      beast::error_code error;
+      const std::size_t size = co_await connection->socket.async_read_some(
+          connection->buffer.prepare(kReadBytes), net::redirect_error(net::use_awaitable, error));
+      connection->buffer.commit(size);
+      lift(*connection);
+      incoming.gone = static_cast<bool>(error);
+    }
+    if (!incoming.gone && !receive_at_once(*connection, reader, incoming)) {
+      co_await receive(connection, reader, incoming);
+    }
     connection->reading = nullptr;
     if (incoming.gone) co_return;
     if (incoming.refused) {
-      co_await send(connection, *incoming.refused, false, false, false);
+      Outgoing out = outgoing(*connection, *incoming.refused, false, false, false);
+      co_await send(connection, std::move(out));
       co_await end(connection);
       co_return;
     }
-    auto& message = parser.get();
-    bool keep_alive = message.keep_alive();
-    const bool http_1_0 = message.version() == 10;
-    const bool head_only = message.method() == beast::http::verb::head;
-    Request request;
-    request.method = std::string(message.method_string());
-    request.target = std::string(message.target());
-    request.headers.reserve(static_cast<std::size_t>(std::distance(message.begin(), message.end())));
-    for (const auto& field : message) request.headers.add(field.name_string(), field.value());
-    request.body = std::move(message.body().bytes);
-    request.body_bytes = message.body().received;
-    request.body_too_large = message.body().too_large;
-    const Response response = co_await answer(std::move(request));
-    keep_alive = keep_alive && !draining;
-    const bool taken = co_await send(connection, response, keep_alive, http_1_0, head_only);
+    bool keep_alive = reader.keep_alive();
+    const bool http_1_0 = reader.version() == 10;
+    const bool head_only = reader.request().method == "HEAD";
+    Request request = reader.release();
+    BodyReader body(*connection, reader);
+    if (incoming.streamed) request.streamed_body = &body;
+    AnswerWriter stream(connection, options.write_timeout, http_1_0 ? BodyEnd::kConnection : BodyEnd::kLastChunk,
+                        keep_alive && !draining && !http_1_0, head_only);
+    request.answer_stream = &stream;
+    Response response;
+    try {
+      response = co_await handler(std::move(request));
+    } catch (const boost::system::system_error& failure) {
+      if (failure.code() == net::error::operation_aborted) throw;
+      response = refusal(500, kFailed);
+    } catch (const std::exception&) {
+      // A handler that wants its failure known logs it itself.
+      response = refusal(500, kFailed);
+    }
+    if (closed) co_return;  // it was called off, whatever it came to
+    keep_alive = keep_alive && !draining && (!stream.begun() || !http_1_0);
+    bool taken = stream.ended();
+    if (!stream.begun()) {
+      Outgoing out = outgoing(*connection, response, keep_alive, http_1_0, head_only);
+      taken = send_at_once(*connection, out);
+      if (!taken && !out.failed) taken = co_await send(connection, std::move(out));
+    }
     boost::system::error_code ignored;
+    if (taken && !reader.is_done()) {
+      // Nobody wants the rest of the request, and nothing can be told from it.
+      co_await end(connection);
+      co_return;
+    }
     if (taken && draining && (connection->buffer.size() > 0 || connection->socket.available(ignored) > 0)) {
       // The next request is here already. It is not answered, but it is not to cost the client this answer.
       co_await end(connection);
@@ -358,71 +528,78 @@ net::awaitable<void> Server::State::talk(std::shared_ptr<Connection> connection)
   }
 }
 
-/// Reads one request, of which a part or all may be in the buffer already.
-net::awaitable<Server::State::Incoming> Server::State::receive(std::shared_ptr<Connection> connection, Parser& parser) {
-  tcp::socket& socket = connection->socket;
-  beast::flat_buffer& buffer = connection->buffer;
-  Incoming incoming;
-  beast::error_code error;
-  if (buffer.size() == 0 && (options.idle_timeout || options.request_timeout)) {
-    // The first byte has a time of its own; without limits nothing is read on its own.
-    if (options.idle_timeout) set_limit(connection, *options.idle_timeout);
-    const std::size_t size =
-        co_await socket.async_read_some(buffer.prepare(4096), net::redirect_error(net::use_awaitable, error));
-    buffer.commit(size);
-    lift(*connection);
-    incoming.gone = static_cast<bool>(error);
-    if (incoming.gone) co_return incoming;
+/// What the headers say of the body. May be asked again.
+void Server::State::begin_body(RequestReader& reader, Incoming& incoming) const {
+  const Request& request = reader.request();
+  if (!reader.is_done() && options.is_upload && options.is_upload(request.method, request.path())) {
+    reader.body_limit(options.upload_max_bytes + options.drop_max_bytes);
+    reader.set_body_max_bytes(options.upload_max_bytes);
   }
-  if (options.request_timeout) set_limit(connection, *options.request_timeout);
+  const auto& [name, value] = options.streamed_by;
+  incoming.streamed = !name.empty() && same_word(request.headers.get(name).value_or(""), value);
+  if (incoming.streamed) reader.hand_on_body();
+}
 
-  // What lies in the buffer, the rest of what a client sent at once, is served without waiting for the socket.
-  while (buffer.size() > 0 && !parser.is_header_done()) {
-    const std::size_t used = parser.put(buffer.data(), error);
-    buffer.consume(used);
-    if (error || used == 0) break;
-  }
-  if (error == beast::http::error::need_more) error = {};
-  if (!error && !parser.is_header_done()) {
-    co_await beast::http::async_read_header(socket, buffer, parser, net::redirect_error(net::use_awaitable, error));
-  }
-  if (!error && !parser.is_done() && options.is_upload) {
-    const std::string_view target = parser.get().target();
-    if (options.is_upload(parser.get().method_string(), target.substr(0, target.find('?')))) {
-      parser.body_limit(options.upload_max_bytes + options.drop_max_bytes);
-      parser.get().body().max_bytes = options.upload_max_bytes;
+/// Reads a request that lies in the buffer, which most do: they come in one piece. False: there is more to come.
+bool Server::State::receive_at_once(Connection& connection, RequestReader& reader, Incoming& incoming) const {
+  beast::error_code error;
+  reader.take(connection.buffer, error);
+  if (!error && reader.is_header_done()) {
+    begin_body(reader, incoming);
+    if (!reader.is_done() && !incoming.streamed && !reader.expects_leave()) {
+      reader.eager(true);
+      reader.take(connection.buffer, error);
     }
   }
-  if (!error && !parser.is_done()) {
-    const auto length = parser.content_length();
-    const bool expects = beast::iequals(parser.get()[beast::http::field::expect], "100-continue");
-    if (expects && length && *length > parser.get().body().max_bytes) {
+  if (error) judge(error, incoming);
+  return error || reader.is_done();
+}
+
+/// Reads the rest of a request.
+net::awaitable<void> Server::State::receive(std::shared_ptr<Connection> connection, RequestReader& reader,
+                                            Incoming& incoming) {
+  if (options.request_timeout) set_limit(connection, *options.request_timeout);
+  beast::error_code error;
+  while (!error && !reader.is_header_done()) {
+    error = co_await read_more(*connection);
+    if (!error) reader.take(connection->buffer, error);
+  }
+  if (!error) begin_body(reader, incoming);
+  if (!error && !reader.is_done() && reader.expects_leave()) {
+    const auto length = reader.content_length();
+    if (length && *length > reader.body_max_bytes()) {
       // It waits for leave to send, and nothing of it was sent.
       error = beast::http::error::body_limit;
-    } else if (expects && parser.get().version() >= 11 && buffer.size() == 0) {
+    } else if (reader.version() >= 11 && connection->buffer.size() == 0) {
       static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-      co_await net::async_write(socket, net::buffer(kContinue), net::redirect_error(net::use_awaitable, error));
+      co_await net::async_write(connection->socket, net::buffer(kContinue),
+                                net::redirect_error(net::use_awaitable, error));
     }
   }
-  // A body that came with its headers needs no further turn of the event loop.
-  parser.eager(true);
-  if (!error && !parser.is_done() && buffer.size() > 0) {
-    buffer.consume(parser.put(buffer.data(), error));
-    if (error == beast::http::error::need_more) error = {};
-  }
-  if (!error && !parser.is_done()) {
-    co_await beast::http::async_read(socket, buffer, parser, net::redirect_error(net::use_awaitable, error));
+  reader.eager(true);
+  if (!error && !incoming.streamed) {
+    reader.take(connection->buffer, error);
+    while (!error && !reader.is_done()) {
+      error = co_await read_more(*connection);
+      if (!error) reader.take(connection->buffer, error);
+    }
   }
   const bool late = options.request_timeout && connection->limit.over;
-  if (options.request_timeout) lift(*connection);
+  lift(*connection);
   if (error && late) {
     incoming.refused = refusal(408, "the request did not come to its end in time");
-  } else if (is_refusal(error)) {
+  } else {
+    judge(error, incoming);
+  }
+}
+
+/// What an error in reading a request means for its client.
+void Server::State::judge(const beast::error_code& error, Incoming& incoming) const {
+  if (is_refusal(error)) {
     incoming.refused = refusal_of(error);
   } else {
     incoming.gone = static_cast<bool>(error);
   }
-  co_return incoming;
 }
 
 Response Server::State::refusal(int status, std::string_view sentence) const {
@@ -440,17 +617,12 @@ Response Server::State::refusal_of(const beast::error_code& error) const {
   return refusal(400, "this is not a request that HTTP/1.1 knows: " + error.message());
 }
 
-/// False: it was not taken in time.
-net::awaitable<bool> Server::State::send(std::shared_ptr<Connection> connection, const Response& response,
-                                         bool keep_alive, bool http_1_0, bool head_only) {
-  const std::string head = head_of(response, keep_alive, http_1_0);
-  const bool bodiless = head_only || response.status == 204 || response.status == 304;
-  const std::array<net::const_buffer, 2> pieces{net::buffer(head),
-                                                net::buffer(response.body.data(), bodiless ? 0 : response.body.size())};
+/// Sends all of it. False: it was not taken in time.
+net::awaitable<bool> Server::State::send(std::shared_ptr<Connection> connection, Outgoing out) {
   if (options.write_timeout) set_limit(connection, *options.write_timeout);
   beast::error_code error;
-  co_await net::async_write(connection->socket, pieces, net::redirect_error(net::use_awaitable, error));
-  if (options.write_timeout) lift(*connection);
+  co_await net::async_write(connection->socket, out.pieces(), net::redirect_error(net::use_awaitable, error));
+  lift(*connection);
   co_return !error;
 }
 
@@ -468,17 +640,6 @@ net::awaitable<void> Server::State::end(std::shared_ptr<Connection> connection) 
     dropped += co_await connection->socket.async_read_some(connection->buffer.prepare(16384),
                                                            net::redirect_error(net::use_awaitable, error));
   }
-}
-
-net::awaitable<Response> Server::State::answer(Request request) {
-  try {
-    co_return co_await handler(std::move(request));
-  } catch (const boost::system::system_error& failure) {
-    if (failure.code() == net::error::operation_aborted) throw;
-  } catch (const std::exception&) {
-    // Answered below; a handler that wants its failure known logs it itself.
-  }
-  co_return refusal(500, "the server failed to answer");
 }
 
 }  // namespace weir::http
