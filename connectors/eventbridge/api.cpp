@@ -84,6 +84,7 @@ class PutReader {
 
   bool text(std::string_view name, std::string& to) {
     if (in_.peek() != '"') return wrong(name, kInEntry + 1);
+    if (in_.simple_text(to)) return true;
     JsonScanner::Raw raw;
     if (!in_.string(raw)) return false;
     to = raw.escapes ? service::unescaped(raw.text) : std::string(raw.text);

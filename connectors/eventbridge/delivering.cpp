@@ -66,7 +66,7 @@ Delivering::Put Delivering::fire(const Rule& rule, const Event& event) {
   const Mark before = mark();
   begun_at_ = before.bytes;
   whole_is_json_.reset();
-  std::string text = envelope(event);
+  std::string text = envelope(event, frame_);
   return settle(before, deliver(rule, event, text, Text::kKept, Hop::kFirst));
 }
 
@@ -74,7 +74,7 @@ Delivering::Put Delivering::put(std::string_view bus, const Event& event, const 
   const auto matched = model_.match(bus, event);
   if (!matched) return Put::kMalformed;
   if (matched->rules.empty() && matched->archives.empty()) return Put::kDone;
-  std::string text = envelope(event);
+  std::string text = envelope(event, frame_);
   for (const Archive* archive : matched->archives) {
     KeptEvent kept;
     kept.log = archive->log();
@@ -102,14 +102,14 @@ Delivering::Put Delivering::deliver(const Rule& rule, const Event& event, std::s
 
 Delivering::Put Delivering::deliver_to(const Target& target, const Rule& rule, const Event& event, std::string& text,
                                        Text after, Hop hop) {
-  ServiceDelivery delivery;
+  std::string called;
   if (!rule.source.empty()) {
-    delivery.target = std::string(kFunction) + rule.function;
+    called.append(kFunction).append(rule.function);
   } else {
-    delivery.target = target_of_(target.arn);
+    called = target_of_(target.arn);
     // A function that the configuration has no more: it is gone, and the dead letter says which.
-    if (delivery.target.empty()) delivery.target = std::string(kFunction) + target.arn;
-    if (delivery.target.starts_with(kBus)) {
+    if (called.empty()) called.append(kFunction).append(target.arn);
+    if (called.starts_with(kBus)) {
       if (const std::string next = bus_name(target.arn); model_.bus(next) != nullptr) {
         // From bus to bus an event goes once: AWS passes it on no further.
         return hop == Hop::kFirst ? put(next, event, {}, Hop::kLast) : Put::kDone;
@@ -127,11 +127,13 @@ Delivering::Put Delivering::deliver_to(const Target& target, const Rule& rule, c
     context.ingested = now_;
     payload = target.input.apply(text, event, context);
   }
-  if (!payload || (delivery.target.starts_with(kFunction) && !fit_for_function(target, *payload))) {
+  if (!payload || (called.starts_with(kFunction) && !fit_for_function(target, *payload))) {
     dropped_.push_back({rule.arn(), target.id});
     return Put::kDone;
   }
   if (hold(payload->size()) != Put::kDone) return Put::kTooLarge;
+  ServiceDelivery& delivery = commit_.deliveries.emplace_back();
+  delivery.target = std::move(called);
   delivery.payload = std::move(*payload);
   delivery.source = rule.source;
   delivery.trace_header = event.trace_header;
@@ -143,7 +145,6 @@ Delivering::Put Delivering::deliver_to(const Target& target, const Rule& rule, c
     delivery.dead_letter_attributes["TARGET_ARN"] = {"String", target.arn};
     delivery.dead_letter_tells_why = true;
   }
-  commit_.deliveries.push_back(std::move(delivery));
   return Put::kDone;
 }
 

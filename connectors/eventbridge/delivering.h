@@ -105,7 +105,8 @@ class Delivering {
   std::vector<std::pair<std::string, std::size_t>> archived_;
   std::vector<Dropped> dropped_;
   std::size_t bytes_ = 0;
-  std::size_t begun_at_ = 0;           ///< how many of them were there before the event
+  std::size_t begun_at_ = 0;  ///< how many of them were there before the event
+  EnvelopeFrame frame_;
   std::optional<bool> whole_is_json_;  ///< of the event that is put; nothing before it was asked
 };
 

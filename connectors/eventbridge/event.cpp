@@ -1,6 +1,7 @@
 #include "connectors/eventbridge/event.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "weir/base/json_writer.h"
 #include "weir/service.h"
@@ -15,29 +16,46 @@ constexpr std::size_t kMaxDetailType = 128;
 
 enum class Detail { kLeftOut, kWritten };
 
-std::string write(const Event& event, std::string_view type_key, Detail detail) {
+void append_member(std::string& text, std::string_view before, std::string_view value) {
+  text += before;
+  append_json_escaped(text, value);
+}
+
+void fit_frame(EnvelopeFrame& frame, const Event& event) {
+  const auto second = std::chrono::floor<std::chrono::seconds>(event.time);
+  if (frame.second == second && frame.account == event.account && frame.region == event.region) return;
+  frame.second = second;
+  frame.account = event.account;
+  frame.region = event.region;
+  frame.text.clear();
+  append_member(frame.text, R"(","account":")", event.account);
+  append_member(frame.text, R"(","time":")", iso_seconds(event.time));
+  append_member(frame.text, R"(","region":")", event.region);
+}
+
+std::string write(const Event& event, std::string_view type_key, Detail detail, EnvelopeFrame& frame) {
   constexpr std::size_t kKeys = 192;
   std::size_t size = kKeys + event.id.size() + event.detail_type.size() + event.source.size() + event.detail.size();
   for (const std::string& resource : event.resources) size += resource.size() + 3;
   std::string text;
   text.reserve(size);
-  const auto member = [&](std::string_view before, std::string_view value) {
-    text += before;
-    append_json_escaped(text, value);
-  };
+  const auto member = [&](std::string_view before, std::string_view value) { append_member(text, before, value); };
   member(R"({"version":"0","id":")", event.id);
   member(R"(",")", type_key);
   member(R"(":")", event.detail_type);
   member(R"(","source":")", event.source);
-  member(R"(","account":")", event.account);
-  member(R"(","time":")", iso_seconds(event.time));
-  member(R"(","region":")", event.region);
+  fit_frame(frame, event);
+  text += frame.text;
   if (!event.replay_name.empty()) member(R"(","replay-name":")", event.replay_name);
   text += R"(","resources":)";
-  JsonWriter resources(text);
-  resources.begin_array();
-  for (const std::string& resource : event.resources) resources.value(resource);
-  resources.end_array();
+  if (event.resources.empty()) {
+    text += "[]";
+  } else {
+    JsonWriter resources(text);
+    resources.begin_array();
+    for (const std::string& resource : event.resources) resources.value(resource);
+    resources.end_array();
+  }
   if (detail == Detail::kWritten) text.append(R"(,"detail":)").append(event.detail);
   text += '}';
   return text;
@@ -63,11 +81,17 @@ Event new_event(std::string id, WallTime now) {
 }
 
 std::string envelope(const Event& event) {
-  return write(event, "detail-type", Detail::kWritten);
+  EnvelopeFrame frame;
+  return envelope(event, frame);
+}
+
+std::string envelope(const Event& event, EnvelopeFrame& frame) {
+  return write(event, "detail-type", Detail::kWritten, frame);
 }
 
 std::string envelope_without_detail(const Event& event) {
-  return write(event, "detailType", Detail::kLeftOut);
+  EnvelopeFrame frame;
+  return write(event, "detailType", Detail::kLeftOut, frame);
 }
 
 Event event_of(service::BusEntry entry, Event unsaid) {
@@ -100,19 +124,20 @@ std::string put_answer(const std::vector<PutResult>& results) {
   constexpr std::size_t kResultBytes = 64;
   std::string body;
   body.reserve((results.size() + 1) * kResultBytes);
-  JsonWriter out(body);
   const auto failed = std::count_if(results.begin(), results.end(), [](const PutResult& each) { return !!each.error; });
-  out.begin_object().member("FailedEntryCount", std::int64_t{failed}).key("Entries").begin_array();
+  body += R"({"FailedEntryCount":)";
+  append_number(body, failed);
+  body += R"(,"Entries":[)";
   for (const PutResult& each : results) {
-    out.begin_object();
+    if (&each != &results.front()) body += ',';
     if (each.error) {
-      out.member("ErrorCode", each.error->code).member("ErrorMessage", each.error->message);
+      JsonWriter out(body);
+      out.begin_object().member("ErrorCode", each.error->code).member("ErrorMessage", each.error->message).end_object();
     } else {
-      out.member("EventId", each.id);
+      body.append(R"({"EventId":")").append(each.id).append(R"("})");  // a uuid needs no escapes
     }
-    out.end_object();
   }
-  out.end_array().end_object();
+  body += "]}";
   return body;
 }
 

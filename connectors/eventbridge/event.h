@@ -39,6 +39,15 @@ Event new_event(std::string id, WallTime now);
 /// What targets get: version, id, detail-type, source, account, time, region, resources, detail.
 /// Source: recorded from AWS, reference push-sources.md 4.2; the place of replay-name is from LocalStack's recordings.
 std::string envelope(const Event& event);
+/// What many events that come together have in common in the middle of their envelopes: account, time and region.
+struct EnvelopeFrame {
+  std::string account;
+  std::string region;
+  WallTime second = WallTime::min();
+  std::string text;  ///< as it stands in the envelope
+};
+/// The same. `frame`: the last event's, or one that was just made; it becomes this one's.
+std::string envelope(const Event& event, EnvelopeFrame& frame);
 /// The envelope without its detail and with the key detailType: what <aws.events.event> stands for.
 std::string envelope_without_detail(const Event& event);
 /// What the entry does not say is that of `unsaid`.

@@ -1,5 +1,6 @@
 #include "connectors/eventbridge/model.h"
 
+#include <algorithm>
 #include <array>
 
 #include <nlohmann/json.hpp>
@@ -15,6 +16,8 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kBusPrefix = "event-bus/";
+/// Members of every event that patterns seldom name.
+constexpr std::array<std::string_view, 5> kFrame{"version", "id", "account", "time", "region"};
 constexpr std::array<std::string_view, 6> kStates{"STARTING",   "RUNNING",   "COMPLETED",
                                                   "CANCELLING", "CANCELLED", "FAILED"};
 
@@ -373,6 +376,7 @@ Model::Matcher& Model::matcher(const Bus& bus) {
       made->archives.push_back(&archive);
     }
   }
+  made->asks_for_frame = std::ranges::any_of(kFrame, [&](auto name) { return made->patterns.asks_for(name); });
   return *made;
 }
 
@@ -385,15 +389,18 @@ std::optional<Matched> Model::match(std::string_view bus_name, const Event& even
   Matcher& with = matcher(*on);
   pattern::PatternSet& patterns = with.patterns;
   patterns.begin();
-  patterns.text("version", "0");
-  patterns.text("id", event.id);
   patterns.text("detail-type", event.detail_type);
   patterns.text("source", event.source);
-  patterns.text("account", event.account);
-  patterns.text("time", iso_seconds(event.time));
-  patterns.text("region", event.region);
+  if (with.asks_for_frame) {
+    patterns.text("version", "0");
+    patterns.text("id", event.id);
+    patterns.text("account", event.account);
+    patterns.text("time", iso_seconds(event.time));
+    patterns.text("region", event.region);
+  }
   if (!event.replay_name.empty()) patterns.text("replay-name", event.replay_name);
-  if (!event.resources.empty()) {  // an empty array has no value
+  // An empty array has no value.
+  if (!event.resources.empty() && patterns.asks_for("resources")) {
     std::string resources;
     JsonWriter out(resources);
     out.begin_array();

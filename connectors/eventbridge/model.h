@@ -157,6 +157,7 @@ class Model {
     std::vector<const Rule*> rules;        ///< by id
     std::vector<const Archive*> archives;  ///< by id, behind the rules'
     std::vector<const Archive*> all;       ///< archives of every event
+    bool asks_for_frame = true;            ///< a pattern names what stands around every event: its id, its time ...
   };
   Result<void> apply_rule(std::string_view bus, const std::string& name, const std::string& value);
   Matcher& matcher(const Bus& bus);

@@ -377,7 +377,10 @@ net::awaitable<Result<void>> EventsService::remember(ServiceHost& host, std::vec
 }
 
 net::awaitable<ServiceAnswer> EventsService::call(ServiceHost& host, ServiceCall call) {
-  if (call.operation == "PutEvents") co_return co_await put_events(host, std::move(call));
+  return call.operation == "PutEvents" ? put_events(host, std::move(call)) : manage(host, std::move(call));
+}
+
+net::awaitable<ServiceAnswer> EventsService::manage(ServiceHost& host, ServiceCall call) {
   const auto asked = [&] { return Api(model_, host, context_.clock.now().wall).handle(call.operation, call.body); };
   if (only_reads(call.operation)) co_return answer(asked());
   const auto turn = co_await change();
@@ -398,24 +401,26 @@ net::awaitable<ServiceAnswer> EventsService::put_events(ServiceHost& host, Servi
   if (request.error) co_return service::json_error(*request.error);
   const WallTime now = context_.clock.now().wall;
   std::vector<PutResult> results(request.entries.size());
+  Event event = new_event("", now);  // one for all entries, which keeps its memory
   std::optional<Delivering> delivering;
   std::size_t kept_entries = 0;
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (!delivering) {
-      co_await room();
+      if (held_.full() || for_room_.size() > 0) co_await room();
       delivering.emplace(model_, target_of(host), now, held_);
       delivering->commit().deliveries.reserve(results.size());
     }
-    results[i] = put_entry(*delivering, std::move(request.entries[i]), call.trace_header, now);
+    results[i] = put_entry(*delivering, request.entries[i], call.trace_header, now, event);
     const bool last = i + 1 == results.size();
     if (!last && !delivering->full()) continue;
     if (last && kept_entries == 0) {
       // Nothing of the call is needed behind its only commit but the answer. With 64 calls that wait for the disk it
       // matters what each has allocated meanwhile.
       std::string body = put_answer(results);
-      results.clear();
-      request.entries.clear();
-      call.body = std::string();
+      results = {};
+      request = PutRequest();
+      call = ServiceCall();
+      event = Event();
       auto kept = co_await keep(host, *delivering);
       if (!kept) co_return service::json_error(service::not_kept(kept.error(), kInternal));
       co_return service::json_answer(std::move(body));
@@ -434,12 +439,13 @@ net::awaitable<ServiceAnswer> EventsService::put_events(ServiceHost& host, Servi
   co_return service::json_answer(put_answer(results));
 }
 
-PutResult EventsService::put_entry(Delivering& delivering, PutEntry entry, const std::string& trace_header,
-                                   WallTime now) {
+PutResult EventsService::put_entry(Delivering& delivering, PutEntry& entry, const std::string& trace_header,
+                                   WallTime now, Event& event) {
   PutResult result;
   result.error = check_entry(entry);
   if (result.error) return result;
-  Event event = new_event(random_.uuid(), entry.time.value_or(now));
+  event.id = random_.uuid();
+  event.time = entry.time.value_or(now);
   const std::string bus = entry.bus.empty() ? std::string(kDefaultBus) : bus_name(entry.bus);
   event.trace_header = trace_of(entry, trace_header);
   event.source = std::move(entry.source);

@@ -33,8 +33,10 @@ class EventsService final : public Service {
   net::awaitable<Result<void>> load(ServiceHost& host);
   net::awaitable<service::Turns::Turn> change();
   net::awaitable<void> room();
+  net::awaitable<ServiceAnswer> manage(ServiceHost& host, ServiceCall call);
   net::awaitable<ServiceAnswer> put_events(ServiceHost& host, ServiceCall call);
-  PutResult put_entry(Delivering& delivering, PutEntry entry, const std::string& trace_header, WallTime now);
+  PutResult put_entry(Delivering& delivering, PutEntry& entry, const std::string& trace_header, WallTime now,
+                      Event& event);
   net::awaitable<Result<void>> keep(ServiceHost& host, Delivering& delivering);
   net::awaitable<Result<void>> remember(ServiceHost& host, std::vector<SourceNote> notes);
   net::awaitable<Result<bool>> tidy_some(ServiceHost& host);
