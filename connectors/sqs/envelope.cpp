@@ -35,22 +35,33 @@ std::int64_t number(std::string_view text, std::int64_t otherwise) {
   return problem == std::errc() && end == text.data() + text.size() ? read : otherwise;
 }
 
-void write_attributes(const ReceivedMessage& message, JsonWriter& out) {
-  out.key("attributes").begin_object();
+void add_attribute(std::string& json, bool& first, std::string_view key, std::string_view value) {
+  json += first ? "\"" : ",\"";
+  append_json_escaped(json, key);
+  json += "\":\"";
+  append_json_escaped(json, value);
+  json += '"';
+  first = false;
+}
+
+void write_attributes(const ReceivedMessage& message, std::string& json) {
+  bool first = true;
+  json += '{';
   for (const std::string_view name : kAttributeOrder) {
     for (const auto& [key, value] : message.attributes) {
-      if (key == name) out.member(key, value);
+      if (key == name) add_attribute(json, first, key, value);
     }
   }
   for (const auto& [key, value] : message.attributes) {
-    if (std::ranges::find(kAttributeOrder, key) == kAttributeOrder.end()) out.member(key, value);
+    if (std::ranges::find(kAttributeOrder, key) == kAttributeOrder.end()) add_attribute(json, first, key, value);
   }
-  out.end_object();
+  json += '}';
 }
 
 /// The value that does not apply is absent; both lists are always there, and empty: SQS does not have them yet.
-void write_message_attributes(const ReceivedMessage& message, JsonWriter& out) {
-  out.key("messageAttributes").begin_object();
+void write_message_attributes(const ReceivedMessage& message, std::string& json) {
+  JsonWriter out(json);
+  out.begin_object();
   for (const MessageAttribute& each : message.message_attributes) {
     out.key(each.name).begin_object();
     if (each.string_value) {
@@ -93,16 +104,27 @@ std::string normal_number(std::string_view text) {
 QueueMessage make_message(const ReceivedMessage& received, const QueueArn& queue) {
   QueueMessage message;
   message.json.reserve(received.body.size() + received.receipt.size() + kUsualRestBytes);
-  JsonWriter out(message.json);
-  out.begin_object();
-  out.member("messageId", received.id).member("receiptHandle", received.receipt).member("body", received.body);
-  write_attributes(received, out);
-  write_message_attributes(received, out);
+  // The most frequent of all: its members, which are always the same, are no JsonWriter's keys.
+  std::string& json = message.json;
+  const auto add = [&json](std::string_view before, std::string_view value) {
+    json += before;
+    append_json_escaped(json, value);
+  };
+  add(R"({"messageId":")", received.id);
+  add(R"(","receiptHandle":")", received.receipt);
+  add(R"(","body":")", received.body);
+  json += R"(","attributes":)";
+  write_attributes(received, json);
+  json += R"(,"messageAttributes":)";
+  write_message_attributes(received, json);
   if (!received.message_attributes.empty() && !received.md5_of_attributes.empty()) {
-    out.member("md5OfMessageAttributes", received.md5_of_attributes);
+    add(R"(,"md5OfMessageAttributes":")", received.md5_of_attributes);
+    json += '"';
   }
-  out.member("md5OfBody", received.md5_of_body).member("eventSource", "aws:sqs");
-  out.member("eventSourceARN", queue.arn).member("awsRegion", queue.region).end_object();
+  add(R"(,"md5OfBody":")", received.md5_of_body);
+  add(R"(","eventSource":"aws:sqs","eventSourceARN":")", queue.arn);
+  add(R"(","awsRegion":")", queue.region);
+  json += R"("})";
   message.group = attribute(received, "MessageGroupId");
   message.sent = from_epoch_milliseconds(number(attribute(received, "SentTimestamp"), 0));
   message.receive_count = static_cast<int>(number(attribute(received, "ApproximateReceiveCount"), 1));

@@ -170,30 +170,40 @@ Result<std::vector<ReceivedMessage>> MessagesReader::read(const std::string& ans
     dom::object object;
     if (element.get(object) != simdjson::SUCCESS) return wrong("a message is no JSON object");
     ReceivedMessage message;
-    const auto id = member(object, "MessageId");
-    const auto receipt = member(object, "ReceiptHandle");
-    const auto body = member(object, "Body");
-    if (!id || !receipt || !body) return wrong("a message lacks MessageId, ReceiptHandle or Body");
-    message.id = *id;
-    message.receipt = *receipt;
-    message.body = *body;
-    message.md5_of_body = member(object, "MD5OfBody").value_or("");
-    message.md5_of_attributes = member(object, "MD5OfMessageAttributes").value_or("");
-    dom::object attributes;
-    if (object["Attributes"].get(attributes) == simdjson::SUCCESS) {
-      message.attributes.reserve(attributes.size());
-      for (const dom::key_value_pair pair : attributes) {
-        std::string_view value;
-        if (pair.value.get(value) == simdjson::SUCCESS) message.attributes.emplace_back(pair.key, value);
+    bool has_id = false, has_receipt = false, has_body = false;
+    for (const dom::key_value_pair pair : object) {
+      const std::string_view key = pair.key;
+      std::string_view text;
+      dom::object members;
+      if (pair.value.get(text) == simdjson::SUCCESS) {
+        if (key == "MessageId") {
+          message.id = text, has_id = true;
+        } else if (key == "ReceiptHandle") {
+          message.receipt = text, has_receipt = true;
+        } else if (key == "Body") {
+          message.body = text, has_body = true;
+        } else if (key == "MD5OfBody") {
+          message.md5_of_body = text;
+        } else if (key == "MD5OfMessageAttributes") {
+          message.md5_of_attributes = text;
+        }
+      } else if (pair.value.get(members) != simdjson::SUCCESS) {
+        continue;  // null, where there are none
+      } else if (key == "Attributes") {
+        message.attributes.reserve(members.size());
+        for (const dom::key_value_pair attribute : members) {
+          if (attribute.value.get(text) == simdjson::SUCCESS) message.attributes.emplace_back(attribute.key, text);
+        }
+      } else if (key == "MessageAttributes") {
+        for (const dom::key_value_pair attribute : members) {
+          dom::object described;
+          if (attribute.value.get(described) != simdjson::SUCCESS)
+            return wrong("a message attribute is no JSON object");
+          message.message_attributes.push_back(read_attribute(attribute.key, described));
+        }
       }
     }
-    if (object["MessageAttributes"].get(attributes) == simdjson::SUCCESS) {
-      for (const dom::key_value_pair pair : attributes) {
-        dom::object attribute;
-        if (pair.value.get(attribute) != simdjson::SUCCESS) return wrong("a message attribute is no JSON object");
-        message.message_attributes.push_back(read_attribute(pair.key, attribute));
-      }
-    }
+    if (!has_id || !has_receipt || !has_body) return wrong("a message lacks MessageId, ReceiptHandle or Body");
     messages.push_back(std::move(message));
   }
   return messages;

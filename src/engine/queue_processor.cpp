@@ -78,6 +78,7 @@ void QueueProcessor::on_messages(Moment now, QueueCall call, std::vector<QueueIt
   }
   Removing unwanted;
   unwanted.due = now.instant;
+  poller.forming.reserve(poller.forming.size() + items.size());
   for (QueueItem& item : items) {
     Held held;
     held.ordinal = ++last_ordinal_;
@@ -148,6 +149,7 @@ void QueueProcessor::on_outcome(Moment now, QueueCall call, const Outcome& outco
       }
       std::vector<Held> done;
       std::vector<Held> failed;
+      (all ? failed : done).reserve(batch.items.size());
       for (Held& held : batch.items) {
         auto& side = all || reported.contains(held.item.id) ? failed : done;
         side.push_back(std::move(held));
@@ -405,6 +407,7 @@ std::optional<QueueProcessor::Batch> QueueProcessor::take_batch(Poller& poller) 
   std::vector<Held> rest;
   std::map<std::string, std::size_t> taken;  // of each group
   bool full = false;
+  batch.items.reserve(std::min(poller.forming.size(), settings_.batch_size));
   for (Held& held : poller.forming) {
     bool fits = !full && batch.items.size() < settings_.batch_size;
     if (fits && settings_.fifo) {

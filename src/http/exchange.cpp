@@ -1,6 +1,7 @@
 #include "http/exchange.h"
 
 #include <algorithm>
+#include <array>
 
 #include "http/uri.h"
 
@@ -8,10 +9,21 @@ namespace weir::http {
 
 namespace {
 
+/// Of what a token is made (RFC 9110, 5.6.2).
+constexpr std::array<bool, 256> kTokenBytes = [] {
+  std::array<bool, 256> allowed{};
+  for (std::size_t c = '!'; c < 0x7f; ++c) allowed[c] = true;
+  for (const char c : std::string_view("()<>@,;:\\\"/[]?={}")) allowed[static_cast<unsigned char>(c)] = false;
+  return allowed;
+}();
+
 bool is_token(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return c > ' ' && c < '\x7f' && std::string_view("()<>@,;:\\\"/[]?={}").find(c) == std::string_view::npos;
-  });
+  return !text.empty() &&
+         std::all_of(text.begin(), text.end(), [](char c) { return kTokenBytes[static_cast<unsigned char>(c)]; });
+}
+
+bool ends_its_line(char c) {
+  return c == '\r' || c == '\n' || c == '\0';
 }
 
 }  // namespace
@@ -28,7 +40,7 @@ Result<void> check(const ClientRequest& request) {
   if (!is_token(request.method))
     return exchange_failure(request, ErrorCode::kHttpFailed, "the method is no word of HTTP");
   for (const auto& [name, value] : request.headers.all()) {
-    if (!is_token(name) || value.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos)
+    if (!is_token(name) || std::any_of(value.begin(), value.end(), ends_its_line))
       return exchange_failure(request, ErrorCode::kHttpFailed, "a header to be sent is none that HTTP knows");
   }
   return {};

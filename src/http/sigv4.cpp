@@ -23,16 +23,16 @@ constexpr std::string_view kAlgorithm = "AWS4-HMAC-SHA256";
 constexpr std::string_view kTerminator = "aws4_request";
 constexpr std::string_view kContentHash = "x-amz-content-sha256";
 constexpr std::string_view kUnsigned = "UNSIGNED-PAYLOAD";
+constexpr std::size_t kToSignBytes = 192;  // room for what is signed in the end, and for a scope, as they mostly are
 constexpr Duration kTolerance = std::chrono::minutes(5);
 constexpr int kExpiresMax = 604'800;  // a week, of a presigned request
 
 std::string hex(const unsigned char* bytes, std::size_t size) {
   static constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string out;
-  out.reserve(2 * size);
+  std::string out(2 * size, '0');
   for (std::size_t i = 0; i < size; ++i) {
-    out += kDigits[bytes[i] >> 4U];
-    out += kDigits[bytes[i] & 15U];
+    out[2 * i] = kDigits[bytes[i] >> 4U];
+    out[2 * i + 1] = kDigits[bytes[i] & 15U];
   }
   return out;
 }
@@ -132,6 +132,7 @@ std::string normal_path(std::string_view path) {
 std::string canonical_path(std::string_view path, std::string_view service) {
   // What is sent is encoded once; the second time is the signature's own. S3 takes the path as it is.
   if (service == "s3") return path.empty() ? "/" : std::string(path);
+  if (path == "/") return "/";  // of every JSON protocol
   return percent_encode_path(normal_path(path));
 }
 
@@ -166,6 +167,7 @@ std::string canonical_query(std::string_view query, std::string_view left_out = 
 
 /// Trimmed, and every run of white space one space.
 void append_collapsed(std::string& out, std::string_view value) {
+  out.reserve(out.size() + value.size());
   bool pending = false;
   bool begun = false;
   for (const char c : value) {
@@ -197,7 +199,9 @@ struct Canonical {
 
 /// "20150830/us-east-1/service/aws4_request".
 std::string scope_text(std::string_view date, std::string_view region, std::string_view service) {
-  std::string out(date);
+  std::string out;
+  out.reserve(kToSignBytes);
+  out += date;
   ((out += '/') += region) += '/';
   ((out += service) += '/') += kTerminator;
   return out;
@@ -230,7 +234,12 @@ Key signing_key(std::string_view secret, std::string_view date, std::string_view
 
 std::string signature(const Canonical& request, std::string_view secret, std::string_view time, std::string_view region,
                       std::string_view service) {
-  std::string text(request.method);
+  std::size_t bytes = request.method.size() + request.path.size() + request.query.size() + request.signed_names.size() +
+                      request.payload_hash.size() + 8;
+  for (const auto& [name, value] : request.headers) bytes += name.size() + value.size() + 2;
+  std::string text;
+  text.reserve(bytes);
+  text += request.method;
   ((text += '\n') += request.path) += '\n';
   (text += request.query) += '\n';
   for (const auto& [name, value] : request.headers) (((text += name) += ':') += value) += '\n';
@@ -238,7 +247,9 @@ std::string signature(const Canonical& request, std::string_view secret, std::st
   text += request.payload_hash;
 
   const std::string_view date = time.substr(0, 8);
-  std::string to_sign(kAlgorithm);
+  std::string to_sign;
+  to_sign.reserve(kToSignBytes);
+  to_sign += kAlgorithm;
   ((to_sign += '\n') += time) += '\n';
   (to_sign += scope_text(date, region, service)) += '\n';
   to_sign += sha256_hex(text);
@@ -270,6 +281,9 @@ void put(std::vector<SignedHeader>& headers, std::string name, std::string_view 
 
 std::string joined_names(const std::vector<SignedHeader>& headers) {
   std::string out;
+  std::size_t bytes = 0;
+  for (const SignedHeader& header : headers) bytes += header.name.size() + 1;
+  out.reserve(bytes);
   for (const SignedHeader& header : headers) {
     if (!out.empty()) out += ';';
     out += header.name;
@@ -446,6 +460,7 @@ void sign(const std::string& method, std::string_view host, std::string_view tar
   const std::string time = basic_time(scope.at);
   // What an earlier signature left is replaced, so that a request can be signed again for another try.
   Headers fresh;
+  fresh.reserve(headers.all().size() + 4);
   for (const auto& [name, value] : headers.all()) {
     if (!same_word(name, "X-Amz-Date") && !same_word(name, "X-Amz-Security-Token") && !same_word(name, "Authorization"))
       fresh.add(name, value);
@@ -460,6 +475,7 @@ void sign(const std::string& method, std::string_view host, std::string_view tar
   const std::size_t mark = target.find('?');
   canonical.path = canonical_path(target.substr(0, mark), scope.service);
   if (mark != std::string_view::npos) canonical.query = canonical_query(target.substr(mark + 1));
+  canonical.headers.reserve(fresh.all().size() + 1);
   put(canonical.headers, "host", host);
   for (const auto& [name, value] : fresh.all()) {
     std::string key = lower(name);
@@ -471,7 +487,9 @@ void sign(const std::string& method, std::string_view host, std::string_view tar
   const auto given_hash = fresh.get(kContentHash);
   canonical.payload_hash = given_hash ? std::string(*given_hash) : sha256_hex(body);
 
-  std::string authorization(kAlgorithm);
+  std::string authorization;
+  authorization.reserve(2 * kToSignBytes);
+  authorization += kAlgorithm;
   ((authorization += " Credential=") += credentials.access_key_id) += '/';
   authorization += scope_text(std::string_view(time).substr(0, 8), scope.region, scope.service);
   (authorization += ", SignedHeaders=") += canonical.signed_names;
