@@ -134,11 +134,10 @@ Result<QueueAttributes> read_queue_attributes(std::string_view answer) {
   return attributes;
 }
 
-Result<std::vector<bool>> read_batch(std::string_view answer, std::size_t count) {
-  dom::parser parser;
+Result<std::vector<bool>> read_batch(const std::string& answer, std::size_t count) {
+  thread_local dom::parser parser;  // what it needs for an answer it has from the one before
   dom::object document;
-  if (parser.parse(answer.data(), answer.size()).get(document) != simdjson::SUCCESS)
-    return wrong("it is no JSON object");
+  if (parser.parse(answer).get(document) != simdjson::SUCCESS) return wrong("it is no JSON object");
   std::vector<bool> done(count, false);
   dom::array successful;
   if (document["Successful"].get(successful) != simdjson::SUCCESS) return done;

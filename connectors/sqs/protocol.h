@@ -34,7 +34,7 @@ struct QueueAttributes {
 Result<std::string> read_queue_url(std::string_view answer);
 Result<QueueAttributes> read_queue_attributes(std::string_view answer);
 /// Which of `count` entries were done.
-Result<std::vector<bool>> read_batch(std::string_view answer, std::size_t count);
+Result<std::vector<bool>> read_batch(const std::string& answer, std::size_t count);
 
 /// Reads answers of ReceiveMessage. Keeps scratch memory, which the texts of messages are of: they live until the next
 /// read. One thread.

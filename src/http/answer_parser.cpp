@@ -14,6 +14,8 @@ namespace {
 
 /// What is set aside for a body whose length was announced; one that is larger grows as it comes.
 constexpr std::size_t kReserveMax = 1U << 20U;
+/// Behind it, for readers that look ahead, as simdjson does: they would copy the whole body to have that.
+constexpr std::size_t kReservePadding = 64;
 
 bool is_interim(int status) {
   return status < 200;
@@ -55,7 +57,7 @@ void AnswerParser::Message::on_body_init_impl(const boost::optional<std::uint64_
   if (*length > body_max_) {
     error = beast::http::error::body_limit;
   } else {
-    into_.body.reserve(std::min(static_cast<std::size_t>(*length), kReserveMax));
+    into_.body.reserve(std::min(static_cast<std::size_t>(*length), kReserveMax) + kReservePadding);
   }
 }
 
