@@ -62,6 +62,17 @@ std::size_t memory_bytes(const store::StoredEvent& event) {
   return event.payload.size() + kBesides;
 }
 
+store::StoredEvent to_store(NewEvent event) {
+  store::StoredEvent stored;
+  stored.function = std::move(event.function);
+  stored.qualifier = std::move(event.qualifier);
+  stored.request_id = std::move(event.request_id);
+  stored.source = std::move(event.source);
+  stored.trace_header = std::move(event.trace_header);
+  stored.payload = std::move(event.payload);
+  return stored;
+}
+
 net::steady_timer::time_point timer_time(Instant instant) {
   return net::steady_timer::time_point(instant.time_since_epoch());
 }
@@ -197,7 +208,7 @@ net::awaitable<Result<std::string>> EventQueue::accept(NewEvent event, std::opti
   if (event.request_id.empty()) event.request_id = random_.uuid();
   const std::string request_id = event.request_id;
   QueueCommit one;
-  one.events.push_back(std::move(event));
+  one.events.push_back(to_store(std::move(event)));
   if (note) one.notes.push_back(std::move(*note));
   auto kept = co_await commit(std::move(one));
   if (!kept) co_return std::move(kept.error());
@@ -211,22 +222,16 @@ net::awaitable<Result<std::vector<std::uint64_t>>> EventQueue::commit(QueueCommi
   const WallTime accepted = deps_.clock.now().wall;
   store::StoredBatch batch;
   const std::size_t events = what.events.size();
-  batch.events.reserve(events + what.deliveries.size());
-  for (NewEvent& event : what.events) {
+  for (store::StoredEvent& event : what.events) {
     if (event.payload.size() > kMaxAsyncRequestBytes) {
       co_return Error(ErrorCode::kEventRefused, std::to_string(event.payload.size()) +
                                                     " byte payload is too large for the Event invocation type (limit " +
                                                     std::to_string(kMaxAsyncRequestBytes) + " bytes)");
     }
-    store::StoredEvent& stored = batch.events.emplace_back();
-    stored.function = std::move(event.function);
-    stored.qualifier = std::move(event.qualifier);
-    stored.request_id = event.request_id.empty() ? random_.uuid() : std::move(event.request_id);
-    stored.source = std::move(event.source);
-    stored.trace_header = std::move(event.trace_header);
-    stored.payload = std::move(event.payload);
-    stored.accepted = accepted;
+    if (event.request_id.empty()) event.request_id = random_.uuid();
+    event.accepted = accepted;
   }
+  batch.events = std::move(what.events);
   std::move(what.deliveries.begin(), what.deliveries.end(), std::back_inserter(batch.events));
   batch.notes = std::move(what.notes);
   batch.kept = std::move(what.kept);
@@ -243,6 +248,8 @@ net::awaitable<Result<std::vector<std::uint64_t>>> EventQueue::commit(QueueCommi
   const Function* target = nullptr;  // events that come together are mostly of one function
   std::string name;
   std::string qualifier;
+  std::string trace_header;
+  bool recursive = false;
   for (std::size_t i = 0; i < events; ++i) {
     store::StoredEvent& event = (*kept)[i];
     deps_.log.debug("event.accepted", {{"request_id", event.request_id}, {"function", event.function}});
@@ -255,7 +262,11 @@ net::awaitable<Result<std::vector<std::uint64_t>>> EventQueue::commit(QueueCommi
     }
     told.function = target->id;
     told.accepted = accepted;
-    told.recursive = is_recursive(event.trace_header);
+    if (event.trace_header != trace_header) {
+      trace_header = event.trace_header;
+      recursive = is_recursive(trace_header);
+    }
+    told.recursive = recursive;
     // Behind so many others its turn comes when newer ones have long taken its place.
     if (engine_.figures(told.function).waiting < kWaitingAtHand) keep_at_hand(std::move(event));
   }
@@ -281,7 +292,7 @@ net::awaitable<Result<void>> EventQueue::accept_record(std::string function, std
   event.function = std::move(function);
   event.payload = std::move(record);
   QueueCommit one;
-  one.events.push_back(std::move(event));
+  one.events.push_back(to_store(std::move(event)));
   auto kept = co_await commit(std::move(one));
   if (!kept) co_return std::move(kept.error());
   co_return Result<void>();

@@ -40,7 +40,8 @@ struct NewEvent {
 struct QueueCommit {
   QueueCommit() = default;
 
-  std::vector<NewEvent> events;
+  /// Of functions. Those without a request id get one; when they were accepted is the queue's to say.
+  std::vector<store::StoredEvent> events;
   std::vector<store::StoredEvent> deliveries;  ///< to anything but functions: the caller's to go on with
   std::vector<store::StoredNote> notes;
   std::vector<store::KeptEvent> kept;

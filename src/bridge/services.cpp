@@ -1,6 +1,7 @@
 #include "bridge/services.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 #include <variant>
 
@@ -47,6 +48,12 @@ std::string notes_of(std::string_view service) {
   return "service:" + std::string(service);
 }
 
+/// What a service says that does not run; `service` outlives the answer.
+net::awaitable<ServiceAnswer> answer_away(const ServiceEntry& service, std::string request_id) {
+  const service::ApiError away(503, "ServiceUnavailable", "weir is starting or stopping; try again.");
+  co_return service.form_version.empty() ? service::json_error(away) : service::form_error(away, "", request_id);
+}
+
 }  // namespace
 
 struct Services::Running {
@@ -58,7 +65,7 @@ struct Services::Running {
   bool beginning = true;  ///< others wait for it
   std::string error;
   std::uint64_t calls = 0;
-  std::map<std::string, std::uint64_t> accepted;
+  std::unordered_map<std::string, std::uint64_t> accepted;  ///< whose counts stay where they are
 };
 
 /// A message that a service takes.
@@ -222,12 +229,9 @@ net::awaitable<ServiceAnswer> Services::call(const ServiceEntry& service, Servic
                                   [&](const auto& each) { return each->entry.name == service.name; });
   WEIR_ASSERT(found != services_.end());
   Running& running = **found;
-  if (stopping_ || !running.service->ready()) {
-    const service::ApiError away(503, "ServiceUnavailable", "weir is starting or stopping; try again.");
-    co_return service.form_version.empty() ? service::json_error(away) : service::form_error(away, "", call.request_id);
-  }
+  if (stopping_ || !running.service->ready()) return answer_away(service, std::move(call.request_id));
   ++running.calls;
-  co_return co_await running.service->call(*running.host, std::move(call));
+  return running.service->call(*running.host, std::move(call));
 }
 
 bool Services::exists(std::string_view target) const {
@@ -336,13 +340,12 @@ net::awaitable<Result<void>> Services::commit(Running& running, ServiceCommit wh
     // What cannot be an event of a function's is given to the deliveries all the same, so that its end is told where
     // the ends of all others are.
     if (function && passed_on && delivery.payload.size() <= kMaxAsyncRequestBytes) {
-      NewEvent event;
+      store::StoredEvent& event = batch.events.emplace_back();
       event.function = function->function;
       event.qualifier = function->qualifier;
       event.source = std::move(delivery.source);
       event.trace_header = *passed_on;
       event.payload = std::move(delivery.payload);
-      batch.events.push_back(std::move(event));
     } else {
       batch.deliveries.push_back(stored_delivery(delivery, now));
       others.push_back(std::move(delivery));
@@ -374,7 +377,7 @@ std::vector<ServiceStatus> Services::status() const {
     status.ready = each->service->ready();
     status.error = each->error;
     status.calls = each->calls;
-    status.accepted = each->accepted;
+    status.accepted.insert(each->accepted.begin(), each->accepted.end());
     all.push_back(std::move(status));
   }
   return all;

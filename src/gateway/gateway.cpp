@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include <boost/system/system_error.hpp>
 
@@ -80,12 +81,22 @@ class Gateway {
     } catch (const std::exception& failure) {
       response = failed(failure);
     }
-    response.headers.add("Date", http_date(deps_.clock.now().wall));
+    response.headers.add("Date", date());
     if (!response.headers.get("x-amzn-RequestId")) response.headers.add("x-amzn-RequestId", request_id);
     co_return response;
   }
 
  private:
+  /// The Date of an answer, made once a second.
+  const std::string& date() {
+    const auto now = std::chrono::floor<std::chrono::seconds>(deps_.clock.now().wall);
+    if (now != date_of_) {
+      date_of_ = now;
+      date_ = http_date(now);
+    }
+    return date_;
+  }
+
   Response failed(const std::exception& failure) {
     deps_.log.error("gateway.failed", {{"message", failure.what()}});
     return error_response({500, "ServiceException", "The request could not be processed."});
@@ -99,9 +110,13 @@ class Gateway {
   net::awaitable<Response> route(Request request, const std::string& request_id) {
     const std::optional<ServiceRoute> service = find_service(request, deps_.services);
     const bool reads = request.method == "GET" || request.method == "HEAD";
-    const std::string path(request.path());
-    const auto parts = path_segments(path);
-    if (!service && parts.empty() && reads) co_return Response(200, "text/plain; charset=utf-8", std::string(kServed));
+    std::string path;
+    std::vector<std::string_view> parts;
+    if (!service) {
+      path = request.path();
+      parts = path_segments(path);
+      if (parts.empty() && reads) co_return Response(200, "text/plain; charset=utf-8", std::string(kServed));
+    }
     const bool api = service || parts.size() != 2 || is_api_version(parts[0]);
     if (from_web_page(request) && (!api || deps_.access_keys.empty())) {
       co_return refuse({403, "AccessDeniedException", "This address takes no requests from web pages."}, request_id);
@@ -187,6 +202,8 @@ class Gateway {
   GatewayDeps deps_;
   Random random_;
   LambdaApi lambda_;
+  std::optional<WallTime> date_of_;
+  std::string date_;
 };
 
 }  // namespace

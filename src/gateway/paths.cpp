@@ -8,7 +8,9 @@
 namespace weir::gateway {
 
 std::vector<std::string_view> path_segments(std::string_view path) {
+  constexpr std::size_t kMostHave = 8;
   std::vector<std::string_view> out;
+  out.reserve(kMostHave);
   if (path.starts_with('/')) path.remove_prefix(1);
   if (path.ends_with('/')) path.remove_suffix(1);
   while (!path.empty()) {

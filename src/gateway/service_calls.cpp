@@ -107,11 +107,11 @@ ServiceCall service_call(http::Request request, const ServiceRoute& route, const
   call.operation = route.operation;
   call.path = request.path();
   call.query = request.query();
-  call.headers = request.headers.all();
   call.body = std::move(request.body);
   call.request_id = request_id;
   call.trace_header = std::move(trace_header);
   call.address = "http://" + std::string(request.headers.get("Host").value_or(address));
+  call.headers = std::move(request.headers).release();
   return call;
 }
 

@@ -7,6 +7,8 @@ namespace {
 
 /// X-Ray's header takes at most this many characters of a caller's own fields; what is longer is nobody's trace.
 constexpr std::size_t kHeaderMax = 1024;
+constexpr std::size_t kRootMax = 35;
+constexpr std::size_t kOwnFieldsMax = 80;  ///< of root, parent and sampled with their names
 
 bool is_hex(std::string_view text, std::size_t digits) {
   return text.size() == digits && std::all_of(text.begin(), text.end(), [](char c) {
@@ -16,15 +18,13 @@ bool is_hex(std::string_view text, std::size_t digits) {
 
 /// "1-5759e988-bd862e3fe1be46a994272793"
 bool is_root(std::string_view text) {
-  return text.size() == 35 && text.starts_with("1-") && is_hex(text.substr(2, 8), 8) && text[10] == '-' &&
+  return text.size() == kRootMax && text.starts_with("1-") && is_hex(text.substr(2, 8), 8) && text[10] == '-' &&
          is_hex(text.substr(11), 24);
 }
 
-std::string hex(std::uint64_t number, int digits) {
+void append_hex(std::string& out, std::uint64_t number, int digits) {
   constexpr char kHex[] = "0123456789abcdef";
-  std::string out(static_cast<std::size_t>(digits), '0');
-  for (auto digit = out.rbegin(); digit != out.rend(); ++digit, number >>= 4U) *digit = kHex[number & 15U];
-  return out;
+  while (digits > 0) out += kHex[number >> static_cast<unsigned>(4 * --digits) & 15U];
 }
 
 }  // namespace
@@ -57,16 +57,24 @@ TraceHeader join_trace(std::string_view header, WallTime now, Random& random) {
   }
   if (root.empty()) {
     const auto seconds = static_cast<std::uint64_t>(epoch_milliseconds(now) / 1000);
-    root = "1-" + hex(seconds, 8) + "-" + hex(random.next(), 16) + hex(random.next(), 8);
+    root.reserve(kRootMax);
+    root = "1-";
+    append_hex(root, seconds, 8);
+    root += '-';
+    append_hex(root, random.next(), 16);
+    append_hex(root, random.next(), 8);
     parent.clear();
     sampled.clear();
     rest.clear();
   }
-  if (parent.empty()) parent = hex(random.next(), 16);
+  if (parent.empty()) append_hex(parent, random.next(), 16);
   if (sampled.empty()) sampled = "0";
   TraceHeader trace;
-  trace.answered = "root=" + root + ";parent=" + parent + ";sampled=" + sampled;
-  trace.passed_on = "Root=" + root + ";Parent=" + parent + ";Sampled=" + sampled + rest;
+  trace.answered.reserve(kOwnFieldsMax);
+  trace.answered.append("root=").append(root).append(";parent=").append(parent).append(";sampled=").append(sampled);
+  trace.passed_on.reserve(kOwnFieldsMax + rest.size());
+  trace.passed_on.append("Root=").append(root).append(";Parent=").append(parent).append(";Sampled=").append(sampled);
+  trace.passed_on += rest;
   return trace;
 }
 
