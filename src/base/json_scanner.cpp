@@ -186,31 +186,35 @@ bool JsonScanner::simple_text(std::string& out) {
   // Copies blocks whole, and behind each escape the rest of its block again: there is room for two.
   constexpr std::size_t kRoom = 2 * kBlock;
   constexpr std::size_t kFirst = 256;
-  for (out.resize(kFirst); end_ - at_ >= 2 * kBlock;) {
+  const char* at = at_;  // not the member: bytes that are written could be anything's
+  const char* const end = end_;
+  for (out.resize(kFirst); end - at >= 2 * kBlock;) {
     if (out.size() - size < kRoom) out.resize(2 * out.size());
-    unsigned mask = specials(at_);
+    unsigned mask = specials(at);
     char* to = &out[size];
-    std::memcpy(to, at_, kBlock);
+    std::memcpy(to, at, kBlock);
     int done = 0;
     while (mask != 0) {
       const int here = __builtin_ctz(mask);
       to += here - done;
-      if (at_[here] == '"') {
-        at_ += here + 1;
+      if (at[here] == '"') {
+        at_ = at + here + 1;
         out.resize(static_cast<std::size_t>(to - out.data()));
         return true;
       }
-      const char meant = at_[here] == '\\' ? meaning_of(at_[here + 1]) : '\0';
-      if (meant == '\0') return give_up();
+      const char letter = at[here + 1];
+      const char meant = letter == '"' ? letter : meaning_of(letter);
+      if (at[here] != '\\' || meant == '\0') return give_up();
       *to++ = meant;
       done = here + 2;
-      if (done < kBlock) std::memcpy(to, at_ + done, kBlock);
+      if (done < kBlock) std::memcpy(to, at + done, kBlock);
       mask = behind_escape(mask, here);
     }
     to += std::max(kBlock - done, 0);
-    at_ += std::max(kBlock, done);
+    at += std::max(kBlock, done);
     size = static_cast<std::size_t>(to - out.data());
   }
+  at_ = at;
 #endif
   out.resize(size);
   for (; at_ != end_ && *at_ != '"'; ++at_) {
