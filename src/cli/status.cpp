@@ -158,7 +158,7 @@ void print_starts(const nlohmann::json& function) {
     well += number;
     if (number == 0) continue;
     const auto& bound = bucket.at("up_to");
-    char upto[48];
+    char upto[96];
     std::snprintf(upto, sizeof(upto), "%s %g ms: %lu", bound.is_null() ? "longer than" : "up to",
                   1000 * (bound.is_null() ? engine::InvocationMeter::kInitBounds.back() : bound.get<double>()), number);
     histogram += (histogram.empty() ? "    init " : ", ") + std::string(upto);
