@@ -152,7 +152,7 @@ TEST_CASE(
   world.run_until([&] { return std::filesystem::exists(machine.environment() + "/memory.oom.group"); });
   CHECK(test::text_of(machine.environment() + "/cpu.max") == "20000 20000");
   CHECK(text_of(world.wait(call)) == R"({"n":1})");
-  CHECK(test::text_of(machine.environment() + "/cpu.max") == "11576 20000");  // 1024 / 1769 of a processor
+  CHECK(test::text_of(machine.environment() + "/cpu.max") == "11577 20000");  // 1024 / 1769 of a processor
   CHECK(test::text_of(machine.environment() + "/cgroup.procs") == "0");
   const std::uint64_t tmp = emulator::private_mounts_available() ? 512 : 0;
   CHECK(test::text_of(machine.environment() + "/memory.max") == std::to_string((1024 + tmp) << 20U));
