@@ -298,9 +298,11 @@ net::awaitable<QueueRunner::Message> QueueRunner::receive(engine::QueueCall call
       deps_.source.write_filter_view(message, with_metadata, view);
       item.filtered = !criteria->keeps(view);
     }
-    item.id = message.id;
-    item.receipt = message.receipt;
-    item.group = message.group;
+    // From here on the engine has them, and of the message itself the event's text is all that is asked for.
+    item.id = std::move(message.id);
+    item.receipt = std::move(message.receipt);
+    item.group = std::move(message.group);
+    message.body = std::string();
     item.encoded_bytes = message.json.size();
     note_oversized(item);
     item.origin = std::make_shared<const QueueMessage>(std::move(message));
