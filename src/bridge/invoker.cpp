@@ -1,5 +1,6 @@
 #include "bridge/invoker.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace weir::bridge {
@@ -10,15 +11,70 @@ constexpr const char* kLatest = "$LATEST";
 /// A permit goes back however the call ends.
 class Permit {
  public:
-  Permit(engine::ConcurrencyLedger& ledger, const std::string& function) : ledger_(ledger), function_(function) {}
-  ~Permit() { ledger_.release(function_); }
+  /// `version`: of a permit for what is provisioned for it; "" of any other.
+  Permit(engine::ConcurrencyLedger& ledger, std::string function, std::string version)
+      : ledger_(ledger), function_(std::move(function)), version_(std::move(version)) {}
+  ~Permit() {
+    if (version_.empty()) {
+      ledger_.release(function_);
+    } else {
+      ledger_.release_provisioned(function_, version_);
+    }
+  }
   Permit(const Permit&) = delete;
   Permit& operator=(const Permit&) = delete;
 
  private:
   engine::ConcurrencyLedger& ledger_;
   std::string function_;
+  std::string version_;
 };
+
+/// A call that was let in, and its end, by what it named.
+class Counted {
+ public:
+  /// `meter` outlives it.
+  Counted(engine::ResourceMeter& meter, std::string qualifier) : meter_(meter), qualifier_(std::move(qualifier)) {
+    meter_.on_begin(qualifier_);
+  }
+  ~Counted() {
+    if (!ended_) meter_.on_end(qualifier_, Outcome(ServiceFailed()));
+  }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+  void end(const Outcome& outcome) {
+    ended_ = true;
+    meter_.on_end(qualifier_, outcome);
+  }
+
+ private:
+  engine::ResourceMeter& meter_;
+  std::string qualifier_;
+  bool ended_ = false;
+};
+
+/// How many environments are kept ready for each version. An alias that has some leads to one version.
+std::map<std::string, int> by_version(const config::FunctionPlan& plan) {
+  std::map<std::string, int> versions;
+  for (const auto& [qualifier, environments] : plan.provisioned) {
+    const auto alias = plan.aliases.find(qualifier);
+    versions[alias == plan.aliases.end() ? qualifier : alias->second.version] += environments;
+  }
+  return versions;
+}
+
+/// Once a reservation that shrinks must not come before what was provisioned of it, once one that grows not after.
+Result<void> claim(engine::ConcurrencyLedger& ledger, const config::FunctionPlan& plan) {
+  const auto use = ledger.functions().find(plan.name);
+  const std::map<std::string, int> versions = by_version(plan);
+  int total = 0;
+  for (const auto& [version, environments] : versions) total += environments;
+  if (use != ledger.functions().end() && total < use->second.provisioned_total) {
+    if (auto done = ledger.provision(plan.name, versions); !done) return done;
+  }
+  if (auto done = ledger.reserve(plan.name, plan.reserved_concurrent_executions); !done) return done;
+  return ledger.provision(plan.name, versions);
+}
 
 }  // namespace
 
@@ -58,6 +114,7 @@ Invoker::Function& Invoker::elsewhere(const std::string& name, std::string arn) 
   for (const auto& [version, runner] : added.versions) retire(runner);
   added.versions.clear();
   added.aliases.clear();
+  added.provisioned.clear();
   added.own = false;
   added.arn = arn.empty() ? function_arn(name) : std::move(arn);
   added.qualifier = kLatest;
@@ -115,8 +172,14 @@ Result<void> Invoker::install(Function& function, const std::string& version, co
   return done;
 }
 
+Result<void> Invoker::check(const config::FunctionPlan& plan) const {
+  engine::ConcurrencyLedger ledger = ledger_;
+  return claim(ledger, plan);
+}
+
 Result<void> Invoker::put(const config::FunctionPlan& plan, const MakeVersion& make) {
-  Result<void> done = ledger_.reserve(plan.name, plan.reserved_concurrent_executions);
+  const Result<void> claimed = claim(ledger_, plan);
+  Result<void> done = claimed;
   Function& changed = function(plan.name);
   if (!changed.own) {
     elsewhere(plan.name, "");
@@ -139,7 +202,40 @@ Result<void> Invoker::put(const config::FunctionPlan& plan, const MakeVersion& m
     auto installed = install(changed, version, settings, make);
     if (!installed && done) done = std::move(installed);
   }
+  changed.provisioned = plan.provisioned;
+  changed.refusal = claimed ? "" : claimed.error().message();
+  const auto use = ledger_.functions().find(plan.name);
+  for (const auto& [version, runner] : changed.versions) {
+    if (runner->endpoint == nullptr) continue;
+    const auto granted = use->second.provisioned.find(version);
+    runner->endpoint->provision(granted == use->second.provisioned.end() ? 0 : granted->second.configured);
+  }
   return done;
+}
+
+std::optional<config::ProvisionedState> Invoker::provisioned(const std::string& function,
+                                                             const std::string& qualifier) const {
+  const auto found = functions_.find(function);
+  if (found == functions_.end()) return std::nullopt;
+  const auto asked = found->second->provisioned.find(qualifier);
+  if (asked == found->second->provisioned.end()) return std::nullopt;
+  config::ProvisionedState state;
+  state.requested = asked->second;
+  state.reason = found->second->refusal;
+  const auto alias = found->second->aliases.find(qualifier);
+  const auto runner =
+      found->second->versions.find(alias == found->second->aliases.end() ? qualifier : alias->second.version);
+  if (!state.reason.empty() || runner == found->second->versions.end()) return state;
+  if (runner->second->endpoint == nullptr) {
+    state.reason = runner->second->trouble;
+    return state;
+  }
+  const ProvisionedEnvironments there = runner->second->endpoint->provisioned();
+  state.allocated = std::min(there.allocated, state.requested);
+  state.available = std::min(there.available, state.requested);
+  // Lambda's word for it.
+  if (there.failing) state.reason = "FUNCTION_ERROR_INIT_FAILURE";
+  return state;
 }
 
 Result<void> Invoker::renew(const std::string& function, const MakeVersion& make) {
@@ -202,12 +298,14 @@ bool Invoker::runs(const std::string& function) const {
   return found == functions_.end() || found->second->own;
 }
 
-std::optional<Duration> Invoker::timeout(const std::string& function) const {
+std::optional<Duration> Invoker::timeout(const std::string& function, const std::string& qualifier) const {
   const auto found = functions_.find(function);
   if (found == functions_.end() || !found->second->own) return std::nullopt;
-  const auto latest = found->second->versions.find(kLatest);
-  if (latest == found->second->versions.end()) return std::nullopt;
-  return latest->second->settings.timeout;
+  const auto alias = found->second->aliases.find(qualifier);
+  const std::string name = alias != found->second->aliases.end() ? alias->second.version : qualifier;
+  const auto version = found->second->versions.find(name.empty() ? kLatest : name);
+  if (version == found->second->versions.end()) return std::nullopt;
+  return version->second->settings.timeout;
 }
 
 std::string Invoker::with_arn(std::string_view arn) const {
@@ -247,6 +345,23 @@ std::string Invoker::version_of(const Function& function, const std::string& qua
   return !route.other.empty() && random_.chance(route.weight) ? route.other : route.version;
 }
 
+void Invoker::take_cold_starts(Function& function, Runner& runner) {
+  if (runner.endpoint == nullptr) return;
+  for (ColdStart& start : runner.endpoint->take_cold_starts()) {
+    if (start.reason == StartReason::kFirst && std::exchange(runner.replaces, false)) {
+      start.reason = StartReason::kAfterUpdate;
+    }
+    function.meter.on_cold_start(start);
+  }
+}
+
+const engine::InvocationMeter& Invoker::meter(const std::string& function) const {
+  Function& asked = *functions_.at(function);
+  // Those that are kept ready start without a call.
+  for (const auto& [version, runner] : asked.versions) take_cold_starts(asked, *runner);
+  return asked.meter;
+}
+
 net::awaitable<Outcome> Invoker::invoke(Invocation call, Instant deadline, engine::CallKind kind) {
   const auto found = functions_.find(call.function);
   const std::shared_ptr<Function> function = found == functions_.end() ? nullptr : found->second;
@@ -261,20 +376,28 @@ net::awaitable<Outcome> Invoker::invoke(Invocation call, Instant deadline, engin
     co_return Outcome(ServiceFailed{404, "Function not found: " + qualified_arn(call.function, call.qualifier),
                                     "ResourceNotFoundException"});
   }
-  const auto refused = ledger_.acquire(clock_.now().instant, call.function, kind);
-  if (refused) co_return Outcome(Throttled{*refused});
-  const Permit permit(ledger_, call.function);
+  const Instant now = clock_.now().instant;
+  if (!function->provisioned.empty() && runner->endpoint != nullptr) {
+    const int available = runner->endpoint->provisioned().available;
+    call.provisioned = ledger_.acquire_provisioned(now, call.function, version, available, kind);
+  }
+  if (!call.provisioned) {
+    const auto refused = ledger_.acquire(now, call.function, kind);
+    if (refused) {
+      function->resources.on_throttle(call.qualifier);
+      co_return Outcome(Throttled{*refused});
+    }
+    if (!function->provisioned.empty()) ledger_.on_spillover(call.function, version);
+  }
+  const Permit permit(ledger_, call.function, call.provisioned ? version : "");
   if (runner->endpoint == nullptr) co_return Outcome(ServiceFailed{500, runner->trouble});
   const Use use(*this, runner);
+  Counted counted(function->resources, call.qualifier);
   Outcome outcome = co_await runner->endpoint->invoke(std::move(call), deadline);
-  for (ColdStart& start : runner->endpoint->take_cold_starts()) {
-    if (start.reason == StartReason::kFirst && std::exchange(runner->replaces, false)) {
-      start.reason = StartReason::kAfterUpdate;
-    }
-    function->meter.on_cold_start(start);
-  }
+  take_cold_starts(*function, *runner);
   if (function->own) outcome.executed_version = std::move(version);
   function->meter.on_outcome(outcome);
+  counted.end(outcome);
   co_return outcome;
 }
 

@@ -45,11 +45,15 @@ class Invoker {
   /// Makes the endpoint of a version.
   using MakeVersion = std::function<Result<std::unique_ptr<LambdaEndpoint>>(const std::string& version,
                                                                             const config::CommandFunction& settings)>;
+  /// Why the plan's reservation and provisioned environments cannot be, in AWS's words.
+  Result<void> check(const config::FunctionPlan& plan) const;
   /// A function that weir runs itself is so from now on. A version with other settings than before gets an endpoint of
   /// its own at once; the former one ends what it runs and is retired. The first error says why an endpoint could not
   /// be made, or the reservation not be granted: calls of that version fail with it until the next put(), the rest of
   /// the plan holds.
   Result<void> put(const config::FunctionPlan& plan, const MakeVersion& make);
+  /// How far the environments that are kept ready for a version or alias are; nothing when there are to be none.
+  std::optional<config::ProvisionedState> provisioned(const std::string& function, const std::string& qualifier) const;
   /// Replaces the endpoint of $LATEST by one of the same settings: its code is another.
   Result<void> renew(const std::string& function, const MakeVersion& make);
   /// The function is no more: what runs ends.
@@ -65,8 +69,8 @@ class Invoker {
   std::vector<std::string> functions() const;
   /// Whether versions and aliases of the function are weir's; it need not be there.
   bool runs(const std::string& function) const;
-  /// How long an invocation may take, where weir decides it.
-  std::optional<Duration> timeout(const std::string& function) const;
+  /// How long an invocation may take, where weir decides it; of a weighted alias, one of its main version.
+  std::optional<Duration> timeout(const std::string& function, const std::string& qualifier = "") const;
   /// The function whose ARN in the configuration is this one; "" when there is none.
   std::string with_arn(std::string_view arn) const;
 
@@ -83,7 +87,11 @@ class Invoker {
 
   void set_account(int account) { ledger_.set_account(account); }
   const engine::ConcurrencyLedger& ledger() const { return ledger_; }
-  const engine::InvocationMeter& meter(const std::string& function) const { return functions_.at(function)->meter; }
+  /// With what its environments have told since.
+  const engine::InvocationMeter& meter(const std::string& function) const;
+  const engine::ResourceMeter& resources(const std::string& function) const {
+    return functions_.at(function)->resources;
+  }
 
  private:
   /// What runs a version, or the whole of a function that has none here. Shared with the calls that it runs, which
@@ -104,7 +112,10 @@ class Invoker {
     bool own = false;                                         ///< weir runs it: it has versions and aliases
     std::map<std::string, std::shared_ptr<Runner>> versions;  ///< of one that weir does not run: the only one, by ""
     std::map<std::string, config::AliasRoute> aliases;
+    std::map<std::string, int> provisioned;  ///< by version or alias
+    std::string refusal;                     ///< why the ledger does not grant them
     engine::InvocationMeter meter;
+    engine::ResourceMeter resources;
   };
   class Use;
 
@@ -113,6 +124,7 @@ class Invoker {
   Result<void> install(Function& function, const std::string& version, const config::CommandFunction& settings,
                        const MakeVersion& make);
   void retire(const std::shared_ptr<Runner>& runner);
+  static void take_cold_starts(Function& function, Runner& runner);
   std::string version_of(const Function& function, const std::string& qualifier);
 
   const Clock& clock_;

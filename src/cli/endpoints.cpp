@@ -10,8 +10,8 @@
 namespace weir::cli {
 namespace {
 
-Result<std::unique_ptr<LambdaEndpoint>> make_emulator(net::any_io_executor executor, const std::string& name,
-                                                      const std::string& version,
+Result<std::unique_ptr<LambdaEndpoint>> make_emulator(net::any_io_executor executor, net::any_io_executor blocking,
+                                                      const std::string& name, const std::string& version,
                                                       const config::CommandFunction& function, const FunctionHome& home,
                                                       Log& log, const Clock& clock) {
   emulator::EmulatorSettings settings;
@@ -35,7 +35,8 @@ Result<std::unique_ptr<LambdaEndpoint>> make_emulator(net::any_io_executor execu
   settings.control_groups = home.control_groups;
   settings.folder = home.folder + "/environments/" + name;
   settings.log_file = config::function_log_path(home.folder, name);
-  auto made = emulator::EmulatorEndpoint::make(std::move(executor), std::move(settings), log, clock);
+  auto made =
+      emulator::EmulatorEndpoint::make(std::move(executor), std::move(settings), log, clock, std::move(blocking));
   if (!made) return std::move(made.error());
   return std::unique_ptr<LambdaEndpoint>(std::move(*made));
 }
@@ -66,8 +67,8 @@ Result<std::unique_ptr<LambdaEndpoint>> make_endpoint(net::any_io_executor execu
       settings.profile = arn->profile.empty() ? aws.profile : arn->profile;
       return remote::make_aws_endpoint(executor, blocking, std::move(settings), log, clock);
     }
-    return make_emulator(executor, function.name, version, std::get<config::CommandFunction>(function.target), home,
-                         log, clock);
+    return make_emulator(executor, blocking, function.name, version, std::get<config::CommandFunction>(function.target),
+                         home, log, clock);
   };
   auto made = make();
   if (!made) return std::move(made.error()).during("preparing the function " + function.name);

@@ -52,6 +52,10 @@ class FunctionHost {
   /// changed, or that is gone, end what they are doing and are taken down. Events that wait are attempted at what is
   /// there when their time comes.
   virtual void put(FunctionPlan plan) = 0;
+  /// What the Lambda API has added to a function of the configuration: published versions, aliases and what belongs to
+  /// them; $LATEST and the reservation are the configuration's. It is remembered while the configuration has no such
+  /// function.
+  virtual void extend(FunctionPlan plan) = 0;
   /// The function is no more: its calls end, its waiting events find that it is gone.
   virtual void remove(const std::string& name) = 0;
   virtual std::optional<ProvisionedState> provisioned(const std::string& name, const std::string& qualifier) const = 0;

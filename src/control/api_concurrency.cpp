@@ -70,6 +70,9 @@ Reply account_settings(Call& call) {
     if (!functions.configured().contains(name)) ++count;
     for (const auto& [version, document] : function.versions) bytes += document.at("CodeSize").get<std::int64_t>();
   }
+  for (const auto& [name, layer] : call.world.model.layers()) {
+    for (const auto& [version, document] : layer.versions) bytes += document.at("CodeSize").get<std::int64_t>();
+  }
   return answered(kOk, {{"AccountLimit",
                          {{"TotalCodeSize", kTotalCodeSize},
                           {"CodeSizeUnzipped", kMaxUnzipped},
@@ -100,14 +103,17 @@ Reply put_provisioned(Call& call) {
   const auto amount = settings.integer(kAsked, {1, kMostEnvironments});
   if (!settings.has(kAsked)) call.validation.missing("provisionedConcurrentExecutions");
   if (!call.wrong() && (named.qualifier.empty() || named.qualifier == kLatest)) {
-    return call.refused(invalid("Provisioned Concurrency Configs cannot be applied to unpublished function versions."));
+    return call.refused(invalid(std::string(kUnpublished)));
   }
-  Function* const function = call.change({named.name, ""});
+  Function* const function = call.extend({named.name, ""});
   if (function == nullptr || !qualifier_exists(call, *function, named.qualifier)) return call.refused();
   const json* const alias = find(function->aliases, named.qualifier);
   const std::string version = alias != nullptr ? alias->at("FunctionVersion").get<std::string>() : named.qualifier;
   if (version == kLatest) {
-    return call.refused(invalid("Provisioned Concurrency Configs cannot be applied to unpublished function versions."));
+    return call.refused(invalid(std::string(kUnpublished)));
+  }
+  if (alias != nullptr && alias->contains("RoutingConfig")) {
+    return call.refused(invalid(std::string(kWeightedAndProvisioned)));
   }
   std::int64_t total = *amount;
   for (const auto& [other, config] : function->provisioned) {
@@ -116,10 +122,8 @@ Reply put_provisioned(Call& call) {
     const json* const other_alias = find(function->aliases, other);
     const std::string where = other_alias != nullptr ? other_alias->at("FunctionVersion").get<std::string>() : other;
     if (where != version) continue;
-    return call.refused(
-        conflict(alias != nullptr
-                     ? "Alias can't be used for Provisioned Concurrency configuration on an already Provisioned version"
-                     : "Version is pointed by a Provisioned Concurrency alias"));
+    return call.refused(conflict(alias != nullptr ? std::string(kAlreadyProvisioned)
+                                                  : "Version is pointed by a Provisioned Concurrency alias"));
   }
   if (const json* reserved = find(function->settings, kReserved);
       reserved != nullptr && total > reserved->at(kAmount).get<std::int64_t>()) {
@@ -164,7 +168,7 @@ Reply get_provisioned(Call& call) {
 
 Reply delete_provisioned(Call& call) {
   const Named named = call.named();
-  Function* const function = call.change({named.name, ""});
+  Function* const function = call.extend({named.name, ""});
   if (function == nullptr) return call.refused();
   if (named.qualifier.empty() || named.qualifier == kLatest) {
     return call.refused(invalid("The function resource provided must be an alias or a published version."));

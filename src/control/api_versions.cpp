@@ -32,8 +32,14 @@ Reply publish_version(Call& call) {
   const std::string revision = settings.text("RevisionId", kMaxText);
   std::optional<std::string> description;
   if (settings.has("Description")) description = settings.text("Description", kMaxDescription);
-  Function* const function = call.change({named.name, ""});
+  Function* const function = call.extend({named.name, ""});
   if (function == nullptr) return call.refused();
+  if (call.is_configured(named.name)) {
+    if (!call.asked.code) return call.refused(invalid("The function's code folder was not read."));
+    json& latest = function->versions.find(kLatest)->second;
+    latest["CodeSha256"] = call.asked.code->sha256;
+    latest["CodeSize"] = call.asked.code->size;
+  }
   const auto current = function->latest().at("CodeSha256").get<std::string>();
   if (!sha256.empty() && sha256 != current) {
     return call.refused(invalid("CodeSHA256 (" + sha256 + ") is different from current CodeSHA256 in $LATEST (" +
@@ -50,6 +56,21 @@ json shown(const Function& function, const std::string& name) {
   alias["Name"] = name;
   alias["AliasArn"] = function_arn(function.name, name);
   return alias;
+}
+
+/// Says what is wrong with where an alias leads whose environments are kept ready: they move there.
+void check_provisioned(Call& call, const Function& function, const std::string& name, const json& alias) {
+  if (!function.provisioned.contains(name)) return;
+  const auto version = alias.at("FunctionVersion").get<std::string>();
+  if (alias.contains("RoutingConfig")) return call.refuse(invalid(std::string(kWeightedAndProvisioned)));
+  if (version == kLatest) return call.refuse(invalid(std::string(kUnpublished)));
+  for (const auto& [other, config] : function.provisioned) {
+    if (other == name) continue;
+    const json* const other_alias = find(function.aliases, other);
+    if ((other_alias != nullptr ? other_alias->at("FunctionVersion").get<std::string>() : other) == version) {
+      return call.refuse(conflict(std::string(kAlreadyProvisioned)));
+    }
+  }
 }
 
 /// Checks where an alias is to lead, and takes it over.
@@ -124,7 +145,7 @@ Reply create_alias(Call& call) {
   }
   if (!settings.has("FunctionVersion")) call.validation.missing("functionVersion");
   json alias = {{"Description", settings.text("Description", kMaxDescription)}};
-  Function* const function = call.change({named.name, ""});
+  Function* const function = call.extend({named.name, ""});
   if (function == nullptr) return call.refused();
   read_route(call, settings, *function, alias);
   if (call.wrong()) return call.refused();
@@ -152,7 +173,7 @@ Reply update_alias(Call& call) {
   const Named named = call.named();
   const std::string& name = call.asked.path.at(4);
   Arguments settings = call.body();
-  Function* const function = call.change({named.name, ""});
+  Function* const function = call.extend({named.name, ""});
   if (function == nullptr) return call.refused();
   const json* const found = find(function->aliases, name);
   if (found == nullptr) return call.refused(not_found("Alias not found: " + function_arn(named.name, name)));
@@ -160,6 +181,7 @@ Reply update_alias(Call& call) {
   if (settings.has("Description")) alias["Description"] = settings.text("Description", kMaxDescription);
   const std::string revision = settings.text("RevisionId", kMaxText);
   read_route(call, settings, *function, alias);
+  if (!call.wrong()) check_provisioned(call, *function, name, alias);
   if (call.wrong()) return call.refused();
   if (!same_revision(call, revision, alias.at("RevisionId").get<std::string>())) return call.refused();
   alias["RevisionId"] = call.new_revision();
@@ -171,7 +193,7 @@ Reply update_alias(Call& call) {
 Reply delete_alias(Call& call) {
   const Named named = call.named();
   const std::string& name = call.asked.path.at(4);
-  Function* const function = call.change({named.name, ""});
+  Function* const function = call.extend({named.name, ""});
   if (function == nullptr) return call.refused();
   // One that is not there is deleted, too.
   for (const Kind kind : {Kind::kAlias, Kind::kProvisioned, Kind::kAsync, Kind::kPolicy, Kind::kUrl}) {

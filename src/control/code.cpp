@@ -1,5 +1,6 @@
 #include "control/code.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -67,6 +68,45 @@ class HalfMade {
   std::string path_;
 };
 
+std::uint64_t bytes_below(const fs::path& folder) {
+  std::uint64_t bytes = 0;
+  std::error_code error;
+  for (auto it = fs::recursive_directory_iterator(folder, error); !error && it != fs::recursive_directory_iterator();
+       it.increment(error)) {
+    std::error_code gone;
+    if (it->is_regular_file(gone) && !it->is_symlink(gone)) bytes += it->file_size(gone);
+  }
+  return bytes;
+}
+
+/// A digest of the names, kinds and permissions of all files in a folder, and of what is in them.
+Result<std::string> hash_of_tree(const fs::path& folder) {
+  std::error_code error;
+  std::vector<fs::path> all;
+  for (auto it = fs::recursive_directory_iterator(folder, error); !error && it != fs::recursive_directory_iterator();
+       it.increment(error)) {
+    all.push_back(it->path());
+  }
+  if (error) return failed("cannot read code", error);
+  std::sort(all.begin(), all.end());
+  std::string list;
+  for (const fs::path& path : all) {
+    const fs::file_status status = fs::symlink_status(path, error);
+    list += path.lexically_relative(folder).string() + '\0' + std::to_string(static_cast<int>(status.type())) + ' ' +
+            std::to_string(static_cast<unsigned>(status.permissions())) + ' ';
+    if (fs::is_symlink(status)) {
+      list += fs::read_symlink(path, error).string();
+    } else if (fs::is_regular_file(status)) {
+      std::ifstream file(path, std::ios::binary);
+      const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+      if (!file.is_open() || file.bad()) return failed("cannot read code", std::make_error_code(std::errc::io_error));
+      list += sha256_of(bytes);
+    }
+    list += '\0';
+  }
+  return sha256_of(list);
+}
+
 LambdaError too_large(std::string message) {
   return {413, "RequestEntityTooLargeException", std::move(message)};
 }
@@ -101,6 +141,9 @@ Upload take_zip(std::string body) {
   auto found = service::member_of(upload.body, "ZipFile");
   if (const auto code = service::member_of(upload.body, "Code"); !found && code) {
     found = service::member_of(*code, "ZipFile");
+  }
+  if (const auto content = service::member_of(upload.body, "Content"); !found && content) {
+    found = service::member_of(*content, "ZipFile");
   }
   if (!found || !found->starts_with('"')) return upload;
   auto zip = decode_base64(service::decoded(*found));
@@ -149,6 +192,63 @@ Result<void> CodeFolder::add(const std::string& function, const Code& code, std:
   if (!error) fs::rename(packed, zip(function, code.sha256), error);
   if (error) return failed("cannot put code in its place", error);
   return sync(root_ + "/" + function);
+}
+
+Result<std::uint64_t> CodeFolder::try_out(std::string_view bytes) const {
+  const HalfMade made(root_ + "/" + std::string(kHalf) + Random(seed_from_system()).uuid());
+  std::error_code error;
+  fs::create_directories(made.path(), error);
+  if (error) return failed("cannot make a folder for code", error);
+  auto size = package::unzip(bytes, made.path(), kMaxUnzipped);
+  if (size && fs::is_empty(made.path(), error)) {
+    return Error(ErrorCode::kEndpointFailed, "Uploaded file must be a non-empty zip");
+  }
+  return size;
+}
+
+std::uint64_t CodeFolder::bytes_of(const std::vector<std::pair<std::string, std::string>>& codes) const {
+  std::uint64_t bytes = 0;
+  for (const auto& [owner, sha256] : codes) {
+    bytes += bytes_below(folder(owner, sha256));
+  }
+  return bytes;
+}
+
+Result<Code> CodeFolder::take_over(const std::string& function, const std::string& from) const {
+  std::error_code error;
+  const fs::path source = fs::canonical(from, error);
+  const fs::path state = fs::weakly_canonical(root_, error);
+  const auto [end, ignored] = std::mismatch(source.begin(), source.end(), state.begin(), state.end());
+  if (end == source.end()) {
+    return Error(ErrorCode::kEndpointFailed,
+                 "The function has no code folder of its own, of which a version could be made: its directory holds "
+                 "weir's state folder, too. Give it a directory.");
+  }
+  const HalfMade made(root_ + "/" + std::string(kHalf) + Random(seed_from_system()).uuid());
+  const std::string copy = made.path() + "/code";
+  fs::create_directories(made.path(), error);
+  fs::create_directories(root_ + "/" + function, error);
+  if (error) return failed("cannot make a folder for code", error);
+  const std::uint64_t bytes = bytes_below(source);
+  if (bytes > kMaxUnzipped) {
+    return Error(ErrorCode::kEndpointFailed,
+                 "Unzipped size must be smaller than " + std::to_string(kMaxUnzipped) + " bytes");
+  }
+  fs::copy(source, copy, fs::copy_options::recursive | fs::copy_options::copy_symlinks, error);
+  if (error) return Error(ErrorCode::kEndpointFailed, "The code folder cannot be read: " + error.message());
+  // Of the copy: the folder may change meanwhile.
+  auto hash = hash_of_tree(copy);
+  if (!hash) return std::move(hash.error());
+  Code code;
+  append_base64(code.sha256, *hash);
+  code.size = static_cast<std::int64_t>(bytes);
+  const std::string place = folder(function, code.sha256);
+  if (fs::is_directory(place, error)) return code;
+  if (auto synced = sync(made.path()); !synced) return std::move(synced.error());
+  fs::rename(copy, place, error);
+  if (error) return failed("cannot put code in its place", error);
+  if (auto synced = sync(root_ + "/" + function); !synced) return std::move(synced.error());
+  return code;
 }
 
 bool CodeFolder::restore(const std::string& function, const std::string& sha256) const {

@@ -5,6 +5,8 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "weir/base/error.h"
 
@@ -20,7 +22,7 @@ inline constexpr std::uint64_t kMaxUnzipped = 262'144'000;
 std::string sha256_of(std::string_view bytes);
 std::string hex_of(std::string_view bytes);
 
-/// The body of CreateFunction or UpdateFunctionCode, whose zip is taken out of it.
+/// The body of CreateFunction, UpdateFunctionCode or PublishLayerVersion, whose zip is taken out of it.
 struct Upload {
   std::string body;  ///< where the zip was there is a word
   std::string zip;
@@ -29,8 +31,8 @@ struct Upload {
 };
 Upload take_zip(std::string body);
 
-/// Where the code of the functions lies that the API made: STATE/code/NAME/HASH, and the zip beside it. All of it
-/// blocks. A code is there whole or not at all.
+/// Where the code of the functions lies that the API made: STATE/code/NAME/HASH, and the zip beside it; layers
+/// likewise, under names of their own. All of it blocks. A code is there whole or not at all.
 class CodeFolder {
  public:
   explicit CodeFolder(std::string root) : root_(std::move(root)) {}
@@ -44,6 +46,13 @@ class CodeFolder {
   /// Unpacks the zip, unless it is there already. Errors: why its sender is to blame, in AWS's words
   /// (endpoint.failed), and store.*
   Result<void> add(const std::string& function, const Code& code, std::string_view zip) const;
+  /// Whether the zip could be added: the same errors, and nothing changes. Returns how large it is, unpacked.
+  Result<std::uint64_t> try_out(std::string_view zip) const;
+  /// How many bytes all of it has, unpacked; of each one whose it is, and its hash.
+  std::uint64_t bytes_of(const std::vector<std::pair<std::string, std::string>>& codes) const;
+  /// Makes what is in a folder now the code of a function; there is no zip of it. Errors: why that cannot be
+  /// (endpoint.failed), and store.*
+  Result<Code> take_over(const std::string& function, const std::string& folder) const;
   /// Unpacks it again, should somebody have removed it. Whether it is there.
   bool restore(const std::string& function, const std::string& sha256) const;
   /// Removes what is not among "NAME/HASH" of `wanted`, in hex.

@@ -9,15 +9,25 @@ using nlohmann::json;
 
 config::CommandFunction command_of(const std::string& name, const json& version, const CodeFolder& code) {
   config::CommandFunction function;
-  function.runtime = version.at("Runtime").get<std::string>();
-  function.handler = version.at("Handler").get<std::string>();
+  function.runtime = version.value("Runtime", "");
+  function.handler = version.value("Handler", "");
+  function.command = version.value("Command", std::vector<std::string>());
   function.directory = code.folder(name, version.at("CodeSha256").get<std::string>());
   function.timeout = std::chrono::seconds(version.at("Timeout").get<int>());
   function.memory_size = version.at("MemorySize").get<int>();
   function.ephemeral_storage = version.at("EphemeralStorage").at("Size").get<int>();
-  function.log_format = version.at("LoggingConfig").at("LogFormat").get<std::string>();
+  const json& logging = version.at("LoggingConfig");
+  function.log_format = logging.at("LogFormat").get<std::string>();
+  function.application_log_level = logging.value("ApplicationLogLevel", function.application_log_level);
+  function.system_log_level = logging.value("SystemLogLevel", function.system_log_level);
   if (const auto variables = version.find("Environment"); variables != version.end()) {
     function.environment = variables->at("Variables").get<std::map<std::string, std::string>>();
+  }
+  if (const auto layers = version.find("LayerCode"); layers != version.end()) {
+    for (const json& layer : *layers) {
+      function.layers.push_back(
+          code.folder(layer.at("Owner").get<std::string>(), layer.at("CodeSha256").get<std::string>()));
+    }
   }
   return function;
 }

@@ -53,6 +53,22 @@ void write_queue(JsonWriter& out, const bridge::QueueStatus& queue) {
   }
 }
 
+/// The calls of a function by what they named, and those of an alias by the version that ran them.
+void write_resources(JsonWriter& out, const std::map<std::string, engine::ResourceFigures, std::less<>>& resources) {
+  out.key("resources").begin_array();
+  for (const auto& [qualifier, figures] : resources) {
+    out.begin_object().member("qualifier", qualifier).member("executing", figures.executing);
+    out.member("executing_max", figures.executing_max).member("throttles", figures.throttles);
+    out.key("versions").begin_array();
+    for (const auto& [version, meter] : figures.by_version) {
+      out.begin_object().member("executed_version", version).member("invocations", meter.invocations());
+      out.member("errors", meter.errors()).end_object();
+    }
+    out.end_array().end_object();
+  }
+  out.end_array();
+}
+
 /// Why environments were started and how long that took, of a function that weir runs itself.
 void write_starts(JsonWriter& out, const engine::InvocationMeter& meter) {
   out.key("starts");
@@ -76,18 +92,6 @@ void write_starts(JsonWriter& out, const engine::InvocationMeter& meter) {
     out.member("starts", meter.inits()[i]).end_object();
   }
   out.end_array().end_object();
-}
-
-/// As LastProcessingResult says it: what hinders the source goes before what came of the last invocation.
-std::string processing_result(const bridge::SourceStatus& source) {
-  if (!source.error.empty()) return "PROBLEM: " + source.error;
-  // Nothing got as far as the function yet, which is no quiet source.
-  const engine::ShardCounters& counters = source.counters;
-  if (source.last_result.result == engine::ProcessingResult::kNone &&
-      counters.throttles + counters.service_errors > 0) {
-    return std::string(engine::text(engine::ProcessingResult::kFailed));
-  }
-  return std::string(engine::text(source.last_result.result));
 }
 
 void write_shard(JsonWriter& out, const bridge::ShardStatus& shard) {
@@ -180,22 +184,62 @@ void add_starts(observe::MetricsPage& page, const engine::InvocationMeter& meter
                  engine::InvocationMeter::kInitBounds, meter.inits(), as_seconds(meter.init_sum()));
 }
 
+/// Of the versions that have environments which are kept ready, or had some.
+void add_provisioned(observe::MetricsPage& page, const bridge::FunctionStatus& function) {
+  for (const auto& [version, use] : function.provisioned) {
+    const observe::Labels labels{{"function", function.name}, {"qualifier", version}};
+    page.counter("lambda_provisioned_concurrency_invocations_total", "Invocations in provisioned environments.", labels,
+                 count(use.invocations));
+    page.counter("lambda_provisioned_concurrency_spillover_invocations_total",
+                 "Invocations beside the provisioned environments, which were in use.", labels, count(use.spillovers));
+    page.gauge("lambda_provisioned_concurrent_executions", "Invocations in provisioned environments that run now.",
+               labels, use.executing);
+    page.gauge("lambda_provisioned_concurrent_executions_max", "The most of them that ran at once.", labels,
+               use.executing_max);
+    page.gauge("lambda_provisioned_concurrency_utilization_ratio",
+               "How much of the provisioned concurrency is in use, 0 to 1.", labels,
+               use.configured == 0 ? 0.0 : static_cast<double>(use.executing) / use.configured);
+  }
+}
+
+/// What the calls of one version or alias came to; those of an alias by the version that ran them.
+void add_invocations(observe::MetricsPage& page, const observe::Labels& labels, const engine::InvocationMeter& meter) {
+  page.counter("lambda_invocations_total", "Invocations whose code ran, well or not.", labels,
+               count(meter.invocations()));
+  page.counter("lambda_errors_total", "Invocations that ended in a function error.", labels, count(meter.errors()));
+  page.histogram("lambda_duration_seconds", "How long the function's code ran, without its initialization.", labels,
+                 engine::InvocationMeter::kDurationBounds, meter.durations(), as_seconds(meter.duration_sum()));
+}
+
+void add_resource(observe::MetricsPage& page, const std::string& function, const std::string& qualifier,
+                  const engine::ResourceFigures& figures) {
+  observe::Labels labels{{"function", function}};
+  if (!qualifier.empty()) labels.emplace_back("qualifier", qualifier);
+  page.counter("lambda_throttles_total", "Invocations that were not admitted.", labels, count(figures.throttles));
+  page.gauge("lambda_concurrent_executions", "Invocations that run now.", labels, figures.executing);
+  for (const auto& [version, meter] : figures.by_version) {
+    observe::Labels of_version = labels;
+    if (!version.empty()) of_version.emplace_back("executed_version", version);
+    add_invocations(page, of_version, meter);
+  }
+}
+
 void add_function(observe::MetricsPage& page, const bridge::FunctionStatus& function) {
   const observe::Labels labels{{"function", function.name}};
-  page.counter("lambda_invocations_total", "Invocations whose code ran, well or not.", labels,
-               count(function.meter.invocations()));
-  page.counter("lambda_errors_total", "Invocations that ended in a function error.", labels,
-               count(function.meter.errors()));
-  page.counter("lambda_throttles_total", "Invocations that were not admitted.", labels, count(function.throttles));
-  page.gauge("lambda_concurrent_executions", "Invocations that run now.", labels, function.executing);
-  page.gauge("lambda_concurrent_executions_max", "The most invocations that ran at once.", labels,
+  // The calls without a qualifier are there from the start, at 0.
+  engine::ResourceFigures unqualified;
+  if (const auto found = function.resources.find(""); found != function.resources.end()) unqualified = found->second;
+  unqualified.by_version.try_emplace("");
+  add_resource(page, function.name, "", unqualified);
+  for (const auto& [qualifier, figures] : function.resources) {
+    if (!qualifier.empty()) add_resource(page, function.name, qualifier, figures);
+  }
+  page.gauge("lambda_concurrent_executions_max", "The most invocations of the function that ran at once.", labels,
              function.executing_max);
   page.counter("weir_cold_starts_total", "Execution environments that were started for an invocation.", labels,
                count(function.meter.cold_starts()));
   if (function.meter.last_cold_start()) add_starts(page, function.meter, function.name);
-  page.histogram("lambda_duration_seconds", "How long the function's code ran, without its initialization.", labels,
-                 engine::InvocationMeter::kDurationBounds, function.meter.durations(),
-                 as_seconds(function.meter.duration_sum()));
+  add_provisioned(page, function);
 }
 
 void add_async(observe::MetricsPage& page, const bridge::AsyncStatus& each) {
@@ -388,7 +432,7 @@ void add_delivery(observe::MetricsPage& page, const bridge::DeliveryStatus& each
 
 }  // namespace
 
-std::string status_json(const bridge::BridgeStatus& status) {
+std::string status_json(const bridge::BridgeStatus& status, const ControlGroupStatus& groups) {
   std::string text;
   JsonWriter out(text);
   out.begin_object()
@@ -396,7 +440,11 @@ std::string status_json(const bridge::BridgeStatus& status) {
       .member("ready", status.ready)
       .member("stopping", status.stopping);
   out.key("concurrency").begin_object().member("limit", status.concurrency).member("executing", status.executing);
-  out.member("executing_max", status.executing_max).member("unreserved", status.unreserved).end_object();
+  out.member("executing_max", status.executing_max).member("unreserved", status.unreserved);
+  out.member("claimed", status.claimed).end_object();
+  out.key("control_groups").begin_object();
+  out.member("state", !groups.known ? "unknown" : groups.missing.empty() ? "used" : "none");
+  out.member("reason", groups.missing).end_object();
   out.key("functions").begin_array();
   for (const bridge::FunctionStatus& function : status.functions) {
     out.begin_object().member("function", function.name).key("reserved");
@@ -408,7 +456,15 @@ std::string status_json(const bridge::BridgeStatus& status) {
     out.member("executing", function.executing).member("executing_max", function.executing_max);
     out.member("invocations", function.meter.invocations()).member("errors", function.meter.errors());
     out.member("throttles", function.throttles).member("cold_starts", function.meter.cold_starts());
+    write_resources(out, function.resources);
     write_starts(out, function.meter);
+    out.key("provisioned").begin_array();
+    for (const auto& [version, use] : function.provisioned) {
+      out.begin_object().member("qualifier", version).member("configured", use.configured);
+      out.member("executing", use.executing).member("executing_max", use.executing_max);
+      out.member("invocations", use.invocations).member("spillover_invocations", use.spillovers).end_object();
+    }
+    out.end_array();
     out.end_object();
   }
   out.end_array().key("queue").begin_object().member("state", status.queue_parked ? "parked" : "running");
@@ -469,6 +525,8 @@ std::string checkpoints_json(const std::vector<bridge::CheckpointRow>& rows) {
 std::string metrics_text(const bridge::BridgeStatus& status) {
   observe::MetricsPage page;
   page.gauge("lambda_concurrent_executions_limit", "The account's concurrency.", {}, status.concurrency);
+  page.gauge("lambda_claimed_account_concurrency",
+             "What runs unreserved, what is reserved, and what is provisioned beside that.", {}, status.claimed);
   page.gauge("lambda_unreserved_concurrent_executions", "Executions of functions without reserved concurrency.", {},
              status.executing_unreserved);
   for (const bridge::FunctionStatus& function : status.functions) add_function(page, function);

@@ -51,17 +51,68 @@ Result<std::string> content_hash(const std::string& path) {
   return text;
 }
 
+Result<std::uint64_t> bytes_below(const std::string& folder) {
+  std::uint64_t bytes = 0;
+  std::error_code error;
+  for (auto it = fs::recursive_directory_iterator(folder, error); !error && it != fs::recursive_directory_iterator();
+       it.increment(error)) {
+    std::error_code gone;
+    if (it->is_regular_file(gone) && !it->is_symlink(gone)) bytes += it->file_size(gone);
+    if (bytes > kUnzippedBytesMax) break;
+  }
+  if (error) return failure("cannot read the layer " + folder + ": " + error.message());
+  return bytes;
+}
+
+}  // namespace
+
+Result<void> check_layers(const std::vector<std::string>& layers) {
+  if (layers.size() > kLayersMax) return failure("Cannot reference more than 5 layers.");
+  for (const std::string& layer : layers) {
+    std::error_code error;
+    const fs::file_status what = fs::status(layer, error);
+    if (!fs::is_directory(what) && !fs::is_regular_file(what)) return failure("there is no layer " + layer);
+  }
+  return {};
+}
+
+std::shared_ptr<LayerCache> LayerCache::of(const std::string& folder) {
+  static std::mutex mutex;
+  static std::map<std::string, std::shared_ptr<LayerCache>> caches;
+  const std::lock_guard<std::mutex> lock(mutex);
+  std::shared_ptr<LayerCache>& cache = caches[folder];
+  if (!cache) cache = std::make_shared<LayerCache>(folder);
+  return cache;
+}
+
+std::shared_ptr<const void> LayerCache::hold(const std::string& name) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  std::weak_ptr<const void>& known = held_[name];
+  std::shared_ptr<const void> held = known.lock();
+  if (!held) known = held = std::make_shared<const int>(0);
+  return held;
+}
+
 /// Where a zip's content is. It appears under its name when it is whole, whoever else is unpacking the same.
-Result<std::string> unpacked(const std::string& path, const std::string& cache) {
+Result<std::string> LayerCache::unpacked(const std::string& path, PreparedLayers& prepared) {
   Result<std::string> hash = content_hash(path);
   if (!hash) return hash;
-  const fs::path place = fs::path(cache) / *hash;
+  // Held before it is looked for: nobody removes it any more.
+  prepared.held.push_back(hold(*hash));
+  const fs::path place = fs::path(folder_) / *hash;
   std::error_code error;
   if (fs::is_directory(place, error)) return place.string();
-  fs::create_directories(cache, error);
-  std::string work = (fs::path(cache) / "unpacking.XXXXXX").string();
-  if (::mkdtemp(work.data()) == nullptr) {
-    return failure("cannot make a folder in " + cache + ": " + std::generic_category().message(errno));
+  fs::create_directories(folder_, error);
+  std::string work = (fs::path(folder_) / "unpacking.XXXXXX").string();
+  std::shared_ptr<const void> working;
+  {
+    // A folder that is not held yet is not to be seen by clean().
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (::mkdtemp(work.data()) == nullptr) {
+      return failure("cannot make a folder in " + folder_ + ": " + std::generic_category().message(errno));
+    }
+    working = std::make_shared<const int>(0);
+    held_[fs::path(work).filename().string()] = working;
   }
   auto done = unzip_file(path, work, kUnzippedBytesMax);
   if (done) {
@@ -81,37 +132,45 @@ Result<std::string> unpacked(const std::string& path, const std::string& cache) 
   return place.string();
 }
 
-Result<std::uint64_t> bytes_below(const std::string& folder) {
-  std::uint64_t bytes = 0;
-  std::error_code error;
-  for (auto it = fs::recursive_directory_iterator(folder, error); !error && it != fs::recursive_directory_iterator();
-       it.increment(error)) {
-    std::error_code gone;
-    if (it->is_regular_file(gone) && !it->is_symlink(gone)) bytes += it->file_size(gone);
-    if (bytes > kUnzippedBytesMax) break;
+void LayerCache::clean() {
+  std::vector<fs::path> over;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    std::erase_if(held_, [](const auto& each) { return each.second.expired(); });
+    std::error_code error;
+    std::vector<fs::path> all;
+    for (const auto& entry : fs::directory_iterator(folder_, error)) all.push_back(entry.path());
+    for (const fs::path& path : all) {
+      const std::string name = path.filename().string();
+      if (held_.contains(name)) continue;
+      // Under another name nobody finds it while it is removed, which takes its time.
+      constexpr std::string_view kRemoving = "removing.";
+      const fs::path moved = name.starts_with(kRemoving) ? path : path.parent_path() / (std::string(kRemoving) + name);
+      std::error_code failed;
+      fs::rename(path, moved, failed);
+      if (!failed) over.push_back(moved);
+    }
   }
-  if (error) return failure("cannot read the layer " + folder + ": " + error.message());
-  return bytes;
+  for (const fs::path& path : over) {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+  }
 }
 
-}  // namespace
-
-Result<std::string> prepare_layers(const std::vector<std::string>& layers, const std::string& cache,
-                                   const std::string& merged) {
-  if (layers.empty()) return std::string();
-  if (layers.size() > kLayersMax) return failure("Cannot reference more than 5 layers.");
+Result<PreparedLayers> LayerCache::prepare(const std::vector<std::string>& layers, const std::string& merged) {
+  PreparedLayers prepared;
+  if (layers.empty()) return prepared;
+  if (auto right = check_layers(layers); !right) return std::move(right.error());
   std::vector<std::string> folders;
   std::uint64_t bytes = 0;
   for (const std::string& layer : layers) {
     std::error_code error;
     if (fs::is_directory(layer, error)) {
       folders.push_back(layer);
-    } else if (fs::is_regular_file(layer, error)) {
-      auto folder = unpacked(layer, cache);
-      if (!folder) return folder;
-      folders.push_back(std::move(*folder));
     } else {
-      return failure("there is no layer " + layer);
+      auto folder = unpacked(layer, prepared);
+      if (!folder) return std::move(folder.error());
+      folders.push_back(std::move(*folder));
     }
     const auto size = bytes_below(folders.back());
     if (!size) return size.error();
@@ -120,7 +179,10 @@ Result<std::string> prepare_layers(const std::vector<std::string>& layers, const
       return failure("Unzipped size must be smaller than " + std::to_string(kUnzippedBytesMax) + " bytes");
     }
   }
-  if (folders.size() == 1) return folders.front();
+  if (folders.size() == 1) {
+    prepared.opt = folders.front();
+    return prepared;
+  }
   std::error_code error;
   fs::remove_all(merged, error);
   fs::create_directories(merged, error);
@@ -141,7 +203,8 @@ Result<std::string> prepare_layers(const std::vector<std::string>& layers, const
     }
     if (error) return failure("cannot merge the layer " + folder + " into " + merged + ": " + error.message());
   }
-  return merged;
+  prepared.opt = merged;
+  return prepared;
 }
 
 std::vector<std::string> extensions_in(const std::string& opt) {

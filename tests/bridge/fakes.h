@@ -272,6 +272,7 @@ class FakeEndpoint final : public LambdaEndpoint {
     calls.push_back(call.payload);
     request_ids.push_back(call.request_id);
     qualifiers.push_back(call.qualifier);
+    provisioned_calls += call.provisioned ? 1 : 0;
     if (on_call) on_call(calls.size());
     if (hang_) {
       hang_ = false;
@@ -289,6 +290,9 @@ class FakeEndpoint final : public LambdaEndpoint {
     co_return outcome;
   }
 
+  void provision(int environments) override { kept_ready = environments; }
+  ProvisionedEnvironments provisioned() const override { return {initialized, initialized, failing}; }
+
   net::awaitable<void> close() override {
     closed = true;
     if (on_close) on_close();
@@ -302,6 +306,10 @@ class FakeEndpoint final : public LambdaEndpoint {
   std::function<void()> on_close;
   int called_off = 0;
   bool closed = false;
+  int kept_ready = 0;   ///< so many environments it was told to
+  int initialized = 0;  ///< so many of them calls can use
+  bool failing = false;
+  int provisioned_calls = 0;
 
  private:
   net::any_io_executor executor_;

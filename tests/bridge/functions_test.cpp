@@ -287,16 +287,148 @@ TEST_CASE("reservations of plans are checked, and given back with their function
   config::FunctionPlan g = plan("g", {{"$LATEST", code("a")}});
   g.reserved_concurrent_executions = 11;
   const auto refused = world.bridge().check(g);
-  REQUIRE_FALSE(refused);
+  REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().message() ==
         "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below "
         "its minimum value of [100].");
   g.reserved_concurrent_executions = 10;
-  CHECK(world.bridge().check(g));
+  CHECK(world.bridge().check(g).has_value());
   CHECK(world.bridge().unreserved() == 110);
   world.bridge().put(g);
   CHECK(world.bridge().unreserved() == 100);
   CHECK(world.bridge().account() == 110);
   world.bridge().remove("g");
   CHECK(world.bridge().unreserved() == 110);
+}
+
+TEST_CASE("environments are kept ready for a version, or for where an alias leads, and move with it") {
+  Functions world;
+  world.start();
+  config::FunctionPlan g = plan("g", {{"$LATEST", code("c")}, {"1", code("a")}, {"2", code("b")}, {"3", code("d")}});
+  g.aliases["live"] = {"1", "", 0};
+  g.provisioned = {{"live", 5}, {"3", 2}};
+  REQUIRE(world.bridge().check(g).has_value());
+  world.bridge().put(g);
+  const auto ready = [&](const char* version) { return world.versions.at(version)->kept_ready; };
+  CHECK(ready("g:$LATEST") == 0);
+  CHECK(ready("g:1") == 5);
+  CHECK(ready("g:2") == 0);
+  CHECK(ready("g:3") == 2);
+  const auto state = [&](const std::string& qualifier) {
+    const auto found = world.bridge().provisioned("g", qualifier);
+    if (!found) return std::string("none");
+    return std::to_string(found->requested) + " " + std::to_string(found->allocated) + " " +
+           std::to_string(found->available) + " " + found->reason;
+  };
+  CHECK(state("live") == "5 0 0 ");
+  CHECK(state("1") == "none");
+  world.versions.at("g:1")->initialized = 5;
+  CHECK(state("live") == "5 5 5 ");
+  world.versions.at("g:3")->failing = true;
+  CHECK(state("3") == "2 0 0 FUNCTION_ERROR_INIT_FAILURE");
+  g.aliases["live"].version = "2";
+  g.provisioned.erase("3");
+  world.bridge().put(g);
+  CHECK(ready("g:1") == 0);
+  CHECK(ready("g:2") == 5);
+  CHECK(ready("g:3") == 0);
+  CHECK(state("live") == "5 0 0 ");
+  CHECK(world.bridge().unreserved() == 995);
+  world.run_until([&] { return world.bridge().status().ready; });
+}
+
+TEST_CASE("calls of a version use its provisioned environments first, then others") {
+  Functions world;
+  world.start();
+  config::FunctionPlan g = plan("g", {{"$LATEST", code("c")}, {"1", code("a")}});
+  g.aliases["live"] = {"1", "", 0};
+  g.provisioned = {{"live", 1}};
+  world.bridge().put(g);
+  test::FakeEndpoint* endpoint = world.versions.at("g:1");
+  bool later = false;
+  world.begin("g", "live");  // nothing is ready
+  world.run_until([&] {
+    if (!later && world.outcomes.size() == 1) {
+      later = true;
+      CHECK(endpoint->provisioned_calls == 0);
+      endpoint->initialized = 1;
+      endpoint->hang_next();
+      world.begin("g", "1");
+      world.begin("g", "live");
+      world.begin("g", "");
+    }
+    if (later && world.outcomes.size() == 3 && world.bridge().status().executing == 1) endpoint->finish();
+    return world.outcomes.size() == 4;
+  });
+  CHECK(endpoint->calls.size() == 3);
+  CHECK(endpoint->provisioned_calls == 1);
+  CHECK(world.versions.at("g:$LATEST")->provisioned_calls == 0);
+  for (const bridge::FunctionStatus& each : world.bridge().status().functions) {
+    if (each.name != "g") continue;
+    CHECK(each.provisioned.at("1").invocations == 1);
+    CHECK(each.provisioned.at("1").spillovers == 2);
+    CHECK(each.provisioned.at("1").executing == 0);
+  }
+}
+
+TEST_CASE("a plan whose provisioned environments cannot be, and one whose reservation shrinks with them") {
+  Functions world;
+  world.start();
+  config::FunctionPlan g = plan("g", {{"$LATEST", code("c")}, {"1", code("a")}});
+  g.provisioned = {{"1", 901}};
+  const auto refused = world.bridge().check(g);
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().message() ==
+        "Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its "
+        "minimum value of [100].");
+  // As after a restart with a smaller account.
+  world.bridge().put(g);
+  CHECK(world.log.count("function.unusable") == 1);
+  CHECK(world.versions.at("g:1")->kept_ready == 0);
+  CHECK(world.bridge().provisioned("g", "1")->reason == refused.error().message());
+  g.provisioned = {{"1", 10}};
+  g.reserved_concurrent_executions = 10;
+  world.bridge().put(g);
+  CHECK(world.versions.at("g:1")->kept_ready == 10);
+  CHECK(world.bridge().unreserved() == 990);
+  g.provisioned = {{"1", 4}};
+  g.reserved_concurrent_executions = 5;
+  CHECK(world.bridge().check(g).has_value());
+  world.bridge().put(g);
+  CHECK(world.versions.at("g:1")->kept_ready == 4);
+  CHECK(world.bridge().unreserved() == 995);
+  world.run_until([&] { return world.bridge().status().ready; });
+}
+
+TEST_CASE("a function of the configuration keeps what was added to it, also when the configuration changes") {
+  Functions world;
+  world.start();
+  config::FunctionPlan added = plan("f", {{"1", code("copy")}});
+  added.aliases["live"] = {"1", "", 0};
+  added.provisioned = {{"live", 2}};
+  world.bridge().extend(added);
+  CHECK(world.bridge().knows("f", "live"));
+  CHECK(world.versions.at("f:1")->kept_ready == 2);
+  bool reloaded = false;
+  world.run_until([&] {
+    if (!world.bridge().status().ready) return false;
+    if (!reloaded) {
+      reloaded = true;
+      config::Config next = world.config();
+      std::get<config::CommandFunction>(next.functions.at("f").target).memory_size = 512;
+      REQUIRE(world.bridge().reload(next, {}).has_value());
+      CHECK(std::count(world.endpoints.begin(), world.endpoints.end(), "f:1") == 1);
+      CHECK(std::count(world.endpoints.begin(), world.endpoints.end(), "f:$LATEST") == 2);
+      CHECK(world.bridge().unreserved() == 998);
+      config::Config without = next;
+      without.functions.clear();
+      REQUIRE(world.bridge().reload(without, {}).has_value());
+      CHECK_FALSE(world.bridge().knows("f", ""));
+      CHECK(world.bridge().unreserved() == 1000);
+      REQUIRE(world.bridge().reload(next, {}).has_value());
+      world.begin("f", "live");
+    }
+    return world.outcomes.size() == 1;
+  });
+  CHECK(executed(world.outcomes[0]) == "1");
 }

@@ -203,3 +203,32 @@ TEST_CASE("a bucket takes failures") {
   lambda.ask("PUT", kReserved, reserve(1));
   CHECK(lambda.functions.checked.async.at("$LATEST").on_failure == "s3:lost");
 }
+
+TEST_CASE("an alias whose environments are kept ready leads to one published version, which has no others") {
+  Lambda lambda;
+  lambda.create();
+  for (const char* content : {"one", "two", "three"}) lambda.publish(content);
+  const std::string aliases = "2015-03-31/functions/hello/aliases";
+  lambda.ask("POST", aliases, {{"Name", "live"}, {"FunctionVersion", "1"}});
+  lambda.ask("POST", aliases, {{"Name", "beta"}, {"FunctionVersion", "2"}});
+  const json weights = {{"RoutingConfig", {{"AdditionalVersionWeights", {{"3", 0.5}}}}}};
+  lambda.ask("PUT", kProvisioned, provision(1), of("live"));
+  lambda.ask("PUT", kProvisioned, provision(1), of("3"));
+  const auto move = [&](const json& to) { return lambda.said("PUT", aliases + "/live", to); };
+  CHECK(move(weights) == "400 InvalidParameterValueException: Invalid alias configuration for Provisioned Concurrency");
+  CHECK(move({{"FunctionVersion", "$LATEST"}}) ==
+        "400 InvalidParameterValueException: Provisioned Concurrency Configs cannot be applied to unpublished function "
+        "versions.");
+  CHECK(move({{"FunctionVersion", "3"}}) ==
+        "409 ResourceConflictException: Alias can't be used for Provisioned Concurrency configuration on an already "
+        "Provisioned version");
+  CHECK(move({{"FunctionVersion", "2"}}).substr(0, 3) == "200");
+  CHECK(lambda.functions.checked.aliases.at("live").version == "2");
+  CHECK(lambda.functions.checked.provisioned == std::map<std::string, int>{{"3", 1}, {"live", 1}});
+  SECTION("nor may one that leads to two get some") {
+    lambda.ask("DELETE", kProvisioned, nullptr, of("live"));
+    lambda.ask("PUT", aliases + "/live", weights);
+    CHECK(lambda.said("PUT", kProvisioned, provision(1), of("live")) ==
+          "400 InvalidParameterValueException: Invalid alias configuration for Provisioned Concurrency");
+  }
+}

@@ -27,6 +27,11 @@ class FakeFunctionHost final : public config::FunctionHost {
     configured_.emplace("fixed", std::move(fixed));
   }
 
+  /// The code of a function of the configuration.
+  std::string give_folder(const std::string& name, const std::string& folder) {
+    std::get<config::CommandFunction>(configured_.at(name).target).directory = folder;
+    return folder;
+  }
   /// From now on no plan can be.
   void refuse(const std::string& sentence) { refusal_ = sentence; }
   void allow() { refusal_.reset(); }
@@ -41,6 +46,7 @@ class FakeFunctionHost final : public config::FunctionHost {
     return {};
   }
   void put(config::FunctionPlan plan) override { plans[plan.name] = std::move(plan); }
+  void extend(config::FunctionPlan plan) override { extended[plan.name] = std::move(plan); }
   void remove(const std::string& name) override {
     plans.erase(name);
     removed.push_back(name);
@@ -52,6 +58,7 @@ class FakeFunctionHost final : public config::FunctionHost {
   int account() const override { return 1000; }
 
   std::map<std::string, config::FunctionPlan> plans;
+  std::map<std::string, config::FunctionPlan> extended;
   std::vector<std::string> removed;
   mutable config::FunctionPlan checked;
 

@@ -111,7 +111,9 @@ TEST_CASE("what CreateFunction refuses") {
        {{"Code", {{"ImageUri", "i"}}}},
        invalid + "weir runs no container images: give the code as ZipFile."},
       {"six layers", {{"Layers", {"1", "2", "3", "4", "5", "6"}}}, invalid + "Cannot reference more than 5 layers."},
-      {"a layer", {{"Layers", {"arn:x"}}}, invalid + "Layer version arn:x does not exist."},
+      {"a layer",
+       {{"Layers", {"arn:aws:lambda:us-east-1:000000000000:layer:x:1"}}},
+       invalid + "Layer version arn:aws:lambda:us-east-1:000000000000:layer:x:1 does not exist."},
       {"many tags", {{"Tags", tags}}, invalid + "Number of tags exceeds resource tag limit."},
       {"much environment",
        {{"Environment", {{"Variables", variables}}}},
@@ -189,8 +191,8 @@ TEST_CASE("what is not there is not found, with the ARN that was asked for") {
        "lambda:GetFunction on resource: arn:aws:lambda:us-east-1:111122223333:function:hello because no resource-based "
        "policy allows the lambda:GetFunction action"},
       {"PATCH", kHello, "501 NotImplementedException: weir does not serve PATCH /2015-03-31/functions/hello."},
-      {"GET", "2015-03-31/event-source-mappings",
-       "501 NotImplementedException: weir does not serve GET /2015-03-31/event-source-mappings."},
+      {"GET", "2020-04-22/code-signing-configs",
+       "501 NotImplementedException: weir does not serve GET /2020-04-22/code-signing-configs."},
   }));
   Lambda lambda;
   lambda.create();
@@ -298,7 +300,7 @@ TEST_CASE("functions of the configuration are shown and not changed") {
       "it: " +
       kArn + "fixed";
   for (const auto& [method, path] :
-       std::map<std::string, std::string>{{"DELETE", ""}, {"PUT", "/configuration"}, {"POST", "/versions"}}) {
+       std::map<std::string, std::string>{{"DELETE", ""}, {"PUT", "/configuration"}, {"PUT", "/code"}}) {
     CHECK(lambda.said(method, kFunctions + "/fixed" + path, json::object()) == refused);
   }
   CHECK(lambda.said("PUT", "2017-10-31/functions/fixed/concurrency", {{"ReservedConcurrentExecutions", 1}}) == refused);

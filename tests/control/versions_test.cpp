@@ -223,3 +223,47 @@ TEST_CASE("aliases that are not there, and those of a version") {
   CHECK(of_two.at("Aliases")[0].at("Name") == "b");
   CHECK(lambda.said("PUT", kAliases + "/a", {{"RevisionId", "x"}}).starts_with("412 PreconditionFailedException"));
 }
+
+TEST_CASE("a function of the configuration has versions and aliases of the API, and stays the configuration's") {
+  Lambda lambda;
+  const std::string fixed = "2015-03-31/functions/fixed";
+  const auto publish = [&](const std::string& content) {
+    return lambda.with_zip(content).ask("POST", fixed + "/versions", json::object());
+  };
+  const json first = publish("one");
+  CHECK(first.at("Version") == "1");
+  CHECK(first.at("FunctionArn") == kArn + "fixed:1");
+  CHECK(first.at("CodeSha256") == Lambda::sha256("one"));
+  CHECK(first.at("MemorySize") == 256);
+  CHECK_FALSE(first.contains("Command"));
+  CHECK(publish("one").at("Version") == "1");
+  CHECK(publish("two").at("Version") == "2");
+  lambda.ask("POST", fixed + "/aliases", {{"Name", "live"}, {"FunctionVersion", "1"}});
+  lambda.ask("PUT", "2019-09-30/functions/fixed/provisioned-concurrency", {{"ProvisionedConcurrentExecutions", 3}},
+             {{"Qualifier", "live"}});
+  lambda.restart();
+  // What the bridge is told to run: the command, on the copy of the folder.
+  const config::CommandFunction version = lambda.functions.checked.versions.at("1");
+  CHECK(version.command == std::vector<std::string>{"/bin/true"});
+  CHECK(version.directory.starts_with("/state/code/fixed/"));
+  CHECK(version.handler == "app.handler");
+  CHECK(lambda.functions.checked.provisioned == std::map<std::string, int>{{"live", 3}});
+  CHECK(lambda.ask("GET", fixed + "/versions").at("Versions").size() == 3);
+  CHECK(lambda.ask("GET", fixed + "/aliases").at("Aliases").size() == 1);
+  CHECK(lambda.ask("GET", fixed, nullptr, {{"Qualifier", "live"}})
+            .at("Code")
+            .at("Location")
+            .get<std::string>()
+            .starts_with("file:///state/code/fixed/"));
+  CHECK(
+      lambda.said("DELETE", fixed, nullptr, {{"Qualifier", "1"}}).starts_with("409 ResourceConflictException: Unable"));
+  CHECK(lambda.said("DELETE", fixed, nullptr, {{"Qualifier", "2"}}) == "204");
+  CHECK(lambda.said("PUT", fixed + "/aliases/live", {{"FunctionVersion", "$LATEST"}}).starts_with("400"));
+  CHECK(lambda.said("DELETE", fixed + "/aliases/live") == "204");
+  for (const auto& [method, path] : std::vector<std::pair<std::string, std::string>>{
+           {"DELETE", fixed}, {"PUT", fixed + "/configuration"}, {"PUT", "2017-10-31/functions/fixed/concurrency"}}) {
+    CHECK(
+        lambda.said(method, path, {{"ReservedConcurrentExecutions", 3}}).starts_with("409 ResourceConflictException"));
+  }
+  CHECK(publish("three").at("Version") == "3");
+}

@@ -180,4 +180,21 @@ TEST_CASE("a runtime whose client is not there says what it looked for and how t
   CHECK(failed.payload.find(row.advice) != std::string::npos);
 }
 
+TEST_CASE("what is wrong in a layer is what calls are told; a layer that is not there is told before") {
+  World world([](auto& settings) {
+    std::ofstream(settings.folder + ".zip") << "no zip";
+    settings.layers = {settings.folder + ".zip"};
+    settings.layer_cache = settings.folder + ".cache";
+  });
+  world.endpoint().provision(1);
+  const Outcome outcome = world.invoke("{}");
+  const auto* failed = std::get_if<ServiceFailed>(&outcome.what);
+  REQUIRE(failed != nullptr);
+  CHECK(failed->status == 500);
+  CHECK(failed->message.find("Could not unzip uploaded file.") != std::string::npos);
+  CHECK(world.endpoint().provisioned().failing);
+  CHECK_THROWS_WITH(World([](auto& settings) { settings.layers = {"/nowhere"}; }),
+                    Catch::Contains("there is no layer /nowhere"));
+}
+
 }  // namespace weir

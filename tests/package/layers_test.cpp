@@ -32,15 +32,19 @@ void write(const TemporaryFolder& folder, const std::string& name, const std::st
   folder.write(name, text);
 }
 
+std::string prepared(const std::vector<std::string>& layers, const std::string& cache, const std::string& merged) {
+  return LayerCache(cache).prepare(layers, merged).value().opt;
+}
+
 }  // namespace
 
 TEST_CASE("without layers there is no folder for /opt") {
-  CHECK(prepare_layers({}, "/nonexistent", "/nonexistent").value().empty());
+  CHECK(prepared({}, "/nonexistent", "/nonexistent").empty());
 }
 
 TEST_CASE("a single folder is used where it lies") {
   const TemporaryFolder folder;
-  CHECK(prepare_layers({folder.path()}, "/nonexistent", "/nonexistent").value() == folder.path());
+  CHECK(prepared({folder.path()}, "/nonexistent", "/nonexistent") == folder.path());
 }
 
 TEST_CASE("of several layers all is there, and of equal names the later one's") {
@@ -54,8 +58,7 @@ TEST_CASE("of several layers all is there, and of equal names the later one's") 
   write(folder, "two/was-a-file/y", "y");
   const std::string zip =
       folder.write("three.zip", zip_of({{"extensions/watcher", "#!/bin/sh\n", {}, 0755}, {"extensions/notes", "x"}}));
-  const std::string merged =
-      prepare_layers({folder / "one", folder / "two", zip}, folder / "cache", folder / "merged").value();
+  const std::string merged = prepared({folder / "one", folder / "two", zip}, folder / "cache", folder / "merged");
   CHECK(merged == folder / "merged");
   CHECK(text_of(merged + "/nodejs/a.js") == "a of one");
   CHECK(text_of(merged + "/nodejs/b.js") == "b of two");
@@ -69,12 +72,12 @@ TEST_CASE("a zip is unpacked once for each content") {
   const TemporaryFolder folder;
   const std::string zip = folder.write("a.zip", zip_of({{"f", "1"}}));
   const std::string same = folder.write("b.zip", zip_of({{"f", "1"}}));
-  const std::string first = prepare_layers({zip}, folder / "cache", folder / "merged").value();
+  const std::string first = prepared({zip}, folder / "cache", folder / "merged");
   CHECK(text_of(first + "/f") == "1");
-  CHECK(prepare_layers({same}, folder / "cache", folder / "merged").value() == first);
+  CHECK(prepared({same}, folder / "cache", folder / "merged") == first);
   CHECK(entries_in(folder / "cache") == 1);
   folder.write("a.zip", zip_of({{"f", "2"}}));
-  const std::string second = prepare_layers({zip}, folder / "cache", folder / "merged").value();
+  const std::string second = prepared({zip}, folder / "cache", folder / "merged");
   CHECK(text_of(second + "/f") == "2");
   CHECK(entries_in(folder / "cache") == 2);
 }
@@ -83,7 +86,7 @@ TEST_CASE("layers that cannot be are refused, and leave nothing half-made") {
   const TemporaryFolder folder;
   const std::string bad = folder.write("bad.zip", "no zip");
   const auto refusal = [&](const std::vector<std::string>& layers) {
-    const auto done = prepare_layers(layers, folder / "cache", folder / "merged");
+    const auto done = LayerCache(folder / "cache").prepare(layers, folder / "merged");
     return done ? "" : done.error().message();
   };
   CHECK(refusal({folder / "none"}) == "there is no layer " + folder / "none");
@@ -94,6 +97,31 @@ TEST_CASE("layers that cannot be are refused, and leave nothing half-made") {
   CHECK(refusal(five).empty());
   const std::vector<std::string> six(6, folder / "good");
   CHECK(refusal(six) == "Cannot reference more than 5 layers.");
+}
+
+TEST_CASE("what nobody holds is removed, and what was left half-made") {
+  const TemporaryFolder folder;
+  const std::string one = folder.write("one.zip", zip_of({{"f", "1"}}));
+  const std::string two = folder.write("two.zip", zip_of({{"f", "2"}}));
+  LayerCache cache(folder / "cache");
+  auto first = cache.prepare({one}, folder / "merged");
+  auto again = cache.prepare({one}, folder / "merged");
+  auto second = cache.prepare({two}, folder / "merged");
+  write(folder, "cache/unpacking.abcdef/f", "half");
+  write(folder, "cache/removing.abcdef/f", "half");
+  cache.clean();
+  CHECK(entries_in(folder / "cache") == 2);
+  second->held.clear();
+  first->held.clear();
+  cache.clean();
+  CHECK(entries_in(folder / "cache") == 1);
+  CHECK(text_of(again->opt + "/f") == "1");
+  CHECK_FALSE(fs::exists(second->opt));
+  CHECK(text_of(cache.prepare({two}, folder / "merged")->opt + "/f") == "2");
+  // As at a start: nothing is held yet.
+  LayerCache(folder / "cache").clean();
+  CHECK(entries_in(folder / "cache") == 0);
+  CHECK(LayerCache::of(folder / "cache") == LayerCache::of(folder / "cache"));
 }
 
 }  // namespace weir::package

@@ -114,10 +114,11 @@ std::string extension_record(WallTime now, std::string_view name, std::string_vi
   return text;
 }
 
-std::string init_report_record(WallTime now, Duration took, std::string_view phase, std::string_view status) {
+std::string init_report_record(WallTime now, Duration took, std::string_view phase, std::string_view status,
+                               std::string_view initialization_type) {
   std::string text;
   JsonWriter out = begin_record(text, now, "platform.initReport");
-  out.member("initializationType", "on-demand").member("phase", phase);
+  out.member("initializationType", initialization_type).member("phase", phase);
   write_status(out, status);
   out.key("metrics").begin_object().member("durationMs", in_milliseconds(took)).end_object();
   out.end_object().end_object();

@@ -9,6 +9,10 @@
 
 namespace weir::emulator {
 
+/// AWS_LAMBDA_INITIALIZATION_TYPE.
+inline constexpr const char* kOnDemandInitialization = "on-demand";
+inline constexpr const char* kProvisionedInitialization = "provisioned-concurrency";
+
 /// What an invocation's END and REPORT lines say.
 struct Report {
   std::string request_id;
@@ -35,6 +39,7 @@ std::string start_record(WallTime now, std::string_view request_id, std::string_
 std::string report_record(WallTime now, const Report& report);
 std::string extension_record(WallTime now, std::string_view name, std::string_view state, bool invoke, bool shutdown,
                              std::string_view error_type);
-std::string init_report_record(WallTime now, Duration took, std::string_view phase, std::string_view status);
+std::string init_report_record(WallTime now, Duration took, std::string_view phase, std::string_view status,
+                               std::string_view initialization_type);
 
 }  // namespace weir::emulator

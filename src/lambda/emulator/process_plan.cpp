@@ -9,6 +9,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "lambda/emulator/platform_lines.h"
 #include "package/runtimes.h"
 
 namespace weir::emulator {
@@ -94,10 +95,13 @@ ProcessPlan plan_runtime(const EmulatorSettings& settings, const ProcessPlace& p
   variables["AWS_LAMBDA_FUNCTION_NAME"] = settings.name;
   variables["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] = std::to_string(settings.memory_size);
   variables["AWS_LAMBDA_FUNCTION_VERSION"] = settings.version;
-  variables["AWS_LAMBDA_INITIALIZATION_TYPE"] = "on-demand";
+  variables["AWS_LAMBDA_INITIALIZATION_TYPE"] =
+      place.provisioned ? kProvisionedInitialization : kOnDemandInitialization;
   variables["AWS_LAMBDA_LOG_GROUP_NAME"] = "/aws/lambda/" + settings.name;
   variables["AWS_LAMBDA_LOG_STREAM_NAME"] = place.log_stream;
-  variables["AWS_LAMBDA_LOG_FORMAT"] = settings.log_format == LogFormat::kJson ? "JSON" : "Text";
+  const bool json = settings.log_format == LogFormat::kJson;
+  variables["AWS_LAMBDA_LOG_FORMAT"] = json ? "JSON" : "Text";
+  if (json) variables["AWS_LAMBDA_LOG_LEVEL"] = settings.application_log_level;
   variables["AWS_LAMBDA_RUNTIME_API"] = "127.0.0.1:" + std::to_string(place.api_port);
   variables["LAMBDA_TASK_ROOT"] = task.as;
   variables["LAMBDA_RUNTIME_DIR"] = "/var/runtime";

@@ -17,6 +17,7 @@ struct ProcessPlace {
   std::string tmp;                         ///< the folder that stands in for its /tmp where it cannot have one
   std::string opt;                         ///< what its layers hold together; "" without layers
   std::shared_ptr<MountNamespace> mounts;  ///< of its environment
+  bool provisioned = false;                ///< it is kept ready, before any call comes
   std::uint16_t api_port = 0;              ///< where its Runtime API listens, on 127.0.0.1
   std::string log_stream;                  ///< AWS_LAMBDA_LOG_STREAM_NAME
 };
