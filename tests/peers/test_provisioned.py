@@ -1,4 +1,4 @@
-"""Provisioned concurrency with AWS's own clients: allocation, what runs where, spillover, an alias that moves, a restart, refusals."""
+"""Versions of configured functions, and provisioned concurrency, with AWS's own clients: allocation, what runs where, spillover, an alias that moves, a restart, refusals."""
 
 import concurrent.futures
 import json
@@ -6,6 +6,7 @@ import time
 
 import test_lambda_api as api
 from lib.lambda_client import LambdaClient
+from lib.weir import Weir, command
 
 # Says how it was initialized, and waits while it is asked to.
 CODE = """
@@ -109,3 +110,47 @@ class Provisioned(LambdaClient):
         throttled = self.ask("boto3", ["Invoke", {"FunctionName": "few", "Payload": "{}"}])
         self.assertEqual(throttled["refused"], "TooManyRequestsException")
         self.assertEqual(self.invoke("few", qualifier="live", payload="{}")["type"], "provisioned-concurrency")
+
+    def test_a_function_of_the_configuration_has_versions(self):
+        source = self.folder / "src"
+        source.mkdir()
+        (source / "app.py").write_text(api.PYTHON % "one")
+        settings = {"runtime": "python3.12", "handler": "app.handler", "directory": str(source), "timeout": 20,
+                    "environment": {"WEIR_PEER_MARK": self.mark, "STAGE": "a"}}
+        self.assertEqual(self.bridge.terminate(), 0)
+        self.bridge = Weir(self.folder / "own", {"own": settings, "shared": {**settings, "directory": "."}}, {})
+        self._bridges.append(self.bridge)
+        self.bridge.start()
+        own = {"FunctionName": "own"}
+        first, again, *_ = self.ask("boto3", ["PublishVersion", own], ["PublishVersion", own],
+                                    ["CreateAlias", {**own, "Name": "live", "FunctionVersion": "1"}],
+                                    ["wait:published_version_active", {**own, "Qualifier": "1"}])
+        self.assertEqual((first["status"], first["Version"], again["Version"]), (201, "1", "1"))
+        (source / "app.py").write_text(api.PYTHON % "two")
+        second = self.ask("node", ["PublishVersion", own])
+        self.assertEqual(second["Version"], "2")
+        self.assertNotEqual(first["CodeSha256"], second["CodeSha256"])
+        self.ask("boto3", ["PutProvisionedConcurrencyConfig", {**own, "Qualifier": "live", "ProvisionedConcurrentExecutions": 1}])
+        expected = {"said": "one", "event": 1, "version": "1", "stage": "a"}
+
+        def what_runs():
+            self.wait_for("READY", "own")
+            self.assertEqual(self.invoke("own", qualifier="live"), expected)
+            self.assertEqual(self.invoke("own", qualifier="2")["said"], "two")
+        what_runs()
+        # What the configuration says of $LATEST changes; the versions stay as they are.
+        config = json.loads(self.bridge.config.read_text())
+        config["functions"]["own"]["environment"]["STAGE"] = "b"
+        self.bridge.config.write_text(json.dumps(config))
+        reloaded = command("reload", "--config", self.bridge.config)
+        self.assertEqual(reloaded.returncode, 0, reloaded.stderr)
+        self.assertEqual(self.invoke("own")["stage"], "b")
+        what_runs()
+        self.assertEqual(self.bridge.terminate(), 0)
+        self.bridge.start()
+        what_runs()
+        self.assertEqual(self.ask("boto3", ["PublishVersion", own])["Version"], "3")
+        refused, changed = self.ask("boto3", ["PublishVersion", {"FunctionName": "shared"}],
+                                    ["UpdateFunctionConfiguration", {**own, "Timeout": 5}])
+        self.assertIn("no code folder of its own", refused["message"])
+        self.assertEqual(changed["refused"], "ResourceConflictException")
