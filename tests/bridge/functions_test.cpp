@@ -116,6 +116,20 @@ TEST_CASE("a weighted alias divides its calls by chance, each call anew") {
   const double weight = g.aliases["live"].weight;
   CHECK(share == Approx(weight).margin(weight == 0.25 ? 0.12 : 0.0));
   CHECK(world.versions.at("g:1")->calls.size() + world.versions.at("g:2")->calls.size() == kCalls);
+  // The figures tell the versions that ran apart (monitoring-metrics-view: Resource and ExecutedVersion).
+  const auto functions = world.bridge().status().functions;
+  const auto of_g = std::find_if(functions.begin(), functions.end(), [](const auto& each) { return each.name == "g"; });
+  REQUIRE(of_g != functions.end());
+  REQUIRE(of_g->resources.size() == 1);
+  const engine::ResourceFigures& live = of_g->resources.at("live");
+  const auto ran = [&](const std::string& version) {
+    const auto found = live.by_version.find(version);
+    return found == live.by_version.end() ? 0 : static_cast<int>(found->second.invocations());
+  };
+  CHECK(ran("1") == static_cast<int>(world.versions.at("g:1")->calls.size()));
+  CHECK(ran("2") == static_cast<int>(second));
+  CHECK(live.executing == 0);
+  CHECK(live.executing_max > 0);
 }
 
 TEST_CASE("what changes in a plan gets new environments at once, what runs ends on the old ones, the rest is kept") {
