@@ -185,7 +185,6 @@ void EnvironmentPool::balance(Moment now) {
   // After a failure one is tried alone: it shows whether the others would do better.
   const int at_once = failed_inits_ > 0 ? 1 : kProvisionedAtOnce;
   for (; live < provisioned_ && initializing < at_once; ++live, ++initializing) {
-    ++cold_starts_;
     const EnvironmentId id = ++last_environment_;
     Environment& environment = environments_[id];
     environment.provisioned = true;

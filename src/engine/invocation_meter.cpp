@@ -20,7 +20,8 @@ void InvocationMeter::on_outcome(const Outcome& outcome) {
 
 void InvocationMeter::on_cold_start(const ColdStart& start) {
   counts_starts_ = true;
-  ++cold_starts_;
+  // No call waited for one that is kept ready.
+  if (start.reason != StartReason::kProvisioned) ++cold_starts_;
   ++by_reason_[static_cast<std::size_t>(start.reason)];
   last_cold_start_ = start;
   if (!start.initialized) {

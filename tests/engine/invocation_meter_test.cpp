@@ -87,4 +87,8 @@ TEST_CASE("the cold starts of one's own function are counted as they are told, b
   outcome.init_duration = std::chrono::milliseconds(5);
   meter.on_outcome(outcome);
   CHECK(meter.cold_starts() == 3);
+  // No call waited for this one.
+  meter.on_cold_start({StartReason::kProvisioned, true, std::chrono::milliseconds(5)});
+  CHECK(meter.cold_starts() == 3);
+  CHECK(meter.cold_starts(StartReason::kProvisioned) == 1);
 }
