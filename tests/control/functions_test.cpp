@@ -240,6 +240,15 @@ TEST_CASE("an update changes what it names, and the revision") {
         "412 PreconditionFailedException: The Revision Id provided does not match the latest Revision Id. Call the "
         "GetFunction/GetAlias API to retrieve the latest Revision Id");
   lambda.ask("PUT", kHello + "/configuration", {{"Timeout", 1}, {"RevisionId", cleared.at("RevisionId")}});
+
+  lambda.ask("PUT", kHello + "/configuration",
+             {{"LoggingConfig", {{"ApplicationLogLevel", "ERROR"}, {"SystemLogLevel", "WARN"}}}});
+  const config::FunctionPlan plan =
+      control::plan_of(lambda.model.functions().find("hello")->second, control::CodeFolder("/state/code"),
+                       [](std::string_view) { return std::string(); });
+  CHECK(plan.versions.at("$LATEST").log_format == "JSON");
+  CHECK(plan.versions.at("$LATEST").application_log_level == "ERROR");
+  CHECK(plan.versions.at("$LATEST").system_log_level == "WARN");
 }
 
 TEST_CASE("new code: at once, published, or only tried") {
