@@ -184,12 +184,12 @@ bool JsonScanner::simple_text(std::string& out) {
     }
   }
   // Copies blocks whole, and behind each escape the rest of its block again: there is room for two.
-  constexpr std::size_t kRoom = 2 * kBlock;
+  constexpr std::ptrdiff_t kRoom = 32;
   constexpr std::size_t kFirst = 256;
   const char* at = at_;  // not the member: bytes that are written could be anything's
   const char* const end = end_;
-  for (out.resize(kFirst); end - at >= 2 * kBlock;) {
-    if (out.size() - size < kRoom) out.resize(2 * out.size());
+  for (out.resize(kFirst); end - at >= kRoom;) {
+    if (out.size() - size < std::size_t{kRoom}) out.resize(2 * out.size());
     unsigned mask = specials(at);
     char* to = &out[size];
     std::memcpy(to, at, kBlock);

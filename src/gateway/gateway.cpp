@@ -220,7 +220,7 @@ http::ServerOptions gateway_options(const config::Config& config) {
   options.body_max_bytes = kMaxRequestBytes;
   options.upload_max_bytes = kMaxUploadBytes;
   options.is_upload = brings_code;
-  // Lambda takes 1 MB in all; Beast throws at a field of 64 KB, so a request with one must not get that far.
+  // Lambda takes 1 MB in all, which no client sends.
   options.header_max_bytes = 64U << 10U;
   options.idle_timeout = std::chrono::seconds(75);
   options.request_timeout = std::chrono::seconds(120);
