@@ -5,6 +5,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "bridge/source_probe.h"
 #include "runtime/offload.h"
 
 namespace weir::bridge {
@@ -195,15 +196,18 @@ BridgeStatus Bridge::status() const {
   status.executing_max = ledger.executing_max();
   status.unreserved = ledger.unreserved();
   status.executing_unreserved = ledger.executing_unreserved();
+  status.claimed = ledger.claimed();
   for (const std::string& name : invoker_.functions()) {
     FunctionStatus function;
     function.name = name;
     function.meter = invoker_.meter(name);
+    function.resources = invoker_.resources(name).all();
     if (const auto use = ledger.functions().find(name); use != ledger.functions().end()) {
       function.reserved = use->second.reserved;
       function.executing = use->second.executing;
       function.executing_max = use->second.executing_max;
       function.throttles = use->second.throttles;
+      function.provisioned = use->second.provisioned;
     }
     status.functions.push_back(std::move(function));
   }
@@ -271,14 +275,14 @@ net::awaitable<Result<Redriven>> Bridge::redrive(store::DeadLetterFilter which) 
 }
 
 net::awaitable<Result<std::vector<CheckpointRow>>> Bridge::checkpoints() {
-  std::function<Result<std::vector<CheckpointRow>>()> list = [this, config = config_] {
+  std::function<Result<std::vector<CheckpointRow>>()> list = [this, config = with_mappings()] {
     return list_checkpoints(store_, *config);
   };
   co_return co_await runtime::offload(blocking_, std::move(list));
 }
 
 net::awaitable<Result<void>> Bridge::move_checkpoint(std::string source, std::string shard, std::optional<Resume> to) {
-  const std::shared_ptr<const config::Config> config = config_;
+  const std::shared_ptr<const config::Config> config = with_mappings();
   const auto entry = find_source(*config, source);
   if (!entry) co_return entry.error();
   if (auto right = check_move(**entry, shard, to); !right) co_return right;
@@ -343,7 +347,16 @@ Result<void> Bridge::install(const config::FunctionPlan& plan) {
 }
 
 Result<void> Bridge::install(const config::FunctionConfig& function) {
-  if (std::holds_alternative<config::CommandFunction>(function.target)) return install(plan_of(function));
+  if (std::holds_alternative<config::CommandFunction>(function.target)) {
+    config::FunctionPlan plan = plan_of(function);
+    if (const auto added = additions_.find(function.name); added != additions_.end()) {
+      plan.versions.insert(added->second.versions.begin(), added->second.versions.end());
+      plan.async.insert(added->second.async.begin(), added->second.async.end());
+      plan.aliases = added->second.aliases;
+      plan.provisioned = added->second.provisioned;
+    }
+    return install(plan);
+  }
   auto endpoint = make_endpoint_(function, "");
   std::unique_ptr<LambdaEndpoint> made;
   if (endpoint) made = std::move(*endpoint);
@@ -360,30 +373,35 @@ Result<void> Bridge::install(const config::FunctionConfig& function) {
 }
 
 Result<void> Bridge::check(const config::FunctionPlan& plan) const {
-  if (!plan.provisioned.empty()) {
-    return Error(ErrorCode::kConfigInvalid, "weir keeps no environments ready: there is no provisioned concurrency");
-  }
-  engine::ConcurrencyLedger ledger = invoker_.ledger();
-  return ledger.reserve(plan.name, plan.reserved_concurrent_executions);
+  return invoker_.check(plan);
 }
 
 void Bridge::put(config::FunctionPlan plan) {
   static_cast<void>(install(plan));  // it was noted
 }
 
+void Bridge::extend(config::FunctionPlan plan) {
+  const std::string name = plan.name;
+  additions_.insert_or_assign(name, std::move(plan));
+  const auto configured = config_->functions.find(name);
+  if (configured == config_->functions.end()) return;
+  static_cast<void>(install(configured->second));  // it was noted
+}
+
 void Bridge::remove(const std::string& name) {
   invoker_.remove(name);
 }
 
-std::optional<config::ProvisionedState> Bridge::provisioned(const std::string&, const std::string&) const {
-  return std::nullopt;
+std::optional<config::ProvisionedState> Bridge::provisioned(const std::string& name,
+                                                            const std::string& qualifier) const {
+  return invoker_.provisioned(name, qualifier);
 }
 
 void Bridge::renew(const std::string& function) {
   note(function, invoker_.renew(function, maker(function)));
 }
 
-// ---- A changed configuration ----
+// ---- Sources that change ----
 
 std::shared_ptr<Supervisor> Bridge::make_supervisor(config::SourceEntry entry) {
   Supervisor::Deps deps{executor_, blocking_, invoker_, queue_, store_, store_, store_, log_, clock_, config_->aws};
@@ -404,6 +422,7 @@ net::awaitable<void> Bridge::run_source(std::shared_ptr<Source> source) {
     if (!source->next) break;
     source->supervisor = make_supervisor(*std::exchange(source->next, std::nullopt));
   }
+  if (source->gone) co_await forget(source->supervisor->entry().name, std::move(source->gone));
   std::erase(sources_, source);
 }
 
@@ -421,6 +440,61 @@ void Bridge::change_source(const std::string& name, std::optional<config::Source
   sources_.push_back(source);
   if (ready_) parts_.spawn(run_source(std::move(source)));
 }
+
+// ---- Event source mappings of the Lambda API ----
+
+net::awaitable<Result<void>> Bridge::probe(config::SourceEntry source) {
+  const auto timeout = invoker_.timeout(source.function, source.qualifier);
+  // What goes wrong here is no news: the source itself says so when it is read.
+  SourceContext context{source.name, executor_, blocking_, null_log(), clock_, config_->aws};
+  return probe_source(std::move(source), std::move(context), timeout);
+}
+
+void Bridge::put_mapping(config::SourceEntry source) {
+  if (stop_requests_ > 0) return;  // it is remembered, and begins in the next life
+  const std::string name = source.name;
+  change_source(name, std::move(source));
+}
+
+void Bridge::remove_mapping(const std::string& uuid, std::function<void()> gone) {
+  if (const auto found = find(uuid)) {
+    found->gone = std::move(gone);
+    change_source(uuid, std::nullopt);
+  } else {
+    parts_.spawn(forget(uuid, std::move(gone)));
+  }
+}
+
+/// Forgets where a mapping was that is no more.
+net::awaitable<void> Bridge::forget(std::string source, std::function<void()> gone) {
+  std::function<Result<int>()> reset = [this, source] { return store_.reset_checkpoints(source, ""); };
+  const Result<int> forgotten = co_await runtime::offload(blocking_, std::move(reset));
+  if (forgotten) {
+    gone();
+  } else {
+    log_.error("mapping.not_forgotten", {{"source", source}, {"message", forgotten.error().describe()}});
+  }
+}
+
+std::optional<config::MappingState> Bridge::mapping(const std::string& name) const {
+  const auto found = find(name);
+  if (!found) return std::nullopt;
+  config::MappingState state;
+  state.settled = !found->ending && found->supervisor->settled();
+  state.result = processing_result(found->supervisor->status());
+  return state;
+}
+
+/// The configuration with the mappings that the Lambda API has made among its sources.
+std::shared_ptr<const config::Config> Bridge::with_mappings() const {
+  auto all = std::make_shared<config::Config>(*config_);
+  for (const auto& source : sources_) {
+    if (source->supervisor->entry().by_api) all->sources.push_back(source->supervisor->entry());
+  }
+  return all;
+}
+
+// ---- A changed configuration ----
 
 bool Bridge::fixed_type(std::string_view type) const {
   return std::any_of(table_.begin(), table_.end(),
@@ -456,6 +530,13 @@ Result<void> Bridge::check_functions(const config::Config& next) const {
 Result<void> Bridge::reload(config::Config next, const std::set<std::string>& sources) {
   if (stop_requests_ > 0) return Error(ErrorCode::kCancelled, "weir stops");
   if (auto right = check_functions(next); !right) return right;
+  for (const config::SourceEntry& entry : next.sources) {
+    const auto found = find(entry.name);
+    if (!found || !found->supervisor->entry().by_api) continue;
+    return Error(
+        ErrorCode::kConfigInvalid,
+        "sources." + entry.name + ": there is an event source mapping of that name, made through the Lambda API");
+  }
   const std::shared_ptr<const config::Config> before = config_;
   auto now = std::make_shared<config::Config>(*before);
   now->functions = std::move(next.functions);

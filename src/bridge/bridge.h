@@ -20,6 +20,7 @@
 #include "bridge/supervisor.h"
 #include "config/config.h"
 #include "config/function_plan.h"
+#include "config/mapping_host.h"
 #include "runtime/task_scope.h"
 #include "store/store.h"
 
@@ -32,7 +33,9 @@ struct FunctionStatus {
   int executing = 0;
   int executing_max = 0;
   std::uint64_t throttles = 0;
+  std::map<std::string, engine::ProvisionedUse, std::less<>> provisioned;  ///< by version
   engine::InvocationMeter meter;
+  std::map<std::string, engine::ResourceFigures, std::less<>> resources;  ///< the same by what was called: a qualifier
 };
 
 struct BridgeStatus {
@@ -44,6 +47,7 @@ struct BridgeStatus {
   int executing_max = 0;
   int unreserved = 0;
   int executing_unreserved = 0;
+  int claimed = 0;
   std::vector<FunctionStatus> functions;
   bool queue_parked = false;
   std::vector<AsyncStatus> queue;  ///< the asynchronous queue, by function
@@ -60,7 +64,7 @@ using EndpointFactory = std::function<Result<std::unique_ptr<LambdaEndpoint>>(co
 
 /// The running whole: functions, sources, their supervisors, and the end of it. Functions and sources come, change and
 /// go while it runs. One executor, one thread.
-class Bridge final : public config::FunctionHost {
+class Bridge final : public config::FunctionHost, public config::MappingHost {
  public:
   /// `store` outlives the bridge. `blocking`: a pool's executor. `services`: those that it stands in for.
   Bridge(net::any_io_executor executor, net::any_io_executor blocking, config::Config config, store::StateFolder& store,
@@ -87,25 +91,34 @@ class Bridge final : public config::FunctionHost {
   const std::map<std::string, config::FunctionConfig>& configured() const override { return config_->functions; }
   Result<void> check(const config::FunctionPlan& plan) const override;
   void put(config::FunctionPlan plan) override;
+  void extend(config::FunctionPlan plan) override;
   void remove(const std::string& name) override;
   std::optional<config::ProvisionedState> provisioned(const std::string& name,
                                                       const std::string& qualifier) const override;
   int unreserved() const override { return invoker_.ledger().unreserved(); }
   int account() const override { return invoker_.ledger().account(); }
 
+  // What it asks for of event source mappings; before run() too.
+  const config::Config& configuration() const override { return *config_; }
+  net::awaitable<Result<void>> probe(config::SourceEntry source) override;
+  void put_mapping(config::SourceEntry source) override;
+  void remove_mapping(const std::string& uuid, std::function<void()> gone) override;
+  std::optional<config::MappingState> mapping(const std::string& name) const override;
+
   /// Whether the sources of that type belong to a service, so that they are what they were at the start.
   bool fixed_type(std::string_view type) const;
   /// From now on functions, sources, `concurrency` and `shutdown_grace` are those of `next`; nothing else of it is
   /// looked at. `sources`: the names of those that are not what they were, new and removed ones included; one that is
   /// of a fixed type stays. A function's environments are replaced after what they run; a source is drained, and goes
-  /// on from its checkpoints. Errors, with which nothing has changed: config.invalid (a name that a function of the
-  /// Lambda API has, reservations that leave too little with those of such functions), cancelled (weir stops).
+  /// on from its checkpoints. What the Lambda API has made stays. Errors, with which nothing has changed:
+  /// config.invalid (a name that a function or mapping of the Lambda API has, reservations that leave too little with
+  /// those of such functions), cancelled (weir stops).
   Result<void> reload(config::Config next, const std::set<std::string>& sources);
   /// The code of $LATEST is another: its environments are replaced after what they run.
   void renew(const std::string& function);
 
   /// Whether there is a function of this name, and of this version or alias.
-  bool knows(const std::string& function, const std::string& qualifier) const;
+  bool knows(const std::string& function, const std::string& qualifier) const override;
   /// Whether it knows all that there are: what the Lambda API has made is read as run() begins.
   bool began() const { return ready_; }
 
@@ -157,11 +170,14 @@ class Bridge final : public config::FunctionHost {
     std::shared_ptr<Supervisor> supervisor;   ///< shared with who waits for it: it is replaced when it has ended
     std::optional<config::SourceEntry> next;  ///< what it will be
     bool ending = false;                      ///< it drains, to be `next` or nothing
+    std::function<void()> gone;               ///< its checkpoints are forgotten behind it, and this is told
   };
   std::shared_ptr<Supervisor> make_supervisor(config::SourceEntry entry);
   net::awaitable<void> run_source(std::shared_ptr<Source> source);
   void change_source(const std::string& name, std::optional<config::SourceEntry> next);
   std::shared_ptr<Source> find(const std::string& source) const;
+  net::awaitable<void> forget(std::string source, std::function<void()> gone);
+  std::shared_ptr<const config::Config> with_mappings() const;
 
   Result<void> install(const config::FunctionConfig& function);
   Result<void> install(const config::FunctionPlan& plan);
@@ -195,7 +211,8 @@ class Bridge final : public config::FunctionHost {
   std::vector<std::shared_ptr<Source>> sources_;
   net::steady_timer stop_;
   net::steady_timer call_ended_;
-  int calls_ = 0;  ///< requests under way
+  std::map<std::string, config::FunctionPlan> additions_;  ///< to functions of the configuration
+  int calls_ = 0;                                          ///< requests under way
   int stop_requests_ = 0;
   bool out_of_patience_ = false;
   bool ready_ = false;

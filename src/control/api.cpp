@@ -23,8 +23,8 @@ bool fits(std::string_view pattern, const std::vector<std::string>& path) {
 }  // namespace
 
 Reply answer(const World& world, const Asked& asked) {
-  for (const auto operations :
-       {function_operations(), version_operations(), concurrency_operations(), other_operations()}) {
+  for (const auto operations : {function_operations(), version_operations(), concurrency_operations(),
+                                mapping_operations(), layer_operations(), other_operations()}) {
     const auto found = std::find_if(operations.begin(), operations.end(), [&](const Operation& each) {
       return each.method == asked.method && fits(each.path, asked.path);
     });

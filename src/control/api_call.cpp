@@ -16,7 +16,6 @@ namespace {
 constexpr std::size_t kMaxName = 64;
 constexpr std::size_t kMaxNamespacedName = 256;
 constexpr std::size_t kMaxQualifier = 128;
-constexpr std::size_t kPage = 50;
 
 constexpr std::string_view kUnreadable = "SerializationException";
 constexpr std::string_view kConfigured =
@@ -47,17 +46,22 @@ Function shown_as(const config::FunctionConfig& from, const World& world) {
                  {"TracingConfig", {{"Mode", "PassThrough"}}},
                  {"SnapStart", {{"ApplyOn", "None"}, {"OptimizationStatus", "Off"}}}};
   const auto seconds = [](Duration time) { return std::chrono::duration_cast<std::chrono::seconds>(time).count(); };
-  std::string format = "Text";
+  json logging = {{"LogFormat", "Text"}, {"LogGroup", "/aws/lambda/" + from.name}};
   if (const auto* command = std::get_if<config::CommandFunction>(&from.target)) {
     if (!command->runtime.empty()) latest["Runtime"] = command->runtime;
+    if (!command->command.empty()) latest["Command"] = command->command;
     if (!command->handler.empty()) latest["Handler"] = command->handler;
     latest["Timeout"] = seconds(command->timeout);
     latest["MemorySize"] = command->memory_size;
     latest["EphemeralStorage"] = {{"Size", command->ephemeral_storage}};
     if (!command->environment.empty()) latest["Environment"] = {{"Variables", command->environment}};
-    format = command->log_format;
+    logging["LogFormat"] = command->log_format;
+    if (command->log_format == "JSON") {
+      logging["ApplicationLogLevel"] = command->application_log_level;
+      logging["SystemLogLevel"] = command->system_log_level;
+    }
   }
-  latest["LoggingConfig"] = {{"LogFormat", format}, {"LogGroup", "/aws/lambda/" + from.name}};
+  latest["LoggingConfig"] = std::move(logging);
   function.versions.emplace(kLatest, std::move(latest));
   if (from.reserved_concurrent_executions) {
     function.settings.emplace("reserved", json{{"ReservedConcurrentExecutions", *from.reserved_concurrent_executions}});
@@ -221,7 +225,10 @@ Arguments Call::body() {
 }
 
 Named Call::named() {
-  const std::string& text = asked.path.at(2);
+  return named(asked.path.at(2), query("Qualifier"));
+}
+
+Named Call::named(const std::string& text, const std::string& qualifier) {
   Named out;
   const std::optional<FunctionName> name = parse_function_name(text);
   if (!name) {
@@ -230,7 +237,6 @@ Named Call::named() {
   } else if (text.size() > kMaxNamespacedName) {
     validation.mistake(text, "functionName", "Member must have length less than or equal to 256");
   }
-  const std::string qualifier = query("Qualifier");
   if (qualifier.size() > kMaxQualifier) {
     validation.mistake(qualifier, "qualifier", "Member must have length less than or equal to 128");
   } else if (!qualifier.empty() && !is_qualifier(qualifier)) {
@@ -268,6 +274,12 @@ const Function* Call::look_up(const Named& named) {
   const auto& configured = world.functions.configured();
   if (const auto found = configured.find(named.name); found != configured.end()) {
     shown_ = shown_as(found->second, world);
+    // A function of the API of the same name, from before, is hidden whole.
+    const auto added = world.model.functions().find(named.name);
+    if (added == world.model.functions().end() || world.model.function(named.name) != nullptr) return &*shown_;
+    for (const Kind kind : {Kind::kVersion, Kind::kAlias, Kind::kProvisioned, Kind::kAsync}) {
+      shown_->of(kind).insert(added->second.of(kind).begin(), added->second.of(kind).end());
+    }
     return &*shown_;
   }
   const Function* const function = world.model.function(named.name);
@@ -301,9 +313,28 @@ Function* Call::change(const Named& named) {
   return function;
 }
 
+Function* Call::extend(const Named& named) {
+  if (!is_configured(named.name)) return change(named);
+  const Function* const function = look_up(named);
+  if (function == nullptr) return nullptr;
+  const bool runs = std::holds_alternative<config::CommandFunction>(world.functions.configured().at(named.name).target);
+  if (!runs || world.model.function(named.name) != nullptr) {
+    refuse(conflict(std::string(kConfigured) + function_arn(named.name)));
+    return nullptr;
+  }
+  next_ = *function;
+  return &*next_;
+}
+
 Function& Call::create(const std::string& name) {
   next_.emplace();
   next_->name = name;
+  // What was added to a function of the configuration that is no more.
+  if (const auto left = world.model.functions().find(name); left != world.model.functions().end()) {
+    for (const Kind kind : {Kind::kVersion, Kind::kAlias, Kind::kProvisioned, Kind::kAsync}) {
+      for (const auto& [key, document] : left->second.of(kind)) notes.push_back(end_of(kind, name, key));
+    }
+  }
   return *next_;
 }
 
@@ -342,9 +373,9 @@ Reply answered(int status, const json& body) {
   return reply;
 }
 
-Reply list_reply(Call& call, std::string_view list, std::vector<std::pair<std::string, json>> items,
-                 std::int64_t most) {
-  std::size_t limit = kPage;
+Reply list_reply(Call& call, std::string_view list, std::vector<std::pair<std::string, json>> items, std::int64_t most,
+                 std::size_t page_size) {
+  std::size_t limit = page_size;
   if (const std::string text = call.query("MaxItems"); !text.empty()) {
     const std::int64_t given = is_digits(text) && text.size() < 10 ? std::stoll(text) : 0;
     if (given < 1) {
@@ -374,6 +405,8 @@ json configuration(const Call& call, const Function& function, const std::string
                    const std::string& qualifier) {
   json shown = function.versions.find(version)->second;
   shown.erase("LatestDescription");
+  shown.erase("LayerCode");
+  shown.erase("Command");
   shown["FunctionName"] = function.name;
   shown["FunctionArn"] = function_arn(function.name, qualifier);
   shown["Version"] = version;

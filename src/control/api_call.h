@@ -99,6 +99,7 @@ class Call {
 
   /// The function that the path names, with the qualifier of its name or of the query.
   Named named();
+  Named named(const std::string& text, const std::string& qualifier);
   /// The function, from the configuration or made by the API; null, and refused, when there is none.
   const Function* look_up(const Named& named);
   /// The version that a qualifier means; "", and refused, when there is none.
@@ -111,6 +112,10 @@ class Call {
   Function* change(const std::string& name);
   /// Refuses with 404 `message` what is not there.
   Function* change(const Named& named);
+  /// The same for what may be added to a function of the configuration, too: published versions, aliases, and what
+  /// belongs to them.
+  Function* extend(const Named& named);
+  /// A function of that name, of which nothing is left of an earlier one.
   Function& create(const std::string& name);
   void put(Kind kind, std::string_view key, json value);
   void remove(Kind kind, std::string_view key);
@@ -142,21 +147,40 @@ struct Operation {
 std::span<const Operation> function_operations();     ///< functions themselves
 std::span<const Operation> version_operations();      ///< versions and aliases
 std::span<const Operation> concurrency_operations();  ///< concurrency, the account, event-invoke configurations
+std::span<const Operation> mapping_operations();      ///< event source mappings
+std::span<const Operation> layer_operations();        ///< layers and their versions
 std::span<const Operation> other_operations();        ///< tags, policies, URLs and what else is only kept
 
 Reply answered(int status, const json& body);
 /// `items`: each with a key that says where the next page begins, in a fixed order. `most`: what MaxItems may be.
+/// `page`: how many there are at most, whatever it is.
 Reply list_reply(Call& call, std::string_view list, std::vector<std::pair<std::string, json>> items,
-                 std::int64_t most = 10'000);
+                 std::int64_t most = 10'000, std::size_t page = 50);
 
 /// A FunctionConfiguration as it is shown. `qualifier`: what its ARN ends with, "" for nothing.
 json configuration(const Call& call, const Function& function, const std::string& version,
                    const std::string& qualifier);
+/// Takes over which layers a function is to have, as Layers (shown) and LayerCode (what they hold).
+void read_layers(Call& call, Arguments& settings, json& into);
+/// Whether Lambda has a runtime of that name, and all of their names.
+bool is_runtime(std::string_view text);
+std::string runtime_names();
 /// "2026-09-13T15:32:02.357+0000"
 std::string aws_time(WallTime time);
 bool is_digits(std::string_view text);
+/// The tags of a mapping; null, and refused, when there is none.
+const json* tags_of_mapping(Call& call, std::string_view uuid);
+/// Its tags are these from now on.
+Reply tag_mapping(Call& call, const std::string& uuid, json tags);
 /// Whether a call that names a revision means this one; refused when not.
 bool same_revision(Call& call, const std::string& given, const std::string& current);
+
+// What provisioned concurrency cannot be together with, in AWS's words.
+inline constexpr std::string_view kWeightedAndProvisioned = "Invalid alias configuration for Provisioned Concurrency";
+inline constexpr std::string_view kAlreadyProvisioned =
+    "Alias can't be used for Provisioned Concurrency configuration on an already Provisioned version";
+inline constexpr std::string_view kUnpublished =
+    "Provisioned Concurrency Configs cannot be applied to unpublished function versions.";
 
 /// Publishes $LATEST of the function that is changed, unless the last version is the same; the number of the version.
 std::string publish(Call& call, Function& function, const std::optional<std::string>& description);

@@ -4,6 +4,7 @@
 
 #include "weir/service.h"
 
+#include "config/variables.h"
 #include "control/api_call.h"
 #include "control/code.h"
 #include "control/function_name.h"
@@ -19,8 +20,6 @@ constexpr std::size_t kMaxHandler = 128;
 constexpr std::size_t kMaxDescription = 256;
 constexpr std::size_t kMaxArn = 10'000;
 constexpr std::size_t kMaxLogGroup = 512;
-constexpr std::size_t kMaxLayers = 5;
-constexpr std::size_t kMaxEnvironment = 4096;
 constexpr std::size_t kMaxManagedName = 140;
 constexpr std::string_view kRolePattern = R"(arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+)";
 constexpr std::string_view kArnPattern = R"((arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|())";
@@ -35,40 +34,11 @@ constexpr std::array<std::string_view, 37> kRuntimes{
     "dotnet10",      "ruby2.7",        "ruby3.2",    "ruby3.3",      "ruby3.4",    "ruby4.0",       "provided",
     "provided.al2",  "provided.al2023"};
 
-/// Source: configuration-envvars (reference invoke.md 2.2).
-constexpr std::array<std::string_view, 22> kReservedVariables{"_HANDLER",
-                                                              "_X_AMZN_TRACE_ID",
-                                                              "AWS_DEFAULT_REGION",
-                                                              "AWS_REGION",
-                                                              "AWS_EXECUTION_ENV",
-                                                              "AWS_LAMBDA_FUNCTION_NAME",
-                                                              "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-                                                              "AWS_LAMBDA_FUNCTION_VERSION",
-                                                              "AWS_LAMBDA_INITIALIZATION_TYPE",
-                                                              "AWS_LAMBDA_LOG_GROUP_NAME",
-                                                              "AWS_LAMBDA_LOG_STREAM_NAME",
-                                                              "AWS_ACCESS_KEY",
-                                                              "AWS_ACCESS_KEY_ID",
-                                                              "AWS_SECRET_ACCESS_KEY",
-                                                              "AWS_SECRET_KEY",
-                                                              "AWS_SESSION_TOKEN",
-                                                              "AWS_LAMBDA_RUNTIME_API",
-                                                              "LAMBDA_TASK_ROOT",
-                                                              "LAMBDA_RUNTIME_DIR",
-                                                              "AWS_LAMBDA_MAX_CONCURRENCY",
-                                                              "AWS_LAMBDA_METADATA_API",
-                                                              "AWS_LAMBDA_METADATA_TOKEN"};
-
 bool is_letter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
-}
-
-bool is_variable_name(std::string_view name) {
-  return name.size() >= 2 && is_letter(name.front()) &&
-         std::all_of(name.begin(), name.end(), [](char c) { return is_letter(c) || is_digit(c) || c == '_'; });
 }
 
 /// kRolePattern
@@ -99,9 +69,9 @@ void read_environment(Call& call, Arguments& settings, json& into) {
   if (call.wrong()) return;
   std::string reserved;
   for (const auto& [name, value] : variables) {
-    if (std::find(kReservedVariables.begin(), kReservedVariables.end(), name) != kReservedVariables.end()) {
+    if (config::is_reserved_variable(name)) {
       reserved.append(reserved.empty() ? "" : ", ").append(name);
-    } else if (!is_variable_name(name)) {
+    } else if (!config::is_variable_name(name)) {
       call.validation.mistake("{" + name + "=}", "environment.variables",
                               "Map keys must satisfy constraint: [Member must satisfy regular expression pattern: "
                               "[a-zA-Z]([a-zA-Z0-9_])+]");
@@ -116,7 +86,7 @@ void read_environment(Call& call, Arguments& settings, json& into) {
                 reserved));
   }
   const std::string measured = json(variables).dump();
-  if (measured.size() > kMaxEnvironment) {
+  if (measured.size() > config::kMaxEnvironmentBytes) {
     return call.refuse(
         invalid("Lambda was unable to configure your environment variables because the environment variables you have "
                 "provided exceeded the 4KB limit. String measured: " +
@@ -127,15 +97,6 @@ void read_environment(Call& call, Arguments& settings, json& into) {
   } else {
     into["Environment"] = {{"Variables", variables}};
   }
-}
-
-void read_layers(Call& call, Arguments& settings, json& into) {
-  if (!settings.has("Layers")) return;
-  const auto layers = settings.texts("Layers");
-  if (layers.size() > kMaxLayers) return call.refuse(invalid("Cannot reference more than 5 layers."));
-  // weir has no layers that the API could name.
-  if (!layers.empty()) return call.refuse(invalid("Layer version " + layers.front() + " does not exist."));
-  into.erase("Layers");
 }
 
 void read_dead_letter(Call& call, Arguments& settings, json& into) {
@@ -183,12 +144,10 @@ void read_logging(Arguments& settings, const std::string& name, json& into) {
 void read_runtime(Call& call, Arguments& settings, json& into) {
   if (!settings.has("Runtime")) return;
   const std::string runtime = settings.text("Runtime", kMaxArn);
-  if (std::find(kRuntimes.begin(), kRuntimes.end(), runtime) == kRuntimes.end()) {
-    std::string all;
-    for (const std::string_view each : kRuntimes) all.append(all.empty() ? "" : ", ").append(each);
+  if (!is_runtime(runtime)) {
     return call.refuse(invalid("Value " + runtime +
                                " at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [" +
-                               all + "] or be a valid ARN"));
+                               runtime_names() + "] or be a valid ARN"));
   }
   if (!package::family_of(runtime))
     return call.refuse(invalid("weir cannot start functions of the runtime " + runtime + "."));
@@ -285,6 +244,16 @@ void take_code(const Call& call, json& into) {
   into["CodeSize"] = call.asked.code->size;
 }
 
+/// What of a function's newest version its reply has to be measured by.
+void measure(const std::string& function, const json& latest, Reply& reply) {
+  const auto layers = latest.find("LayerCode");
+  if (layers == latest.end()) return;
+  reply.measured.emplace_back(function, latest.at("CodeSha256").get<std::string>());
+  for (const json& layer : *layers) {
+    reply.measured.emplace_back(layer.at("Owner").get<std::string>(), layer.at("CodeSha256").get<std::string>());
+  }
+}
+
 /// As it is shown to who has just changed it.
 json under_way(json shown) {
   shown["LastUpdateStatus"] = "InProgress";
@@ -362,6 +331,7 @@ Reply create_function(Call& call) {
   shown["StateReasonCode"] = "Creating";
   Reply reply = call.changed(kCreated, shown);
   reply.unpack = true;
+  measure(name, latest, reply);
   return reply;
 }
 
@@ -376,7 +346,10 @@ Reply get_function(Call& call) {
   std::string location;
   if (call.is_configured(named.name)) {
     const auto& target = call.world.functions.configured().at(named.name).target;
-    if (const auto* command = std::get_if<config::CommandFunction>(&target)) location = "file://" + command->directory;
+    if (const auto* command = std::get_if<config::CommandFunction>(&target)) {
+      const auto versions = call.world.plan(*function).versions;
+      location = "file://" + (version == kLatest ? command->directory : versions.at(version).directory);
+    }
   } else {
     location =
         call.world.location(named.name, function->versions.find(version)->second.at("CodeSha256").get<std::string>());
@@ -458,13 +431,19 @@ Reply update_code(Call& call) {
   latest["RevisionId"] = call.new_revision();
   call.put(Kind::kVersion, kLatest, latest);
   if (dry) {
-    return answered(kOk, configuration(call, *function, std::string(kLatest), ""));
+    Reply reply = answered(kOk, configuration(call, *function, std::string(kLatest), ""));
+    reply.function = named.name;
+    reply.unpack = true;
+    reply.dry = true;
+    measure(named.name, latest, reply);
+    return reply;
   }
   std::string version(kLatest);
   if (publishes) version = publish(call, *function, std::nullopt);
   if (!call.possible()) return call.refused();
   Reply reply = call.changed(kOk, under_way(configuration(call, *function, version, publishes ? version : "")));
   reply.unpack = true;
+  measure(named.name, latest, reply);
   return reply;
 }
 
@@ -482,7 +461,9 @@ Reply update_configuration(Call& call) {
   latest["RevisionId"] = call.new_revision();
   call.put(Kind::kVersion, kLatest, latest);
   if (!call.possible()) return call.refused();
-  return call.changed(kOk, under_way(configuration(call, *function, std::string(kLatest), "")));
+  Reply reply = call.changed(kOk, under_way(configuration(call, *function, std::string(kLatest), "")));
+  measure(named.name, latest, reply);
+  return reply;
 }
 
 Reply delete_version(Call& call, Function& function, const std::string& version) {
@@ -511,7 +492,7 @@ Reply delete_version(Call& call, Function& function, const std::string& version)
 
 Reply delete_function(Call& call) {
   const Named named = call.named();
-  Function* const function = call.change(named);
+  Function* const function = named.qualifier.empty() ? call.change(named) : call.extend(named);
   if (function == nullptr) return call.refused();
   if (!named.qualifier.empty()) return delete_version(call, *function, named.qualifier);
   for (const Kind kind :
@@ -533,6 +514,16 @@ constexpr std::array kOperations{
 };
 
 }  // namespace
+
+bool is_runtime(std::string_view text) {
+  return std::find(kRuntimes.begin(), kRuntimes.end(), text) != kRuntimes.end();
+}
+
+std::string runtime_names() {
+  std::string all;
+  for (const std::string_view each : kRuntimes) all.append(all.empty() ? "" : ", ").append(each);
+  return all;
+}
 
 std::span<const Operation> function_operations() {
   return kOperations;

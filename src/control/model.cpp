@@ -12,6 +12,10 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kNumber = "number";
+constexpr std::string_view kMapping = "mapping";
+constexpr std::string_view kLayer = "layer";
+constexpr std::string_view kLayerPolicy = "layer-policy";
+constexpr std::string_view kLayerNumber = "layer-number";
 /// By Kind.
 constexpr std::array<std::string_view, 7> kKinds{"version", "alias", "provisioned", "async",
                                                  "policy",  "url",   "setting"};
@@ -28,6 +32,10 @@ int rank(std::string_view qualifier) {
 
 std::string key_of(Kind kind, std::string_view function, std::string_view key) {
   return std::string(kKinds.at(static_cast<std::size_t>(kind))) + "/" + std::string(function) + "/" + std::string(key);
+}
+
+std::string layer_key(std::string_view kind, std::string_view layer, std::string_view version) {
+  return std::string(kind) + "/" + std::string(layer) + "/" + std::string(version);
 }
 
 Error corrupt(const std::string& key) {
@@ -91,9 +99,30 @@ Result<void> Model::apply(const SourceNote& note) {
     value = json::parse(*note.value, nullptr, false);
     if (value.is_discarded()) return corrupt(note.key);
   }
-  if (kind == kNumber) {
+  if (kind == kNumber || kind == kLayerNumber) {
     if (!note.value || !value.is_number_integer()) return corrupt(note.key);
-    numbers_[name] = value.get<std::int64_t>();
+    (kind == kNumber ? numbers_ : layer_numbers_)[name] = value.get<std::int64_t>();
+    return {};
+  }
+  if (kind == kLayer || kind == kLayerPolicy) {
+    if (second == std::string::npos || (note.value && !value.is_object())) return corrupt(note.key);
+    Layer& layer = layers_[name];
+    Documents& documents = kind == kLayer ? layer.versions : layer.policies;
+    const std::string version = note.key.substr(second + 1);
+    if (note.value) {
+      documents.insert_or_assign(version, std::move(value));
+    } else {
+      documents.erase(version);
+    }
+    return {};
+  }
+  if (kind == kMapping) {
+    if (!note.value) {
+      mappings_.erase(name);
+      return {};
+    }
+    if (!value.is_object()) return corrupt(note.key);
+    mappings_.insert_or_assign(name, std::move(value));
     return {};
   }
   const auto* const known = std::find(kKinds.begin(), kKinds.end(), kind);
@@ -118,6 +147,16 @@ const Function* Model::function(std::string_view name) const {
   return found == functions_.end() || !found->second.versions.contains(kLatest) ? nullptr : &found->second;
 }
 
+const Layer* Model::layer(std::string_view name) const {
+  const auto found = layers_.find(name);
+  return found == layers_.end() ? nullptr : &found->second;
+}
+
+std::int64_t Model::last_layer_number(std::string_view name) const {
+  const auto found = layer_numbers_.find(name);
+  return found == layer_numbers_.end() ? 0 : found->second;
+}
+
 std::int64_t Model::last_number(std::string_view name) const {
   const auto found = numbers_.find(name);
   return found == numbers_.end() ? 0 : found->second;
@@ -129,6 +168,34 @@ SourceNote note_of(Kind kind, std::string_view function, std::string_view key, c
 
 SourceNote end_of(Kind kind, std::string_view function, std::string_view key) {
   return {key_of(kind, function, key), std::nullopt};
+}
+
+SourceNote note_of_mapping(std::string_view uuid, const json& mapping) {
+  return {std::string(kMapping) + "/" + std::string(uuid), mapping.dump()};
+}
+
+SourceNote end_of_mapping(std::string_view uuid) {
+  return {std::string(kMapping) + "/" + std::string(uuid), std::nullopt};
+}
+
+SourceNote note_of_layer(std::string_view layer, std::string_view version, const json& value) {
+  return {layer_key(kLayer, layer, version), value.dump()};
+}
+
+SourceNote end_of_layer(std::string_view layer, std::string_view version) {
+  return {layer_key(kLayer, layer, version), std::nullopt};
+}
+
+SourceNote note_of_layer_policy(std::string_view layer, std::string_view version, const json& value) {
+  return {layer_key(kLayerPolicy, layer, version), value.dump()};
+}
+
+SourceNote end_of_layer_policy(std::string_view layer, std::string_view version) {
+  return {layer_key(kLayerPolicy, layer, version), std::nullopt};
+}
+
+SourceNote note_of_layer_number(std::string_view layer, std::int64_t number) {
+  return {std::string(kLayerNumber) + "/" + std::string(layer), std::to_string(number)};
 }
 
 SourceNote note_of_number(std::string_view function, std::int64_t number) {

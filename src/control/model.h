@@ -47,7 +47,20 @@ struct Function {
 /// The document of that key; null when there is none.
 const nlohmann::json* find(const Documents& documents, std::string_view key);
 
-/// The functions that the API has made. Changes by notes alone, when they are on disk.
+/// An event source mapping that the API has made:
+///   Shown                      what AWS shows and a call gave, or has by default
+///   FunctionName, Qualifier    whose it is
+///   Enabled, LastModified (seconds), Tags
+///   Deleting                   there, and true, when it is being deleted
+using Mappings = std::map<std::string, nlohmann::json, std::less<>>;  ///< by UUID
+
+/// A layer: what each version is (Description, CreatedDate, CodeSha256, CodeSize ...), and who may use it.
+struct Layer {
+  Documents versions;  ///< by number
+  Documents policies;  ///< RevisionId and Statement, by number
+};
+
+/// What the API has made. Changes by notes alone, when they are on disk.
 class Model {
  public:
   /// Takes a note, as it was made by one of the functions below. Errors: store.corrupt.
@@ -56,17 +69,33 @@ class Model {
   /// Null when there is none.
   const Function* function(std::string_view name) const;
   const std::map<std::string, Function, std::less<>>& functions() const { return functions_; }
+  const Mappings& mappings() const { return mappings_; }
+  /// Null when no version of it was ever published; one without versions had some.
+  const Layer* layer(std::string_view name) const;
+  const std::map<std::string, Layer, std::less<>>& layers() const { return layers_; }
   /// The number of the version that was published last under this name, though it may be gone, and the function too;
   /// 0 when there was none.
   std::int64_t last_number(std::string_view name) const;
+  /// The same of a layer.
+  std::int64_t last_layer_number(std::string_view name) const;
 
  private:
   std::map<std::string, Function, std::less<>> functions_;
   std::map<std::string, std::int64_t, std::less<>> numbers_;
+  std::map<std::string, Layer, std::less<>> layers_;
+  std::map<std::string, std::int64_t, std::less<>> layer_numbers_;
+  Mappings mappings_;
 };
 
 SourceNote note_of(Kind kind, std::string_view function, std::string_view key, const nlohmann::json& value);
 SourceNote end_of(Kind kind, std::string_view function, std::string_view key);
+SourceNote note_of_mapping(std::string_view uuid, const nlohmann::json& mapping);
+SourceNote end_of_mapping(std::string_view uuid);
 SourceNote note_of_number(std::string_view function, std::int64_t number);
+SourceNote note_of_layer(std::string_view layer, std::string_view version, const nlohmann::json& value);
+SourceNote end_of_layer(std::string_view layer, std::string_view version);
+SourceNote note_of_layer_policy(std::string_view layer, std::string_view version, const nlohmann::json& value);
+SourceNote end_of_layer_policy(std::string_view layer, std::string_view version);
+SourceNote note_of_layer_number(std::string_view layer, std::int64_t number);
 
 }  // namespace weir::control

@@ -16,8 +16,11 @@
 
 #include "control/api.h"
 #include "control/code.h"
+#include "control/function_name.h"
+#include "control/layers.h"
 #include "control/plan.h"
 #include "http/uri.h"
+#include "package/layers.h"
 #include "runtime/offload.h"
 #include "service/answers.h"
 #include "service/turns.h"
@@ -70,22 +73,56 @@ std::string random_key() {
   return key;
 }
 
-/// What the code of a function's versions is kept under.
-std::set<std::string> codes_of(const Function& function) {
-  std::set<std::string> keys;
+using CodeNames = std::vector<std::pair<std::string, std::string>>;  ///< whose it is, and its hash
+
+/// The code of a function's versions, their layers included.
+CodeNames codes_of(const Function& function) {
+  CodeNames all;
   for (const auto& [version, document] : function.versions) {
-    keys.insert(CodeFolder::key(function.name, document.at("CodeSha256").get<std::string>()));
+    all.emplace_back(function.name, document.at("CodeSha256").get<std::string>());
+    const auto layers = document.find("LayerCode");
+    if (layers == document.end()) continue;
+    for (const auto& layer : *layers) {
+      all.emplace_back(layer.at("Owner").get<std::string>(), layer.at("CodeSha256").get<std::string>());
+    }
   }
+  return all;
+}
+
+CodeNames codes_of(const std::string& name, const Layer& layer) {
+  CodeNames all;
+  for (const auto& [version, document] : layer.versions) {
+    all.emplace_back(owner_of_layer(name), document.at("CodeSha256").get<std::string>());
+  }
+  return all;
+}
+
+CodeNames codes_of(const Model& model) {
+  CodeNames all;
+  const auto add = [&all](const CodeNames& more) { all.insert(all.end(), more.begin(), more.end()); };
+  for (const auto& [name, function] : model.functions()) add(codes_of(function));
+  for (const auto& [name, layer] : model.layers()) add(codes_of(name, layer));
+  return all;
+}
+
+/// What they are kept under.
+std::set<std::string> keys_of(const CodeNames& codes) {
+  std::set<std::string> keys;
+  for (const auto& [owner, sha256] : codes) keys.insert(CodeFolder::key(owner, sha256));
   return keys;
 }
 
 /// Lambda's management API. What it decides is Api's business; this asks the disk, and tells the bridge.
 class LambdaService final : public Service {
  public:
-  LambdaService(ServiceContext context, config::FunctionHost& functions, const std::string& state)
+  LambdaService(ServiceContext context, config::FunctionHost& functions, config::MappingHost& mappings,
+                std::span<const ConnectorEntry> connectors, const std::string& state)
       : context_(std::move(context)),
         functions_(functions),
+        mappings_(mappings),
+        connectors_(connectors),
         code_(state + "/code"),
+        layer_cache_(state + "/layers"),
         started_(context_.clock.now().wall),
         random_(seed_from_system()),
         key_(random_key()),
@@ -103,6 +140,7 @@ class LambdaService final : public Service {
  private:
   net::awaitable<Result<void>> load(ServiceHost& host);
   net::awaitable<void> restore();
+  net::awaitable<void> clean_layers();
   net::awaitable<ServiceAnswer> manage(ServiceHost& host, ServiceCall call, std::vector<std::string> path);
   net::awaitable<ServiceAnswer> download(std::vector<std::string> path, std::string query);
   void tell(const ServiceHost& host, const std::string& function);
@@ -110,18 +148,32 @@ class LambdaService final : public Service {
   std::string location(const std::string& address, std::string_view function, std::string_view sha256) const;
   std::string token(std::string_view key, std::string_view expires) const;
   bool is_wanted(const std::string& code) const;
+  net::awaitable<std::optional<LambdaError>> take_over(Asked& asked);
+  void let_go(const std::set<std::string>& codes);
+  net::awaitable<std::optional<LambdaError>> unpack(const Reply& reply, std::string owner, std::optional<Code> facts,
+                                                    std::string zip);
+  void begin_mappings();
+  void change_mapping(Reply reply);
+  void end_mapping(const std::string& uuid);
+  net::awaitable<void> forget_mappings(ServiceHost& host);
+  void note_settled();
 
   ServiceContext context_;
   config::FunctionHost& functions_;
+  config::MappingHost& mappings_;
+  std::span<const ConnectorEntry> connectors_;
   CodeFolder code_;
+  std::string layer_cache_;  ///< where the layers of the configuration's functions are unpacked
   WallTime started_;
   Random random_;
   std::string key_;  ///< of links to code
   Model model_;
   service::Turns turns_;
   net::steady_timer wake_;
-  std::set<std::string> broken_;              ///< "NAME/HASH" of code that is gone
-  std::map<std::string, Instant> left_over_;  ///< code that no version has, and when it may go
+  std::set<std::string> broken_;                            ///< "NAME/HASH" of code that is gone
+  std::map<std::string, Instant> left_over_;                ///< code that no version has, and when it may go
+  std::map<std::string, std::string, std::less<>> phases_;  ///< of mappings that are not yet as they will be
+  std::set<std::string> gone_;                              ///< mappings that have ended, and are still remembered
   bool ready_ = false;
 };
 
@@ -131,40 +183,72 @@ config::FunctionPlan LambdaService::plan(const ServiceHost& host, const Function
 
 /// Makes the bridge's function what the model says. The configuration's functions hide those of earlier lives.
 void LambdaService::tell(const ServiceHost& host, const std::string& name) {
-  if (functions_.configured().contains(name)) return;
-  if (const Function* function = model_.function(name)) {
-    functions_.put(plan(host, *function));
+  const bool configured = functions_.configured().contains(name);
+  const Function* const function = model_.function(name);
+  const auto added = model_.functions().find(name);
+  if (function != nullptr) {
+    if (!configured) functions_.put(plan(host, *function));
+  } else if (configured || added != model_.functions().end()) {
+    Function nothing;
+    nothing.name = name;
+    functions_.extend(plan(host, added == model_.functions().end() ? nothing : added->second));
   } else {
     functions_.remove(name);
   }
 }
 
+/// Makes code of the folder of a function of the configuration that is to be published, as the call's.
+net::awaitable<std::optional<LambdaError>> LambdaService::take_over(Asked& asked) {
+  if (asked.method != "POST" || asked.path.size() != 4 || asked.path[3] != "versions") co_return std::nullopt;
+  const auto named = parse_function_name(asked.path[2]);
+  const auto found = functions_.configured().find(named ? named->name : "");
+  if (found == functions_.configured().end()) co_return std::nullopt;
+  const auto* const function = std::get_if<config::CommandFunction>(&found->second.target);
+  if (function == nullptr) co_return std::nullopt;
+  if (!function->layers.empty()) {
+    co_return LambdaError(400, "InvalidParameterValueException",
+                          "weir makes no versions of a function whose layers are files: publish those as layers, and "
+                          "make the function by the Lambda API.");
+  }
+  std::function<Result<Code>()> work = [code = code_, name = found->first, from = function->directory] {
+    return code.take_over(name, from);
+  };
+  auto code = co_await runtime::offload<Result<Code>>(context_.blocking, std::move(work));
+  if (code) {
+    asked.code = std::move(*code);
+    co_return std::nullopt;
+  }
+  if (code.error().code() == ErrorCode::kEndpointFailed) {
+    co_return LambdaError(400, "InvalidParameterValueException", code.error().message());
+  }
+  context_.log.error("code.refused", {{"function", found->first}, {"message", code.error().describe()}});
+  co_return not_kept(code.error());
+}
+
 /// Unpacks what somebody has removed, and removes what nothing needs.
 net::awaitable<void> LambdaService::restore() {
-  struct Version {
-    std::string function;
-    std::string sha256;
-  };
-  std::vector<Version> versions;
-  std::set<std::string> wanted;
-  for (const auto& [name, function] : model_.functions()) {
-    for (const auto& [number, document] : function.versions) {
-      versions.push_back({name, document.at("CodeSha256").get<std::string>()});
-    }
-    wanted.merge(codes_of(function));
-  }
-  std::function<std::set<std::string>()> work = [code = code_, versions = std::move(versions),
-                                                 wanted = std::move(wanted)] {
+  std::function<std::set<std::string>()> work = [code = code_, codes = codes_of(model_)] {
     std::set<std::string> broken;
-    for (const Version& each : versions) {
-      if (!code.restore(each.function, each.sha256)) broken.insert(CodeFolder::key(each.function, each.sha256));
+    for (const auto& [owner, sha256] : codes) {
+      if (!code.restore(owner, sha256)) broken.insert(CodeFolder::key(owner, sha256));
     }
-    code.keep_only(wanted);
+    code.keep_only(keys_of(codes));
     return broken;
   };
   broken_ = co_await runtime::offload<std::set<std::string>>(context_.blocking, std::move(work));
   for (const std::string& code : broken_) context_.log.error("code.lost", {{"code", code}});
   left_over_.clear();
+  // What functions of the configuration have of it is put together before, on the same thread.
+  co_await clean_layers();
+}
+
+/// Removes what functions have had that are no more, or have other layers now.
+net::awaitable<void> LambdaService::clean_layers() {
+  std::function<bool()> clean = [cache = package::LayerCache::of(layer_cache_)] {
+    cache->clean();
+    return true;
+  };
+  co_await runtime::offload<bool>(context_.blocking, std::move(clean));
 }
 
 net::awaitable<Result<void>> LambdaService::load(ServiceHost& host) {
@@ -179,18 +263,78 @@ net::awaitable<Result<void>> LambdaService::load(ServiceHost& host) {
   model_ = std::move(model);
   co_await restore();
   for (const auto& [name, function] : model_.functions()) {
-    if (functions_.configured().contains(name)) {
+    if (functions_.configured().contains(name) && model_.function(name) != nullptr) {
       context_.log.warn("function.hidden",
                         {{"function", name}, {"message", "the configuration has a function of this name, too"}});
     }
     tell(host, name);
   }
+  begin_mappings();
   co_return Result<void>();
 }
 
+void LambdaService::begin_mappings() {
+  phases_.clear();
+  for (const auto& [uuid, mapping] : model_.mappings()) {
+    if (mapping.contains("Deleting")) {
+      end_mapping(uuid);
+      continue;
+    }
+    auto reading = read_mapping(uuid, mapping, connectors_, mappings_.configuration());
+    if (reading.mistakes.empty()) {
+      mappings_.put_mapping(std::move(reading.entry));
+    } else {
+      context_.log.error("mapping.unusable", {{"mapping", uuid}, {"message", reading.mistakes.front()}});
+    }
+  }
+}
+
+void LambdaService::end_mapping(const std::string& uuid) {
+  mappings_.remove_mapping(uuid, [this, uuid] {
+    gone_.insert(uuid);
+    wake_.cancel();
+  });
+}
+
+void LambdaService::change_mapping(Reply reply) {
+  phases_[reply.mapping] = std::move(reply.phase);
+  if (reply.source) {
+    mappings_.put_mapping(std::move(*reply.source));
+  } else {
+    end_mapping(reply.mapping);
+  }
+}
+
+/// What mappings have come to be they stay, though they begin anew for another reason.
+void LambdaService::note_settled() {
+  std::erase_if(phases_, [this](const auto& each) {
+    const auto state = mappings_.mapping(each.first);
+    return state && state->settled;
+  });
+}
+
+/// Forgets mappings that have ended and whose checkpoints are gone.
+net::awaitable<void> LambdaService::forget_mappings(ServiceHost& host) {
+  const std::set<std::string> gone = std::exchange(gone_, {});
+  if (gone.empty()) co_return;
+  ServiceCommit what;
+  for (const std::string& uuid : gone) what.notes.push_back(end_of_mapping(uuid));
+  const std::vector<SourceNote> notes = what.notes;
+  const auto kept = co_await host.commit(std::move(what));
+  if (!kept) {
+    // The next start finds them as they are, and ends them again.
+    context_.log.error("mapping.not_forgotten", {{"message", kept.error().describe()}});
+    co_return;
+  }
+  for (const SourceNote& note : notes) {
+    const auto applied = model_.apply(note);
+    WEIR_ASSERT(applied.has_value());
+  }
+  for (const std::string& uuid : gone) phases_.erase(uuid);
+}
+
 bool LambdaService::is_wanted(const std::string& code) const {
-  const Function* const function = model_.function(code.substr(0, code.find('/')));
-  return function != nullptr && codes_of(*function).contains(code);
+  return keys_of(codes_of(model_)).contains(code);
 }
 
 net::awaitable<Result<void>> LambdaService::run(ServiceHost& host) {
@@ -203,9 +347,11 @@ net::awaitable<Result<void>> LambdaService::run(ServiceHost& host) {
   ready_ = true;
   for (;;) {
     boost::system::error_code woken;
-    wake_.expires_after(kCodeOutlives);
+    wake_.expires_after(gone_.empty() ? kCodeOutlives : Duration(0));
     co_await wake_.async_wait(net::redirect_error(net::use_awaitable, woken));
     const auto turn = co_await turns_.take();
+    co_await forget_mappings(host);
+    co_await clean_layers();
     const Instant now = context_.clock.now().instant;
     std::vector<std::string> over;
     for (const auto& [code, when] : left_over_) {
@@ -269,6 +415,52 @@ net::awaitable<ServiceAnswer> LambdaService::call(ServiceHost& host, ServiceCall
   co_return co_await manage(host, std::move(call), std::move(path));
 }
 
+/// What of these nothing needs any more is removed in a while.
+void LambdaService::let_go(const std::set<std::string>& codes) {
+  const std::set<std::string> wanted = keys_of(codes_of(model_));
+  const Instant until = context_.clock.now().instant + kCodeOutlives;
+  for (const std::string& code : codes) {
+    if (!wanted.contains(code)) left_over_[code] = until;
+  }
+}
+
+/// Does with a call's zip what its reply says, and measures what that comes to. Returns what is answered instead.
+net::awaitable<std::optional<LambdaError>> LambdaService::unpack(const Reply& reply, std::string owner,
+                                                                 std::optional<Code> facts, std::string zip) {
+  std::function<Result<std::uint64_t>()> work =
+      [code = code_, owner, facts, unpacks = reply.unpack, dry = reply.dry, measured = reply.measured,
+       bytes = std::make_shared<const std::string>(std::move(zip))]() mutable -> Result<std::uint64_t> {
+    std::uint64_t size = 0;
+    if (unpacks && dry) {
+      auto tried = code.try_out(*bytes);
+      if (!tried) return tried;
+      size = *tried;
+      std::erase_if(measured, [&](const auto& each) { return each.first == owner; });
+    } else if (unpacks) {
+      if (auto added = code.add(owner, *facts, *bytes); !added) return std::move(added.error());
+    }
+    return measured.empty() ? 0 : size + code.bytes_of(measured);
+  };
+  const auto size = co_await runtime::offload<Result<std::uint64_t>>(context_.blocking, std::move(work));
+  if (!size && size.error().code() == ErrorCode::kEndpointFailed) {
+    co_return LambdaError(400, "InvalidParameterValueException", size.error().message());
+  }
+  if (!size) {
+    context_.log.error("code.refused", {{"function", owner}, {"message", size.error().describe()}});
+    co_return not_kept(size.error());
+  }
+  const bool added = reply.unpack && !reply.dry;
+  if (*size > kMaxUnzipped) {
+    if (added) let_go({CodeFolder::key(owner, facts->sha256)});
+    co_return LambdaError(400, "InvalidParameterValueException",
+                          "Function code combined with layers exceeds the maximum allowed size of " +
+                              std::to_string(kMaxUnzipped) + " bytes. The actual size is " + std::to_string(*size) +
+                              " bytes.");
+  }
+  if (added) broken_.erase(CodeFolder::key(owner, facts->sha256));
+  co_return std::nullopt;
+}
+
 net::awaitable<ServiceAnswer> LambdaService::manage(ServiceHost& host, ServiceCall call,
                                                     std::vector<std::string> path) {
   // A zip of 50 MB is unpacked where it holds nobody up.
@@ -288,44 +480,51 @@ net::awaitable<ServiceAnswer> LambdaService::manage(ServiceHost& host, ServiceCa
   asked.address = call.address;
 
   const auto turn = co_await turns_.take();
+  if (auto refused = co_await take_over(asked)) co_return answer_of(*refused);
   const auto broken = [this](std::string_view function, std::string_view version) {
     if (broken_.empty()) return false;
-    const Function* const found = model_.function(function);
-    const nlohmann::json* const document = found == nullptr ? nullptr : find(found->versions, version);
+    const auto found = model_.functions().find(function);
+    const nlohmann::json* const document =
+        found == model_.functions().end() ? nullptr : find(found->second.versions, version);
     return document != nullptr &&
            broken_.contains(CodeFolder::key(function, document->at("CodeSha256").get<std::string>()));
   };
+  note_settled();
   const World world{
       model_,
       functions_,
+      mappings_,
+      connectors_,
       context_.clock.now().wall,
       started_,
       random_,
       [&](const Function& function) { return plan(host, function); },
       broken,
       [&](std::string_view arn) { return host.target_of(arn); },
+      [&](std::string_view uuid) {
+        const auto phase = phases_.find(uuid);
+        return phase == phases_.end() ? std::string() : phase->second;
+      },
       [&](std::string_view function, std::string_view sha256) { return location(asked.address, function, sha256); }};
   Reply reply = answer(world, asked);
   if (reply.error) co_return answer_of(*reply.error);
-  if (reply.unpack) {
-    std::function<Result<void>()> unpacking = [code = code_, name = reply.function, facts = *asked.code,
-                                               zip = std::make_shared<const std::string>(std::move(upload.zip))] {
-      return code.add(name, facts, *zip);
-    };
-    auto unpacked = co_await runtime::offload<Result<void>>(context_.blocking, std::move(unpacking));
-    if (!unpacked && unpacked.error().code() == ErrorCode::kEndpointFailed) {
-      co_return answer_of({400, "InvalidParameterValueException", unpacked.error().message()});
+  if (reply.probe) {
+    const auto readable = co_await mappings_.probe(*reply.source);
+    if (!readable) {
+      co_return answer_of(not_readable(*reply.source, mappings_.configuration(), readable.error()));
     }
-    if (!unpacked) {
-      context_.log.error("code.refused", {{"function", reply.function}, {"message", unpacked.error().describe()}});
-      co_return answer_of(not_kept(unpacked.error()));
-    }
-    broken_.erase(CodeFolder::key(reply.function, asked.code->sha256));
+  }
+  const std::string owner = reply.layer.empty() ? reply.function : owner_of_layer(reply.layer);
+  if (reply.unpack || !reply.measured.empty()) {
+    auto right = co_await unpack(reply, owner, asked.code, std::move(upload.zip));
+    if (right) co_return answer_of(*right);
   }
   if (!reply.notes.empty()) {
     std::set<std::string> before;
-    if (const Function* function = model_.function(reply.function)) before = codes_of(*function);
-    if (reply.unpack) before.insert(CodeFolder::key(reply.function, asked.code->sha256));
+    const auto function = model_.functions().find(reply.function);
+    if (function != model_.functions().end()) before = keys_of(codes_of(function->second));
+    if (const Layer* layer = model_.layer(reply.layer)) before.merge(keys_of(codes_of(reply.layer, *layer)));
+    if (reply.unpack) before.insert(CodeFolder::key(owner, asked.code->sha256));
     ServiceCommit what;
     what.notes = reply.notes;
     auto kept = co_await host.commit(std::move(what));
@@ -334,12 +533,10 @@ net::awaitable<ServiceAnswer> LambdaService::manage(ServiceHost& host, ServiceCa
         const auto applied = model_.apply(note);
         WEIR_ASSERT(applied.has_value());
       }
-      tell(host, reply.function);
+      if (!reply.function.empty()) tell(host, reply.function);
+      if (!reply.mapping.empty()) change_mapping(reply);
     }
-    const Instant until = context_.clock.now().instant + kCodeOutlives;
-    for (const std::string& code : before) {
-      if (!is_wanted(code)) left_over_[code] = until;
-    }
+    let_go(before);
     if (!kept) co_return answer_of(not_kept(kept.error()));
   }
   ServiceAnswer said(reply.status, "application/json", std::move(reply.body));
@@ -353,8 +550,9 @@ const ServiceEntry& service_entry() {
 }
 
 std::unique_ptr<Service> make_service(ServiceContext context, config::FunctionHost& functions,
+                                      config::MappingHost& mappings, std::span<const ConnectorEntry> connectors,
                                       const std::string& state) {
-  return std::make_unique<LambdaService>(std::move(context), functions, state);
+  return std::make_unique<LambdaService>(std::move(context), functions, mappings, connectors, state);
 }
 
 }  // namespace weir::control

@@ -16,8 +16,10 @@
 
 #include "weir/base/bytes.h"
 
+#include "connectors/table.h"
 #include "control/code.h"
 #include "fake_functions.h"
+#include "fake_mappings.h"
 #include "package/zip.h"
 #include "support/fake_clock.h"
 #include "support/temporary_folder.h"
@@ -69,7 +71,7 @@ struct World {
   void start() {
     // The pool is the context itself: what blocks does so in its turn.
     ServiceContext made{context.get_executor(), context.get_executor(), null_log(), clock, AwsAccess(), {}};
-    service = control::make_service(std::move(made), functions, folder.path());
+    service = control::make_service(std::move(made), functions, mappings, connectors(), folder.path());
     running = net::co_spawn(context, service->run(host), net::bind_cancellation_slot(ending.slot(), net::use_future));
     settle();
     REQUIRE(service->ready());
@@ -82,6 +84,9 @@ struct World {
   void restart() {
     stop();
     functions.plans.clear();
+    mappings.put.clear();
+    mappings.ending.clear();
+    mappings.states.clear();
     start();
   }
   void settle() {
@@ -135,6 +140,7 @@ struct World {
   test::TemporaryFolder folder;
   test::FakeClock clock;
   test::FakeFunctionHost functions;
+  test::FakeMappingHost mappings;
   FakeHost host;
   std::unique_ptr<Service> service;
   net::cancellation_signal ending;
@@ -262,4 +268,168 @@ TEST_CASE("a function of the configuration hides one of an earlier life") {
   world.restart();
   CHECK(world.functions.plans.contains("fixed2"));
   CHECK_FALSE(world.functions.plans.contains("fixed"));
+}
+
+namespace {
+
+const std::string kMappings = "/2015-03-31/event-source-mappings";
+
+std::string map(World& world) {
+  const json asked = {{"FunctionName", "hello"},
+                      {"EventSourceArn", "arn:aws:kinesis:us-east-1:000000000000:stream/clicks"},
+                      {"StartingPosition", "LATEST"}};
+  const ServiceAnswer made = world.call("POST", kMappings, asked.dump());
+  REQUIRE(made.status == 202);
+  return json::parse(made.body).at("UUID");
+}
+std::string state(World& world, const std::string& uuid) {
+  const ServiceAnswer got = world.call("GET", kMappings + "/" + uuid);
+  return got.status == 200 ? json::parse(got.body).at("State").get<std::string>() : std::to_string(got.status);
+}
+
+}  // namespace
+
+TEST_CASE("a mapping is Creating until it is read, and Enabled from then on, also while it begins anew") {
+  World world;
+  const std::string uuid = map(world);
+  CHECK(world.mappings.probed == std::vector<std::string>{uuid});
+  CHECK(world.mappings.put.at(uuid).function == "hello");
+  CHECK(state(world, uuid) == "Creating");
+  CHECK(message(world.call("PUT", kMappings + "/" + uuid, "{}")) ==
+        "400 Cannot update the event source mapping because it is in use.");
+  CHECK(message(world.call("DELETE", kMappings + "/" + uuid)) ==
+        "400 Cannot delete the event source mapping because it is in use.");
+  world.mappings.settle();
+  CHECK(state(world, uuid) == "Enabled");
+  world.mappings.states.at(uuid).settled = false;
+  CHECK(state(world, uuid) == "Enabled");
+  CHECK(world.call("PUT", kMappings + "/" + uuid, R"({"BatchSize":7})").status == 202);
+  CHECK(world.mappings.put.at(uuid).settings->mapping.batch_size == 7);
+  CHECK(world.mappings.probed.size() == 1);
+  CHECK(state(world, uuid) == "Updating");
+}
+
+TEST_CASE("a mapping survives a restart") {
+  World world;
+  const std::string uuid = map(world);
+  world.mappings.settle();
+  world.call("PUT", kMappings + "/" + uuid, R"({"Enabled":false,"BatchSize":7})");
+  CHECK(state(world, uuid) == "Disabling");
+  world.restart();
+  CHECK(state(world, uuid) == "Disabled");
+  CHECK_FALSE(world.mappings.put.at(uuid).enabled);
+  CHECK(world.mappings.put.at(uuid).settings->mapping.batch_size == 7);
+}
+
+TEST_CASE("a deleted mapping is Deleting until it has ended, in the next life when it did not in this one") {
+  const bool restarts = GENERATE(false, true);
+  World world;
+  const std::string uuid = map(world);
+  world.mappings.settle();
+  const ServiceAnswer deleted = world.call("DELETE", kMappings + "/" + uuid);
+  CHECK(deleted.status == 202);
+  CHECK(json::parse(deleted.body).at("State") == "Deleting");
+  CHECK(state(world, uuid) == "Deleting");
+  if (restarts) {
+    world.restart();
+    CHECK(state(world, uuid) == "Deleting");
+  }
+  CHECK(world.mappings.put.empty());
+  world.mappings.settle();
+  world.settle();
+  CHECK(state(world, uuid) == "404");
+  CHECK(world.host.remembered.empty());
+}
+
+TEST_CASE("a source that is not there is no mapping") {
+  World world;
+  world.mappings.unreadable = Error(ErrorCode::kSourceNotFound, "gone");
+  json asked = {{"FunctionName", "hello"},
+                {"EventSourceArn", "arn:aws:kinesis:us-east-1:000000000000:stream/clicks"},
+                {"StartingPosition", "LATEST"}};
+  CHECK(message(world.call("POST", kMappings, asked.dump())) ==
+        "400 Stream not found: arn:aws:kinesis:us-east-1:000000000000:stream/clicks");
+  asked = {{"FunctionName", "hello"}, {"EventSourceArn", "arn:aws:sqs:us-east-1:000000000000:jobs"}};
+  CHECK(message(world.call("POST", kMappings, asked.dump())) ==
+        "400 Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS Error "
+        "Message: The specified queue does not exist.");
+  const std::string visibility = "Queue visibility timeout: 30 seconds is less than Function timeout: 60 seconds";
+  world.mappings.unreadable = Error(ErrorCode::kSourceFailed, visibility);
+  CHECK(message(world.call("POST", kMappings, asked.dump())) == "400 " + visibility);
+  CHECK(world.mappings.put.empty());
+  CHECK(world.host.remembered.empty());
+}
+
+TEST_CASE("a dry run of new code looks at it as a real one does, and changes nothing") {
+  World world;
+  world.create(zip("one"));
+  const std::string before = world.directory();
+  const auto dry = [&](const std::string& bytes) {
+    std::string encoded;
+    append_base64(encoded, bytes);
+    return world.call("PUT", "/2015-03-31/functions/hello/code", json{{"ZipFile", encoded}, {"DryRun", true}}.dump());
+  };
+  CHECK(dry(zip("two")).status == 200);
+  const ServiceAnswer refused = dry("no zip");
+  CHECK(refused.status == 400);
+  CHECK(refused.body.find("Could not unzip uploaded file. Please check your file, then try to upload again.") !=
+        std::string::npos);
+  CHECK(world.directory() == before);
+  CHECK(world.codes() == 1);
+  CHECK(std::distance(fs::directory_iterator(world.folder / "code"), fs::directory_iterator()) == 1);
+}
+
+TEST_CASE("a layer's content is kept as long as a function has it, also when its version was deleted") {
+  World world;
+  std::string encoded;
+  append_base64(encoded, test::zip_of({{"python/tool.py", "tool"}}));
+  const std::string layers = "/2018-10-31/layers/tools/versions";
+  CHECK(world.call("POST", layers, json{{"Content", {{"ZipFile", encoded}}}}.dump()).status == 201);
+  CHECK(world.call("POST", layers, json{{"Content", {{"ZipFile", "bm8gemlw"}}}}.dump()).status == 400);
+  world.create(zip("one"));
+  const std::string arn = "arn:aws:lambda:us-east-1:000000000000:layer:tools:1";
+  const std::string configuration = "/2015-03-31/functions/hello/configuration";
+  CHECK(world.call("PUT", configuration, json{{"Layers", {arn}}}.dump()).status == 200);
+  const auto folder = [&] { return world.functions.plans.at("hello").versions.at("$LATEST").layers.at(0); };
+  CHECK(read(folder() + "/python/tool.py") == "tool");
+  const json shown = json::parse(world.call("GET", layers + "/1").body);
+  const std::string link = shown.at("Content").at("Location").get<std::string>().substr(11);
+  CHECK(world.call("GET", link.substr(0, link.find('?')), "", link.substr(link.find('?') + 1)).status == 200);
+  CHECK(world.call("DELETE", layers + "/1").status == 204);
+  world.restart();
+  CHECK(read(folder() + "/python/tool.py") == "tool");
+  CHECK(world.codes() == 2);
+  CHECK(world.call("PUT", configuration, json{{"Layers", json::array()}}.dump()).status == 200);
+  world.restart();
+  CHECK(world.codes() == 1);
+}
+
+TEST_CASE("a version of a configured function is a copy of its folder, kept over restarts") {
+  World world;
+  const std::string folder = world.functions.give_folder("fixed", world.folder / "src");
+  fs::create_directories(folder);
+  world.folder.write("src/app.py", "one");
+  fs::create_symlink("app.py", folder + "/link.py");
+  const std::string versions = "/2015-03-31/functions/fixed/versions";
+  const auto publish = [&] { return json::parse(world.call("POST", versions, "{}").body).at("Version"); };
+  CHECK(publish() == "1");
+  CHECK(publish() == "1");
+  const std::string copy = world.functions.extended.at("fixed").versions.at("1").directory;
+  CHECK(read(copy + "/link.py") == "one");
+  world.folder.write("src/app.py", "two");
+  CHECK(publish() == "2");
+  CHECK(read(copy + "/app.py") == "one");
+  CHECK(world.call("POST", "/2015-03-31/functions/fixed/aliases", R"({"Name":"live","FunctionVersion":"1"})").status ==
+        201);
+  world.functions.extended.clear();
+  world.restart();
+  CHECK(world.functions.extended.at("fixed").versions.size() == 2);
+  CHECK(world.functions.extended.at("fixed").aliases.at("live").version == "1");
+  CHECK(read(copy + "/app.py") == "one");
+  CHECK_FALSE(world.functions.plans.contains("fixed"));
+  // Of a folder that is not the function's alone nothing is copied.
+  world.functions.give_folder("fixed", world.folder.path());
+  const ServiceAnswer refused = world.call("POST", versions, "{}");
+  CHECK(refused.status == 400);
+  CHECK(refused.body.find("The function has no code folder of its own") != std::string::npos);
 }

@@ -13,6 +13,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <signal.h>
 
 #include "engine/environment_pool.h"
 #include "http/server.h"
@@ -25,6 +26,7 @@
 #include "lambda/emulator/process_plan.h"
 #include "lambda/emulator/runtime_api.h"
 #include "package/layers.h"
+#include "runtime/offload.h"
 #include "runtime/task_scope.h"
 
 namespace weir::emulator {
@@ -43,8 +45,14 @@ constexpr auto kSamplePeriod = std::chrono::milliseconds(50);
 /// What is idle for so long is frozen when it is next looked at. Not at once: in a stream of invocations each would
 /// have to wake up all threads of the runtime again.
 constexpr auto kFreezeAfter = std::chrono::milliseconds(10);
+/// How long what a function streamed before its end may take to be read.
+constexpr auto kStreamGrace = std::chrono::seconds(1);
 /// A REPORT line reads the memory itself when the last look is older.
 constexpr auto kSampleAge = std::chrono::milliseconds(100);
+
+/// The bounds of a provisioned environment's init phase, which has the function's timeout between them.
+constexpr Duration kProvisionedInitMin = std::chrono::seconds(130);
+constexpr Duration kProvisionedInitMax = std::chrono::seconds(900);
 
 /// One invocation, on the frame of invoke().
 struct Call {
@@ -66,7 +74,28 @@ engine::PoolSettings pool_settings(const EmulatorSettings& settings) {
   pool.timeout = settings.timeout;
   pool.init_timeout = settings.init_timeout;
   pool.idle_limit = settings.idle_limit;
+  pool.provisioned_init_timeout = std::clamp<Duration>(settings.timeout, kProvisionedInitMin, kProvisionedInitMax);
   return pool;
+}
+
+/// The initialization has a whole processor at least, as in Lambda.
+constexpr double kInitProcessors = 1;
+
+GroupLimits group_limits(const EmulatorSettings& settings) {
+  GroupLimits limits;
+  // A /tmp in memory is the group's, too. What processes alone come to is looked at besides.
+  const int megabytes = settings.memory_size + (private_mounts_available() ? settings.ephemeral_storage : 0);
+  limits.memory_bytes = static_cast<std::uint64_t>(megabytes) << 20U;
+  limits.processors = std::max(kInitProcessors, processors_of(settings.memory_size));
+  return limits;
+}
+
+LogLevels log_levels(const EmulatorSettings& settings) {
+  LogLevels levels;
+  levels.filtered = settings.log_format == LogFormat::kJson;
+  levels.application = application_level(settings.application_log_level);
+  levels.system = system_level(settings.system_log_level);
+  return levels;
 }
 
 net::steady_timer::time_point timer_time(Instant instant) {
@@ -83,6 +112,7 @@ struct EmulatorEndpoint::State final : EnvironmentOwner, RuntimeEvents, Extensio
         log(bridge_log),
         clock(time),
         folder(std::move(own)),
+        prepared(where, net::steady_timer::time_point::max()),
         function_log(std::move(lines)),
         pool(pool_settings(settings)),
         random(seed_from_system()),
@@ -96,9 +126,11 @@ struct EmulatorEndpoint::State final : EnvironmentOwner, RuntimeEvents, Extensio
   }
 
   // The pool's shell.
+  /// Before the pool is told anything.
+  void begin();
   void pump();
   void perform(const engine::Start& action);
-  void perform(const engine::Started& action) { cold_starts.push_back(action.start); }
+  void perform(const engine::Started& action);
   void perform(const engine::Deliver& action);
   void perform(const engine::InitFailed& action);
   void perform(const engine::StopRuntime& action);
@@ -108,18 +140,22 @@ struct EmulatorEndpoint::State final : EnvironmentOwner, RuntimeEvents, Extensio
   void perform(const engine::Remove& action);
   void perform(const engine::Finish& action);
   void perform(const engine::PoolDrained&);
+  net::awaitable<void> prepare();
   net::awaitable<void> tick();
   net::awaitable<void> sample();
 
   // What processes do, and what runtimes say.
   net::awaitable<void> run_process(std::shared_ptr<Environment> environment);
   net::awaitable<void> run_with_extensions(std::shared_ptr<Environment> environment, ProcessPlan plan);
+  /// Until the runtime has ended, and what it streamed before is read.
+  net::awaitable<void> run_runtime(std::shared_ptr<Environment> environment, ProcessPlan plan);
   net::awaitable<void> extensions_change(std::shared_ptr<Environment> environment);
   /// An environment whose runtime and extensions all wait for what is next has nothing more to do.
   void check_ready(Environment& environment);
   void on_logged() override { write_log_soon(); }
   void on_exited(Environment& environment, bool cannot_start) override;
   void on_ready(Environment& environment) override;
+  std::shared_ptr<ResponseSink> sink_of(const Environment& environment) override;
   void on_answer(Environment& environment, bool failed) override;
   void on_init_error(Environment& environment) override;
   void on_extension_started(Environment& environment) override { environment.extensions_changed.cancel(); }
@@ -135,6 +171,10 @@ struct EmulatorEndpoint::State final : EnvironmentOwner, RuntimeEvents, Extensio
   void release_report(Environment& environment, const std::string& status);
   void log_extensions(Environment& environment);
   void look_at_memory(Environment& environment);
+  std::uint64_t memory_limit() const { return static_cast<std::uint64_t>(settings.memory_size) << 20U; }
+  void out_of_memory(Environment& environment);
+  /// When the kernel was before us.
+  void note_memory_kill(Environment& environment);
   void watch(Environment& environment);
   void write_log_soon();
 
@@ -146,7 +186,12 @@ struct EmulatorEndpoint::State final : EnvironmentOwner, RuntimeEvents, Extensio
   Log& log;
   const Clock& clock;
   EnvironmentFolder folder;
-  std::string opt;  ///< what the layers hold together
+  package::PreparedLayers layers;
+  net::any_io_executor blocking;
+  bool preparing = false;     ///< the layers, which calls wait for
+  std::string layer_trouble;  ///< why there are none of them
+  int kept_ready = 0;         ///< environments, as soon as there are layers
+  net::steady_timer prepared;
   FunctionLog function_log;
   engine::EnvironmentPool pool;
   Random random;
@@ -174,20 +219,21 @@ EmulatorEndpoint::~EmulatorEndpoint() = default;
 
 Result<std::unique_ptr<EmulatorEndpoint>> EmulatorEndpoint::make(net::any_io_executor executor,
                                                                  EmulatorSettings settings, Log& log,
-                                                                 const Clock& clock) {
+                                                                 const Clock& clock,
+                                                                 std::optional<net::any_io_executor> blocking) {
   WEIR_ASSERT(!settings.command.empty() || !settings.runtime.empty());
   Result<EnvironmentFolder> folder = EnvironmentFolder::make(settings.folder, settings.name);
   if (!folder) return std::move(folder.error()).during("preparing function " + settings.name);
-  Result<std::string> opt = package::prepare_layers(settings.layers, settings.layer_cache, folder->path() + "/opt");
-  if (!opt) return std::move(opt.error()).during("preparing the layers of function " + settings.name);
-  for (const std::string& extension : package::extensions_in(*opt)) {
-    settings.extensions.push_back(path_of_layers(*opt) + "/extensions/" + extension);
+  if (auto right = package::check_layers(settings.layers); !right) {
+    return std::move(right.error()).during("preparing the layers of function " + settings.name);
   }
-  Result<FunctionLog> lines = FunctionLog::open(settings.log_file);
+  Result<FunctionLog> lines = FunctionLog::open(settings.log_file, clock, settings.log_limits, log_levels(settings));
   if (!lines) return std::move(lines.error()).during("preparing function " + settings.name);
   auto state = std::make_unique<State>(executor, std::move(settings), log, clock, std::move(folder.value()),
                                        std::move(lines.value()));
-  state->opt = std::move(*opt);
+  state->blocking = blocking.value_or(executor);
+  state->preparing = !state->settings.layers.empty();
+  if (state->preparing) state->scope.spawn(state->prepare());
   return std::unique_ptr<EmulatorEndpoint>(new EmulatorEndpoint(std::move(state)));
 }
 
@@ -205,23 +251,50 @@ std::vector<ColdStart> EmulatorEndpoint::take_cold_starts() {
   return std::exchange(state_->cold_starts, {});
 }
 
+void EmulatorEndpoint::State::begin() {
+  if (started) return;
+  started = true;
+  if (!private_mounts_available()) {
+    log.warn("function.tmp_shared",
+             {{"function", settings.name},
+              {"reason",
+               "no mount namespace is permitted here: TMPDIR is set instead, of no limited size, and the code can be "
+               "written to"}});
+  }
+  scope.spawn(tick());
+  scope.spawn(sample());
+}
+
+void EmulatorEndpoint::provision(int environments) {
+  if (environments == state_->kept_ready && !state_->pool.provisioned().failing) return;
+  state_->begin();
+  state_->kept_ready = environments;
+  if (state_->preparing || !state_->layer_trouble.empty()) return;
+  state_->pool.provision(state_->clock.now(), environments);
+  state_->pump();
+}
+
+ProvisionedEnvironments EmulatorEndpoint::provisioned() const {
+  const engine::ProvisionedCounts counts = state_->pool.provisioned();
+  return {counts.allocated, counts.available, counts.failing || !state_->layer_trouble.empty()};
+}
+
 net::awaitable<Outcome> EmulatorEndpoint::invoke(Invocation invocation, Instant deadline) {
   State& state = *state_;
-  if (!state.started) {
-    state.started = true;
-    if (!private_mounts_available()) {
-      state.log.warn("function.tmp_shared",
-                     {{"function", state.settings.name},
-                      {"reason",
-                       "no mount namespace is permitted here: TMPDIR is set instead, of no limited size, and the code "
-                       "can be written to"}});
-    }
-    state.scope.spawn(state.tick());
-    state.scope.spawn(state.sample());
-  }
+  state.begin();
   // Being cancelled is an outcome here, so it must not throw while the call is on its way.
   const bool throws = co_await net::this_coro::throw_if_cancelled();
   co_await net::this_coro::throw_if_cancelled(false);
+
+  for (bool off = false; state.preparing && !off;) {
+    boost::system::error_code woken;
+    co_await state.prepared.async_wait(net::redirect_error(net::use_awaitable, woken));
+    off = called_off(co_await net::this_coro::cancellation_state);
+  }
+  if (!state.layer_trouble.empty()) {
+    co_await net::this_coro::throw_if_cancelled(throws);
+    co_return Outcome(ServiceFailed{500, state.layer_trouble});
+  }
 
   Call call(std::move(invocation), state.executor);
   call.done.expires_at(timer_time(deadline));
@@ -234,7 +307,8 @@ net::awaitable<Outcome> EmulatorEndpoint::invoke(Invocation invocation, Instant 
     ~Forget() { state.calls.erase(id); }
   } forget{state, id};
 
-  state.pool.on_call(state.clock.now(), id);
+  state.pool.on_call(state.clock.now(), id,
+                     call.invocation.provisioned ? engine::CallPlace::kProvisioned : engine::CallPlace::kOnDemand);
   state.pump();
   bool late = false;
   while (!call.outcome) {
@@ -296,6 +370,28 @@ void EmulatorEndpoint::State::pump() {
   }
 }
 
+net::awaitable<void> EmulatorEndpoint::State::prepare() {
+  using Prepared = Result<package::PreparedLayers>;
+  std::function<Prepared()> work = [cache = package::LayerCache::of(settings.layer_cache), from = settings.layers,
+                                    merged = folder.path() + "/opt"] { return cache->prepare(from, merged); };
+  Prepared done = co_await runtime::offload<Prepared>(blocking, std::move(work));
+  if (done) {
+    layers = std::move(*done);
+    for (const std::string& extension : package::extensions_in(layers.opt)) {
+      settings.extensions.push_back(path_of_layers(layers.opt) + "/extensions/" + extension);
+    }
+  } else {
+    layer_trouble = std::move(done.error()).during("preparing the layers of function " + settings.name).describe();
+    log.error("function.unusable", {{"function", settings.name}, {"message", layer_trouble}});
+  }
+  preparing = false;
+  prepared.cancel();
+  if (done && kept_ready > 0) {
+    pool.provision(clock.now(), kept_ready);
+    pump();
+  }
+}
+
 net::awaitable<void> EmulatorEndpoint::State::tick() {
   for (;;) {
     ticker.expires_at(tick_at ? timer_time(*tick_at) : net::steady_timer::time_point::max());
@@ -313,14 +409,30 @@ net::awaitable<void> EmulatorEndpoint::State::tick() {
 
 void EmulatorEndpoint::State::perform(const engine::Start& action) {
   std::shared_ptr<Environment>& environment = environments[action.environment];
-  if (!environment) environment = std::make_shared<Environment>(action.environment, executor, function_log, *this);
+  if (!environment) {
+    std::string stream = log_stream_name(clock.now().wall, settings.version, random);
+    environment = std::make_shared<Environment>(action.environment, executor, function_log, std::move(stream), *this);
+  }
   environment->begin_start();
+  environment->provisioned = action.provisioned;
   if (action.phase == InitPhase::kInvoke) {
     const auto call = calls.find(action.call);
     if (call != calls.end()) log_start(*environment, *call->second);
   }
   watch(*environment);
   scope.spawn(run_process(environment));
+}
+
+void EmulatorEndpoint::State::perform(const engine::Started& action) {
+  cold_starts.push_back(action.start);
+  const auto environment = find(action.environment);
+  if (!environment->provisioned) return;
+  // It waits for a call, which may be long in coming.
+  environment->active = false;
+  if (!action.start.initialized) return;
+  environment->log.add_platform_line(json_log() ? init_report_record(clock.now().wall, action.start.init, "init",
+                                                                     "success", kProvisionedInitialization)
+                                                : init_report_line(action.start.init, "init", "success"));
 }
 
 void EmulatorEndpoint::State::perform(const engine::Deliver& action) {
@@ -360,8 +472,10 @@ void EmulatorEndpoint::State::perform(const engine::InitFailed& action) {
     status = "error\tError Type: " + error_type;
   }
   const char* phase = action.phase == InitPhase::kInit ? "init" : "invoke";
-  environment->log.add_platform_line(json_log() ? init_report_record(clock.now().wall, action.took, phase, status)
-                                                : init_report_line(action.took, phase, status));
+  const std::string_view type = environment->provisioned ? kProvisionedInitialization : kOnDemandInitialization;
+  environment->log.add_platform_line(json_log() ? init_report_record(clock.now().wall, action.took, phase, status, type)
+                                                : init_report_line(action.took, phase, status),
+                                     SystemLevel::kWarn);
   // The same failure again is no news: the source's retries may go on for days.
   if (error_type == init_trouble) return;
   init_trouble = error_type;
@@ -434,6 +548,7 @@ FunctionFailed EmulatorEndpoint::State::failure_of(const Environment& environmen
     case CallEnding::kInitReported:
       return environment.init_error.value_or(FunctionFailed());
     case CallEnding::kExtensionFailed:
+      if (environment.out_of_memory) return exited(request_id, SIGKILL, true);
       return emulator::cannot_start(request_id, environment.extension_error_type, environment.extension_error_why);
     case CallEnding::kCannotStart:
       return emulator::cannot_start(request_id, environment.cannot_start_type, environment.cannot_start_why);
@@ -523,6 +638,7 @@ std::shared_ptr<Environment> EmulatorEndpoint::State::find(EnvironmentId id) con
 net::awaitable<void> EmulatorEndpoint::State::run_process(std::shared_ptr<Environment> environment) {
   http::ServerOptions options;
   options.body_max_bytes = kMaxResponseBytes;
+  options.streamed_by = {"Lambda-Runtime-Function-Response-Mode", "streaming"};
   options.connections_max = 64;
   auto server = http::Server::listen(
       executor, "127.0.0.1:0",
@@ -535,13 +651,16 @@ net::awaitable<void> EmulatorEndpoint::State::run_process(std::shared_ptr<Enviro
     environment->server = std::move(server.value());
     ProcessPlace place;
     place.tmp = folder.make_subfolder(environment->folder);
-    place.opt = opt;
+    place.opt = layers.opt;
     place.mounts = folder.mounts_of(environment->folder);
+    place.provisioned = environment->provisioned;
     place.api_port = environment->server->port();
-    place.log_stream = log_stream_name(clock.now().wall, settings.version, random);
+    place.log_stream = environment->log.name();
     ProcessPlan plan = plan_runtime(settings, place);
+    if (settings.control_groups) environment->group = settings.control_groups->make(group_limits(settings));
+    plan.group = environment->group;
     if (settings.extensions.empty()) {
-      co_await environment->process.run(std::move(plan));
+      co_await run_runtime(environment, std::move(plan));
     } else {
       co_await run_with_extensions(environment, std::move(plan));
     }
@@ -552,6 +671,7 @@ net::awaitable<void> EmulatorEndpoint::State::run_process(std::shared_ptr<Enviro
     environment->cannot_start_why = server.error().message();
     on_exited(*environment, true);
   }
+  environment->group.reset();
   environment->active = false;
   release_report(*environment, "");
   write_report(*environment);
@@ -583,9 +703,23 @@ net::awaitable<void> EmulatorEndpoint::State::run_with_extensions(std::shared_pt
   while (!environment->stopping && !environment->extensions.external_registered()) {
     co_await extensions_change(environment);
   }
-  if (!environment->stopping) co_await environment->process.run(std::move(plan));
+  if (!environment->stopping) co_await run_runtime(environment, std::move(plan));
   co_await running.join();
   environment->extension_processes.clear();
+}
+
+net::awaitable<void> EmulatorEndpoint::State::run_runtime(std::shared_ptr<Environment> environment, ProcessPlan plan) {
+  co_await environment->process.run(std::move(plan));
+  if (!environment->exit_waits) co_return;
+  // It is the caller who may take long; what he has not taken then is lost with the function.
+  environment->stream_read.expires_after(kStreamGrace);
+  boost::system::error_code ignored;
+  if (environment->responding) {
+    co_await environment->stream_read.async_wait(net::redirect_error(net::use_awaitable, ignored));
+  }
+  environment->exit_waits = false;
+  pool.on_exited(clock.now(), environment->id, false);
+  pump();
 }
 
 net::awaitable<void> EmulatorEndpoint::State::extensions_change(std::shared_ptr<Environment> environment) {
@@ -594,11 +728,18 @@ net::awaitable<void> EmulatorEndpoint::State::extensions_change(std::shared_ptr<
 }
 
 void EmulatorEndpoint::State::on_exited(Environment& environment, bool cannot_start) {
+  if (environment.responding && environment.responding == pool.call_of(environment.id) && !cannot_start) {
+    // The last it streamed is still on its way.
+    environment.exit_waits = true;
+    return;
+  }
+  note_memory_kill(environment);
   pool.on_exited(clock.now(), environment.id, cannot_start);
   pump();
 }
 
 void EmulatorEndpoint::State::on_extension_ended(Environment& environment, std::string type, std::string why) {
+  note_memory_kill(environment);
   environment.extensions_changed.cancel();
   if (pool.ending(environment.id)) return;
   environment.extension_error_type = std::move(type);
@@ -625,7 +766,10 @@ void EmulatorEndpoint::State::check_ready(Environment& environment) {
   if (!environment.runtime_asked || !environment.extensions.all_ready() || !pool.may_ask(environment.id)) return;
   release_report(environment, "");
   write_report(environment);
-  if (pool.initializing(environment.id)) log_extensions(environment);
+  if (pool.initializing(environment.id)) {
+    log_extensions(environment);
+    if (environment.group) environment.group->limit_processors(processors_of(settings.memory_size));
+  }
   environment.log.end_line();
   if (!init_trouble.empty()) {
     init_trouble.clear();
@@ -636,6 +780,11 @@ void EmulatorEndpoint::State::check_ready(Environment& environment) {
   write_log_soon();
   pool.on_ready(now, environment.id);
   pump();
+}
+
+std::shared_ptr<ResponseSink> EmulatorEndpoint::State::sink_of(const Environment& environment) {
+  const auto call = calls.find(pool.call_of(environment.id).value_or(0));
+  return call == calls.end() ? nullptr : call->second->invocation.response_sink;
 }
 
 void EmulatorEndpoint::State::on_answer(Environment& environment, bool failed) {
@@ -685,7 +834,8 @@ void EmulatorEndpoint::State::log_extensions(Environment& environment) {
     environment.log.add_platform_line(
         json_log() ? extension_record(clock.now().wall, extension.name, text(extension.state), extension.invoke,
                                       extension.shutdown, extension.error_type)
-                   : extension_line(extension.name, text(extension.state), events, extension.error_type));
+                   : extension_line(extension.name, text(extension.state), events, extension.error_type),
+        extension.error_type.empty() ? SystemLevel::kInfo : SystemLevel::kWarn);
   }
 }
 
@@ -700,20 +850,29 @@ void EmulatorEndpoint::State::write_report(Environment& environment) {
   report.memory_size = settings.memory_size;
   report.memory_peak = environment.memory_peak;
   if (!json_log()) environment.log.add_platform_line(end_line(report.request_id));
-  environment.log.add_platform_line(json_log() ? report_record(clock.now().wall, report) : report_line(report));
+  environment.log.add_platform_line(json_log() ? report_record(clock.now().wall, report) : report_line(report),
+                                    report.status.empty() ? SystemLevel::kInfo : SystemLevel::kWarn);
   write_log_soon();
 }
 
 void EmulatorEndpoint::State::look_at_memory(Environment& environment) {
   if (environment.process.supervisor() == 0) return;
   environment.look_at_memory(clock.now().instant);
-  const std::uint64_t limit = static_cast<std::uint64_t>(settings.memory_size) << 20U;
-  if (environment.memory_peak <= limit || environment.out_of_memory) return;
+  if (environment.memory_peak <= memory_limit() || environment.out_of_memory) return;
+  out_of_memory(environment);
+  environment.process.end();
+}
+
+void EmulatorEndpoint::State::out_of_memory(Environment& environment) {
   // Lambda's own kernel would not have let it have more.
-  environment.memory_peak = limit;
+  environment.memory_peak = memory_limit();
   environment.out_of_memory = true;
   log.warn("function.out_of_memory", {{"function", settings.name}, {"memory_size_mb", settings.memory_size}});
-  environment.process.end();
+}
+
+void EmulatorEndpoint::State::note_memory_kill(Environment& environment) {
+  if (!environment.group || environment.out_of_memory || environment.group->memory_kills() == 0) return;
+  out_of_memory(environment);
 }
 
 void EmulatorEndpoint::State::watch(Environment& environment) {

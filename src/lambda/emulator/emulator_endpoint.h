@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include <boost/asio/any_io_executor.hpp>
 
@@ -29,15 +30,20 @@ struct EnvironmentCounts {
 /// one thread.
 class EmulatorEndpoint final : public LambdaEndpoint {
  public:
-  /// Nothing is started before the first call. endpoint.failed when the folder or the log file cannot be made. `log`
-  /// and `clock` outlive the endpoint.
+  /// Nothing is started before the first call, or provision(). endpoint.failed when the folder or the log file cannot
+  /// be made, or a layer is not there. `log` and `clock` outlive the endpoint. `blocking`: where layers are put
+  /// together, which the first calls wait for; none: the executor itself. What is wrong with them then is what calls
+  /// are told.
   static Result<std::unique_ptr<EmulatorEndpoint>> make(net::any_io_executor executor, EmulatorSettings settings,
-                                                        Log& log, const Clock& clock);
+                                                        Log& log, const Clock& clock,
+                                                        std::optional<net::any_io_executor> blocking = std::nullopt);
   /// close() comes first, unless the io_context runs no more. Kills what still runs.
   ~EmulatorEndpoint() override;
 
   net::awaitable<Outcome> invoke(Invocation invocation, Instant deadline) override;
   std::vector<ColdStart> take_cold_starts() override;
+  void provision(int environments) override;
+  ProvisionedEnvironments provisioned() const override;
   net::awaitable<void> close() override;
 
   EnvironmentCounts counts() const;
