@@ -182,7 +182,8 @@ std::optional<RuntimeFamily> family_of(std::string_view runtime) {
   if (const auto rest = behind("ruby"); rest && is_version(*rest)) return RuntimeFamily::kRuby;
   if (const auto rest = behind("java")) {
     const std::size_t dot = std::min(rest->find('.'), rest->size());
-    if (is_digits(rest->substr(0, dot)) && (dot == rest->size() || rest->substr(dot) == ".al2"))
+    const std::string_view system = rest->substr(dot);
+    if (is_digits(rest->substr(0, dot)) && (system.empty() || system == ".al2" || system == ".al2023"))
       return RuntimeFamily::kJava;
   }
   if (runtime == "provided" || runtime == "provided.al2" || runtime == "provided.al2023")

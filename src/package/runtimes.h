@@ -11,8 +11,8 @@ namespace weir::package {
 /// Lambda's runtimes that weir starts by name, each through the client that AWS publishes for it.
 enum class RuntimeFamily { kNode, kPython, kRuby, kJava, kProvided };
 
-/// The family of "nodejs20.x", "python3.12", "ruby3.3", "java21", "provided.al2023" and their like; nothing for a name
-/// that is none of them.
+/// The family of "nodejs20.x", "python3.12", "ruby3.3", "java21", "java17.al2023", "provided.al2023" and their like;
+/// nothing for a name that is none of them.
 std::optional<RuntimeFamily> family_of(std::string_view runtime);
 
 /// A function's code, where it really is.

@@ -38,10 +38,12 @@ TEST_CASE("runtimes are known by the names that AWS gives them") {
   CHECK(family_of("ruby3.3") == RuntimeFamily::kRuby);
   CHECK(family_of("java8.al2") == RuntimeFamily::kJava);
   CHECK(family_of("java21") == RuntimeFamily::kJava);
+  CHECK(family_of("java17.al2023") == RuntimeFamily::kJava);
+  CHECK(family_of("ruby4.0") == RuntimeFamily::kRuby);
   CHECK(family_of("provided") == RuntimeFamily::kProvided);
   CHECK(family_of("provided.al2023") == RuntimeFamily::kProvided);
   for (const char* none : {"", "nodejs", "nodejs20", "nodejs.x", "node20.x", "python", "python3", "python3.", "java",
-                           "java8.al1", "java.al2", "provided.al3", "dotnet8", "go1.x"}) {
+                           "java8.al1", "java.al2", "java17.al2023x", "provided.al3", "dotnet8", "go1.x"}) {
     CHECK_FALSE(family_of(none));
   }
 }
