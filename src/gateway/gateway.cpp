@@ -1,7 +1,5 @@
 #include "gateway/gateway.h"
 
-#include <array>
-#include <cstdio>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -11,6 +9,7 @@
 #include "weir/base/random.h"
 
 #include "gateway/aws_error.h"
+#include "gateway/http_date.h"
 #include "gateway/lambda_api.h"
 #include "gateway/paths.h"
 #include "gateway/service_calls.h"
@@ -34,29 +33,12 @@ constexpr const char* kBodyTooLarge = "The request is larger than 6291456 bytes.
 constexpr std::string_view kServed =
     "weir takes events here:\n"
     "  POST /2015-03-31/functions/NAME/invocations   Lambda's Invoke API, for every AWS SDK and the aws command\n"
+    "  POST /2021-11-15/functions/NAME/response-streaming-invocations  the same, answered bit by bit\n"
     "  POST /2014-11-13/functions/NAME/invoke-async  the same, asynchronously, as old clients ask for it\n"
     "  /2015-03-31/functions and others              Lambda's API for functions, versions, aliases and their settings\n"
     "  POST / and others                             the APIs of the AWS services that weir stands in for\n"
     "  POST /TYPE/SOURCE                             the webhook of a source, for example /s3/uploads\n"
     "Its metrics and status are at its admin address.\n";
-
-/// "Mon, 23 Nov 2026 08:02:26 GMT"
-std::string http_date(WallTime time) {
-  using namespace std::chrono;
-  constexpr std::array kDays{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-  constexpr std::array kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  const auto since = floor<seconds>(time.time_since_epoch());
-  const sys_days day{floor<days>(since)};
-  const year_month_day date{day};
-  const hh_mm_ss clock(since - day.time_since_epoch());
-  std::array<char, 64> text{};
-  const int length =
-      std::snprintf(text.data(), text.size(), "%s, %02u %s %04d %02d:%02d:%02d GMT", kDays[weekday{day}.c_encoding()],
-                    static_cast<unsigned>(date.day()), kMonths[static_cast<unsigned>(date.month()) - 1],
-                    static_cast<int>(date.year()), static_cast<int>(clock.hours().count()),
-                    static_cast<int>(clock.minutes().count()), static_cast<int>(clock.seconds().count()));
-  return {text.data(), static_cast<std::size_t>(length)};
-}
 
 /// Whether a page in somebody's browser made the request: browsers say so, in one way or the other, whenever it could
 /// change something; SDKs, brokers and commands never do.

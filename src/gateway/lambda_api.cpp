@@ -7,6 +7,8 @@
 #include <variant>
 #include <vector>
 
+#include <boost/asio/this_coro.hpp>
+
 #include "weir/base/bytes.h"
 #include "weir/base/json_check.h"
 #include "weir/base/random.h"
@@ -15,9 +17,13 @@
 #include "control/api.h"
 #include "control/function_name.h"
 #include "gateway/aws_error.h"
+#include "gateway/http_date.h"
 #include "gateway/paths.h"
+#include "gateway/response_pipe.h"
+#include "gateway/streamed_answer.h"
 #include "gateway/trace_header.h"
 #include "http/uri.h"
+#include "runtime/task_scope.h"
 
 namespace weir::gateway {
 namespace {
@@ -71,9 +77,9 @@ std::optional<AwsError> out_of_reach(const FunctionName& name, std::string_view 
   return std::nullopt;
 }
 
-/// `asynchronous`: the operation is InvokeAsync, which has neither types nor a qualifier.
-Understood understand(const Request& request, std::string_view name_segment, bool asynchronous) {
+Understood understand(const Request& request, std::string_view name_segment, InvokeCall::Operation operation) {
   Understood out;
+  out.call.operation = operation;
   Validation validation;
   const std::string text = segment_meaning(name_segment);
   const std::optional<FunctionName> name = parse_function_name(text);
@@ -84,7 +90,7 @@ Understood understand(const Request& request, std::string_view name_segment, boo
     validation.mistake(text, "functionName", "Member must have length less than or equal to 256");
   }
   std::string qualifier;
-  if (asynchronous) {
+  if (operation == InvokeCall::Operation::kInvokeAsync) {  // which has neither types nor a qualifier
     out.call.kind = InvokeCall::Kind::kEvent;
   } else {
     if (const auto fields = http::parse_query(request.query(), http::Plus::kSpace)) {
@@ -98,14 +104,16 @@ Understood understand(const Request& request, std::string_view name_segment, boo
     } else if (!qualifier.empty() && !is_qualifier(qualifier)) {
       validation.mistake(qualifier, "qualifier", "Member must satisfy regular expression pattern: [a-zA-Z0-9$_-]+");
     }
+    const bool streaming = operation == InvokeCall::Operation::kInvokeWithResponseStream;
     const std::string_view type = header(request, "X-Amz-Invocation-Type");
-    if (type == "Event") {
+    if (type == "Event" && !streaming) {
       out.call.kind = InvokeCall::Kind::kEvent;
     } else if (type == "DryRun") {
       out.call.kind = InvokeCall::Kind::kDryRun;
     } else if (!type.empty() && type != "RequestResponse") {
       validation.mistake(type, "invocationType",
-                         "Member must satisfy enum value set: [Event, RequestResponse, DryRun]");
+                         streaming ? "Member must satisfy enum value set: [RequestResponse, DryRun]"
+                                   : "Member must satisfy enum value set: [Event, RequestResponse, DryRun]");
     }
     const std::string_view log = header(request, "X-Amz-Log-Type");
     out.call.log_tail = log == "Tail";
@@ -129,13 +137,14 @@ Understood understand(const Request& request, std::string_view name_segment, boo
   return out;
 }
 
-std::optional<AwsError> too_large(const Request& request, InvokeCall::Kind kind, bool asynchronous) {
+std::optional<AwsError> too_large(const Request& request, const InvokeCall& call) {
   const std::size_t size = request.body_too_large ? request.body_bytes : request.body.size();
-  if (kind != InvokeCall::Kind::kEvent) {
+  if (call.kind != InvokeCall::Kind::kEvent) {
     if (!request.body_too_large && size <= kMaxRequestBytes) return std::nullopt;
     return AwsError(413, "RequestEntityTooLargeException", std::string(kTooLarge));
   }
-  const std::size_t limit = asynchronous ? kMaxInvokeAsyncBytes : kMaxAsyncRequestBytes;
+  const std::size_t limit =
+      call.operation == InvokeCall::Operation::kInvokeAsync ? kMaxInvokeAsyncBytes : kMaxAsyncRequestBytes;
   if (!request.body_too_large && size <= limit) return std::nullopt;
   return AwsError(413, "RequestEntityTooLargeException",
                   std::to_string(size) + " byte payload is too large for the Event invocation type (limit " +
@@ -169,10 +178,6 @@ AwsError no_such_operation(const Request& request, const std::vector<std::string
   if (parts.size() < 2 || !is_api_version(parts[0]) || !is_api_resource(parts[1])) {
     return {404, "UnknownOperationException", "There is no such operation here."};
   }
-  if (parts.size() == 4 && parts[3] == "response-streaming-invocations") {
-    return {400, "ModeNotSupportedException",
-            "Response streaming is not supported here; use Invoke with RequestResponse."};
-  }
   return control::not_served(request.method, request.path());
 }
 
@@ -187,16 +192,23 @@ net::awaitable<Response> LambdaApi::answer(Request request, const std::string& r
   const std::string path(request.path());
   const auto parts = path_segments(path);
   const std::string_view operation = parts.size() == 4 && parts[1] == "functions" ? parts[3] : std::string_view();
-  const bool invoke = operation == "invocations" && parts[0] == "2015-03-31";
-  const bool asynchronous = operation == "invoke-async" && parts[0] == "2014-11-13";
-  if (!invoke && !asynchronous) co_return refuse(no_such_operation(request, parts), request_id);
+  InvokeCall::Operation asked{};
+  if (operation == "invocations" && parts[0] == "2015-03-31") {
+    asked = InvokeCall::Operation::kInvoke;
+  } else if (operation == "invoke-async" && parts[0] == "2014-11-13") {
+    asked = InvokeCall::Operation::kInvokeAsync;
+  } else if (operation == "response-streaming-invocations" && parts[0] == "2021-11-15") {
+    asked = InvokeCall::Operation::kInvokeWithResponseStream;
+  } else {
+    co_return refuse(no_such_operation(request, parts), request_id);
+  }
   if (request.method != "POST") {
     Response response = refuse({405, "UnknownOperationException", "This operation takes POST."}, request_id);
     response.headers.add("Allow", "POST");
     co_return response;
   }
-  Understood understood = understand(request, parts[2], asynchronous);
-  if (const auto refusal = too_large(request, understood.call.kind, asynchronous)) {
+  Understood understood = understand(request, parts[2], asked);
+  if (const auto refusal = too_large(request, understood.call)) {
     co_return refuse(*refusal, request_id);
   }
   if (understood.error) co_return refuse(*understood.error, request_id);
@@ -242,10 +254,44 @@ net::awaitable<Response> LambdaApi::perform(const InvokeCall& call, Request requ
   invocation.payload = std::move(request.body);
   invocation.trace_header = trace.passed_on;
   invocation.log_tail = call.log_tail;
+  if (call.operation == InvokeCall::Operation::kInvokeWithResponseStream && request.answer_stream != nullptr) {
+    co_return co_await stream(call, std::move(invocation), *request.answer_stream, trace, request_id);
+  }
   Outcome outcome = co_await deps_.functions.invoke(std::move(invocation));
   deps_.log.debug("invocation.answered",
                   {{"function", call.function}, {"request_id", request_id}, {"outcome", kind(outcome)}});
   co_return tell(std::move(outcome), call, trace, request_id);
+}
+
+net::awaitable<Response> LambdaApi::stream(const InvokeCall& call, Invocation invocation, http::AnswerStream& answer,
+                                           const TraceHeader& trace, const std::string& request_id) {
+  // Being called off is an outcome of the invocation, and what has to be told then is told.
+  const bool throws = co_await net::this_coro::throw_if_cancelled();
+  co_await net::this_coro::throw_if_cancelled(false);
+  const net::any_io_executor executor = co_await net::this_coro::executor;
+  const auto pipe = std::make_shared<ResponsePipe>(executor);
+  invocation.response_sink = pipe;
+  StreamedAnswer streamed(answer, request_id, trace.answered, http_date(deps_.clock.now().wall));
+  runtime::TaskScope passing(executor);
+  passing.spawn(streamed.pass_on(pipe));
+  Outcome outcome = co_await deps_.functions.invoke(std::move(invocation));
+  pipe->close();
+  if ((co_await net::this_coro::cancellation_state).cancelled() != net::cancellation_type::none) {
+    pipe->abandon();
+    passing.cancel();
+  }
+  co_await passing.join();
+  deps_.log.debug("invocation.answered",
+                  {{"function", call.function}, {"request_id", request_id}, {"outcome", kind(outcome)}});
+  Response refused;
+  if (answer.begun() || std::holds_alternative<Succeeded>(outcome.what) ||
+      std::holds_alternative<FunctionFailed>(outcome.what)) {
+    co_await streamed.end(std::move(outcome), call.log_tail);
+  } else {
+    refused = tell(std::move(outcome), call, trace, request_id);
+  }
+  co_await net::this_coro::throw_if_cancelled(throws);
+  co_return refused;
 }
 
 net::awaitable<Response> LambdaApi::accept(const InvokeCall& call, Request request, const TraceHeader& trace,

@@ -9,10 +9,13 @@
 #include <string>
 #include <vector>
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <nlohmann/json.hpp>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -68,6 +71,61 @@ std::string variable(const std::string& name) {
 
 void hang() {
   for (;;) ::pause();
+}
+
+/// Streams an answer as the steps say, on a connection of its own, and says what came back.
+void stream(const json& event, const std::string& request_id, RuntimeClient& client) {
+  const std::string address = variable("AWS_LAMBDA_RUNTIME_API");
+  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<std::uint16_t>(std::atoi(address.substr(address.find(':') + 1).c_str())));
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::connect(socket, reinterpret_cast<sockaddr*>(&to), sizeof(to)) != 0) ::_exit(9);
+  const auto send = [socket](const std::string& text) {
+    for (std::size_t at = 0; at < text.size();) {
+      const ssize_t sent = ::send(socket, text.data() + at, text.size() - at, MSG_NOSIGNAL);
+      if (sent < 0) return;
+      at += static_cast<std::size_t>(sent);
+    }
+  };
+  const auto chunk = [&send](const std::string& text) {
+    std::ostringstream size;
+    size << std::hex << text.size();
+    send(size.str() + "\r\n" + text + "\r\n");
+  };
+  send("POST /2018-06-01/runtime/invocation/" + request_id +
+       "/response HTTP/1.1\r\nHost: api\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"
+       "Lambda-Runtime-Function-Response-Mode: streaming\r\nTrailer: Lambda-Runtime-Function-Error-Type, "
+       "Lambda-Runtime-Function-Error-Body\r\n\r\n");
+  std::string trailers;
+  for (const json& step : event["steps"]) {
+    if (step.contains("write")) chunk(step["write"]);
+    if (step.contains("bytes")) chunk(std::string(step["bytes"].get<std::size_t>(), 's'));
+    // Opening a pipe waits for who writes to it.
+    if (step.contains("gate")) std::ifstream(variable("GATE")).get();
+    if (step.contains("exit")) ::_exit(step["exit"]);
+    if (step.contains("hang")) hang();
+    if (step.contains("close")) {
+      ::close(socket);
+      return;
+    }
+    if (step.contains("error"))
+      std::printf("error %d\n", client.post("invocation/" + request_id + "/error", "{}").status);
+    if (step.contains("type"))
+      trailers += "Lambda-Runtime-Function-Error-Type: " + step["type"].get<std::string>() + "\r\n";
+    if (step.contains("body"))
+      trailers += "Lambda-Runtime-Function-Error-Body: " + step["body"].get<std::string>() + "\r\n";
+  }
+  send("0\r\n" + trailers + "\r\n");
+  std::string answer;
+  char bytes[4096];
+  for (ssize_t size = 0; (size = ::recv(socket, bytes, sizeof(bytes), 0)) > 0;) {
+    answer.append(bytes, static_cast<std::size_t>(size));
+  }
+  ::close(socket);
+  std::printf("streamed %s\n", answer.substr(0, answer.find('\r')).c_str());
+  std::fflush(stdout);
 }
 
 /// Does what the event asks for and gives the answer.
@@ -148,6 +206,10 @@ std::string perform(const json& event, RuntimeClient& client, const Context& con
     client.post(base + "/response", "\"first\"");
     const Answer second = client.post(base + "/response", "\"second\"");
     std::printf("second answer: %d %s\n", second.status, second.body.c_str());
+    answered = true;
+  }
+  if (what == "stream") {
+    stream(event, context.request_id, client);
     answered = true;
   }
   if (what == "answer and exit") {

@@ -13,7 +13,7 @@
 namespace weir::test {
 
 /// The functions behind a gateway: `hello` with the alias `live` and version 7, and what else add() names.
-class FakeFunctions final : public gateway::Functions {
+class FakeFunctions : public gateway::Functions {
  public:
   void add(const std::string& function) { known_[function] = {"", "$LATEST"}; }
   void answer_next(Outcome outcome) { outcomes_.push_back(std::move(outcome)); }

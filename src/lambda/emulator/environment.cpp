@@ -55,6 +55,7 @@ Environment::Environment(engine::EnvironmentId number, net::any_io_executor exec
       log(function_log, std::move(log_stream)),
       process(executor, *this),
       folder("tmp-" + std::to_string(number)),
+      stream_read(executor),
       extensions_changed(std::move(executor)),
       owner_(owner) {
   extensions_changed.expires_at(net::steady_timer::time_point::max());
@@ -72,6 +73,7 @@ void Environment::begin_start() {
   undelivered.clear();
   extension_error_type.clear();
   extension_error_why.clear();
+  exit_waits = false;
   idle_since.reset();
   runtime_asked = false;
   stopping = false;

@@ -102,7 +102,10 @@ struct Environment final : private ProcessEvents {
   Waiter* waiter = nullptr;                  ///< owned by the handler of `next`
   std::string request_id;                    ///< of the invocation that the process was given last
   std::optional<Outcome::What> answer;       ///< what it posted
-  bool responding = false;                   ///< it streams an answer, of which there is more to come
+  std::optional<engine::CallId> responding;  ///< of which it streams the answer; there is more to come
+  std::optional<engine::CallId> cut_off;     ///< of which that broke off, and it is not yet known why
+  bool exit_waits = false;                   ///< its end is told when that is read
+  net::steady_timer stream_read;             ///< cancelled when it is
   std::optional<FunctionFailed> init_error;  ///< what it posted to init/error
   std::optional<int> exit_status;            ///< what waitpid gave
   std::string cannot_start_type;

@@ -89,11 +89,15 @@ FunctionFailed cannot_start(std::string_view request_id, std::string_view type, 
   return failed(type, of_request(request_id, why));
 }
 
-FunctionFailed response_too_large() {
+FunctionFailed truncated(std::string_view request_id) {
+  return failed("Runtime.TruncatedResponse", of_request(request_id, "Runtime ended its response before it was whole"));
+}
+
+FunctionFailed response_too_large(std::size_t limit) {
   FunctionFailed result;
   result.error_type = "Function.ResponseSizeTooLarge";
   result.payload = error_document(result.error_type, "Response payload size exceeded maximum allowed payload size (" +
-                                                         std::to_string(kMaxResponseBytes) + " bytes).");
+                                                         std::to_string(limit) + " bytes).");
   return result;
 }
 

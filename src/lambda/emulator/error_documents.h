@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -21,7 +22,9 @@ FunctionFailed timed_out(std::string_view request_id, Duration timeout);
 FunctionFailed exited(std::string_view request_id, int status, bool out_of_memory);
 /// `type`: Runtime.InvalidEntrypoint, Runtime.InvalidWorkingDir, or one of Extension.
 FunctionFailed cannot_start(std::string_view request_id, std::string_view type, std::string_view why);
-FunctionFailed response_too_large();
+FunctionFailed response_too_large(std::size_t limit);
+/// A streamed response that ended before its end.
+FunctionFailed truncated(std::string_view request_id);
 
 /// What a runtime posted as its error. Its document is passed through; one that is not a JSON object's text is put into
 /// `errorMessage` of a new one, since callers read JSON. `header`: Lambda-Runtime-Function-Error-Type, or "".

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -9,6 +11,7 @@
 #include "weir/base/random.h"
 #include "weir/base/time.h"
 #include "weir/event/invocation.h"
+#include "weir/lambda_endpoint.h"
 
 #include "engine/environment_pool.h"
 #include "http/message.h"
@@ -22,7 +25,9 @@ class RuntimeEvents {
  public:
   /// It asks for an invocation.
   virtual void on_ready(Environment& environment) = 0;
-  /// It posted the answer to its invocation, which is in `environment`.
+  /// Who takes the response of its invocation as it comes; null: it is wanted whole.
+  virtual std::shared_ptr<ResponseSink> sink_of(const Environment& environment) = 0;
+  /// It posted the answer to its invocation, which is in `environment`, or all of it has gone to its sink.
   virtual void on_answer(Environment& environment, bool failed) = 0;
   /// It posted init/error, which is in `environment`.
   virtual void on_init_error(Environment& environment) = 0;
@@ -47,6 +52,13 @@ class RuntimeApi {
 
  private:
   net::awaitable<http::Response> next(std::shared_ptr<Environment> environment);
+  /// Why an answer is not taken now, if so.
+  std::optional<http::Response> refuse_answer(const Environment& environment, std::string_view request_id,
+                                              std::string_view state) const;
+  /// Passes a streamed answer on as it comes.
+  net::awaitable<http::Response> take_stream(std::shared_ptr<Environment> environment, http::Request request);
+  /// Ends the invocation with what its stream came to.
+  void end_stream(Environment& environment, const http::Request& request, std::string whole, bool streamed);
   http::Response take_answer(Environment& environment, std::string_view request_id, bool error, http::Request& request);
   http::Response take_init_error(Environment& environment, http::Request& request);
   std::string new_trace();
