@@ -1,6 +1,7 @@
 """Where the peers are that tests/peers/install fetched. A missing one is an error that says what to run, never a skip."""
 
 import functools
+import hashlib
 import os
 import pathlib
 import platform
@@ -143,6 +144,54 @@ def serverless_offline():
 def rie():
     """AWS's Runtime Interface Emulator."""
     return _part(f"rie-sam-{versions()['AWS_SAM_CLI']}-{platform.machine()}", "aws-lambda-rie")
+
+
+def _sources(*files):
+    """As tests/peers/install counts them."""
+    return hashlib.sha256(b"".join((HERE / "functions" / file).read_bytes() for file in files)).hexdigest()[:12]
+
+
+def go_function():
+    """The folder of the function on aws-lambda-go: its bootstrap."""
+    return pathlib.Path(_part(f"go-function-{_sources('go/go.mod', 'go/go.sum', 'go/main.go')}", "bootstrap")).parent
+
+
+def _rust():
+    sources = _sources("rust/Cargo.toml", "rust/Cargo.lock", "rust/src/main.rs", "rust/src/bin/lambda-adapter.rs")
+    return f"rust-function-{sources}"
+
+
+def rust_function():
+    """The folder of the function on lambda_runtime: its bootstrap."""
+    return pathlib.Path(_part(_rust(), "function/bootstrap")).parent
+
+
+def web_adapter():
+    """A layer with AWS's Web Adapter, an extension."""
+    return pathlib.Path(_part(_rust(), "extension"))
+
+
+def java_function():
+    """The folder of the function on aws-lambda-java-runtime-interface-client: its classes, and the client in lib."""
+    sources = _sources("java/pom.xml", "java/peer/Function.java")
+    return pathlib.Path(_part(f"java-function-{versions()['JAVA_RUNTIME_CLIENT']}-{sources}", "lib")).parent
+
+
+def step_functions(*arguments):
+    """The command that calls functions as Step Functions Local does, with version 1 of AWS's SDK for Java."""
+    jars = _part(f"java-sdk-lambda-{versions()['JAVA_SDK']}", "jars")
+    command("javac")  # without it Java runs no source file, and says so unclearly
+    return [command("java"), "-cp", f"{jars}/*", str(HERE / "judge" / "StepFunctions.java"), *map(str, arguments)]
+
+
+def lambda_sigterm():
+    """The folder in which Python finds lambda_sigterm, an extension inside of a function."""
+    return _part(f"lambda-sigterm-{versions()['LAMBDA_SIGTERM']}-urllib3-{versions()['URLLIB3']}", "lambda_sigterm").rpartition("/")[0]
+
+
+def antlr4():
+    """The folder in which moto finds antlr4, for its interpreter of state machines."""
+    return _part(f"antlr4-{versions()['ANTLR4']}", "antlr4").rpartition("/")[0]
 
 
 def sign_tool():
