@@ -59,6 +59,14 @@ std::optional<std::string> region_of_stream(std::string_view arn) {
   return std::string(fields[3]);
 }
 
+EventSourceView DynamodbConfig::event_source(const AwsAccess&) const {
+  // What a table's newest stream is called is known when it is read.
+  EventSourceView view;
+  view.arn = stream_arn;
+  view.starting_position = starting_position.text();
+  return view;
+}
+
 std::string DynamodbConfig::same_as(const SourceConfig& other, std::string_view function, const AwsAccess& aws) const {
   const auto& first = static_cast<const DynamodbConfig&>(other);
   // A table's newest stream may be another one than that of an ARN.

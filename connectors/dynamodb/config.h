@@ -16,6 +16,7 @@ struct DynamodbConfig final : SourceConfig {
   Resume starting_position = Resume::trim_horizon();
   AwsAccess access;
 
+  EventSourceView event_source(const AwsAccess& aws) const override;
   std::string same_as(const SourceConfig& other, std::string_view function, const AwsAccess& aws) const override;
 };
 

@@ -197,6 +197,23 @@ bool share_partitions(const std::vector<std::int32_t>& a, const std::vector<std:
 
 }  // namespace
 
+EventSourceView KafkaConfig::event_source(const AwsAccess&) const {
+  EventSourceView view;
+  view.arn = event_source_arn;
+  view.starting_position = starting_position == StartingPosition::kTrimHorizon ? "TRIM_HORIZON"
+                           : starting_position == StartingPosition::kLatest    ? "LATEST"
+                                                                               : "AT_TIMESTAMP";
+  view.starting_timestamp = starting_timestamp;
+  for (std::string_view rest = bootstrap_servers; !rest.empty();) {
+    const std::size_t comma = std::min(rest.find(','), rest.size());
+    view.servers.emplace_back(rest.substr(0, comma));
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
+  }
+  view.topic = topic;
+  view.consumer_group_id = group();
+  return view;
+}
+
 std::string KafkaConfig::same_as(const SourceConfig& other, std::string_view function, const AwsAccess&) const {
   const auto& first = static_cast<const KafkaConfig&>(other);
   if (topic.empty() || topic != first.topic || !share_partitions(partitions, first.partitions)) return "";

@@ -33,6 +33,7 @@ struct KafkaConfig final : SourceConfig {
   std::string client_key;
   std::map<std::string, std::string> librdkafka;  ///< extra properties, each known to librdkafka
 
+  EventSourceView event_source(const AwsAccess& aws) const override;
   std::string same_as(const SourceConfig& other, std::string_view function, const AwsAccess& aws) const override;
 
   /// The consumer group whose offsets are the checkpoints.

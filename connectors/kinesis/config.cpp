@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "weir/service.h"
+
 namespace weir::kinesis {
 namespace {
 
@@ -97,6 +99,22 @@ std::optional<StreamArn> parse_stream_arn(std::string_view text) {
   }
   arn.consumer_arn = text;
   return arn;
+}
+
+EventSourceView KinesisConfig::event_source(const AwsAccess& aws) const {
+  EventSourceView view;
+  view.arn = consumer_arn.empty() ? stream_arn : consumer_arn;
+  if (view.arn.empty()) {
+    const std::string region = access.or_else(aws).region;
+    view.arn = "arn:aws:kinesis:" + (region.empty() ? std::string(kLocalRegion) : region) + ":" +
+               std::string(kLocalAccount) + ":stream/" + stream_name;
+  }
+  view.starting_position = starting_position.text();
+  if (starting_position.kind() == Resume::Kind::kAtTimestamp) {
+    view.starting_position = "AT_TIMESTAMP";
+    view.starting_timestamp = starting_position.time();
+  }
+  return view;
 }
 
 std::string KinesisConfig::same_as(const SourceConfig& other, std::string_view function, const AwsAccess& aws) const {

@@ -19,6 +19,7 @@ struct KinesisConfig final : SourceConfig {
   AwsAccess access;
   Resume starting_position = Resume::trim_horizon();
 
+  EventSourceView event_source(const AwsAccess& aws) const override;
   std::string same_as(const SourceConfig& other, std::string_view function, const AwsAccess& aws) const override;
 };
 

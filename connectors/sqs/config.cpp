@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "weir/service.h"
+
 #include "connectors/sqs/connector.h"
 
 namespace weir::sqs {
@@ -117,6 +119,14 @@ std::optional<QueueName> parse_queue(std::string_view text) {
   if (!is_name(text)) return std::nullopt;
   queue.name = text;
   return queue;
+}
+
+EventSourceView SqsConfig::event_source(const AwsAccess& aws) const {
+  const AwsPlace place = place_of(*this, aws);
+  EventSourceView view;
+  view.arn = "arn:aws:sqs:" + (place.access.region.empty() ? std::string(kLocalRegion) : place.access.region) + ":" +
+             (place.account.empty() ? std::string(kLocalAccount) : place.account) + ":" + queue.name;
+  return view;
 }
 
 std::string SqsConfig::same_as(const SourceConfig& other, std::string_view function, const AwsAccess& aws) const {

@@ -33,6 +33,7 @@ struct SqsConfig final : SourceConfig {
   QueueName queue;
   AwsAccess access;
 
+  EventSourceView event_source(const AwsAccess& aws) const override;
   std::string same_as(const SourceConfig& other, std::string_view function, const AwsAccess& aws) const override;
 };
 

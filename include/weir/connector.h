@@ -80,9 +80,27 @@ std::optional<WallTime> read_starting_timestamp(ConfigNode& node, bool at_timest
 /// any other text as it is.
 std::string destination_of(std::string_view written);
 
+/// What a mapping reads, as AWS's description of it has it. What the settings do not say is empty.
+struct EventSourceView {
+  EventSourceView() = default;
+
+  std::string arn;
+  std::string starting_position;  ///< "LATEST"; "" of what has none
+  std::optional<WallTime> starting_timestamp;
+  std::vector<std::string> servers;  ///< of a self-managed Kafka cluster
+  std::string topic;
+  std::string consumer_group_id;
+};
+
 /// What a connector read of its part of the configuration; each has its own.
 struct SourceConfig {
   virtual ~SourceConfig() = default;
+
+  /// `aws`: the configuration's section.
+  virtual EventSourceView event_source(const AwsAccess& aws) const {
+    static_cast<void>(aws);
+    return {};
+  }
 
   /// Why AWS refuses it beside `other`, which is of the same connector and for the same function: both read the same,
   /// each event would come twice. One sentence, in AWS's words where they are known; "" when they may both be.

@@ -55,12 +55,6 @@ engine::ShardCounters& operator+=(engine::ShardCounters& sum, const engine::Shar
   return sum;
 }
 
-std::string mapping_uuid(std::string_view source) {
-  std::uint64_t hash = 14'695'981'039'346'656'037U;  // FNV-1a
-  for (const char c : source) hash = (hash ^ static_cast<unsigned char>(c)) * 1'099'511'628'211U;
-  return Random(hash).uuid();
-}
-
 MappingRunner::MappingRunner(ShardDeps deps, std::string name, std::uint64_t seed)
     : deps_(std::move(deps)),
       name_(std::move(name)),

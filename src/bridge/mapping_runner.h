@@ -107,10 +107,6 @@ class MappingRunner final : public SourceRunner, public ShardListener {
   bool stopping_ = false;
 };
 
-/// The UUID of a source's mapping: the same for the same name, so that what carries it (an S3 key of a destination)
-/// stays together over restarts.
-std::string mapping_uuid(std::string_view source);
-
 engine::ShardCounters& operator+=(engine::ShardCounters& sum, const engine::ShardCounters& more);
 
 }  // namespace weir::bridge

@@ -29,6 +29,13 @@ std::string seconds_text(Duration time) {
 
 }  // namespace
 
+Result<void> check_visibility(const QueueTraits& queue, std::optional<Duration> function_timeout) {
+  if (!function_timeout || queue.visibility_timeout >= *function_timeout) return {};
+  return Error(ErrorCode::kSourceFailed,
+               "Queue visibility timeout: " + seconds_text(queue.visibility_timeout) +
+                   " seconds is less than Function timeout: " + seconds_text(*function_timeout) + " seconds");
+}
+
 QueueRunner::QueueRunner(QueueDeps deps, std::string name, MappingSettings settings,
                          std::optional<Duration> function_timeout, std::uint64_t seed)
     : deps_(std::move(deps)),
@@ -84,12 +91,7 @@ QueueStatus QueueRunner::status() const {
 }
 
 Result<engine::QueueSettings> QueueRunner::settings_for(const QueueTraits& traits) const {
-  if (function_timeout_ && traits.visibility_timeout < *function_timeout_) {
-    // Lambda's own words, when the mapping is made.
-    return Error(ErrorCode::kSourceFailed,
-                 "Queue visibility timeout: " + seconds_text(traits.visibility_timeout) +
-                     " seconds is less than Function timeout: " + seconds_text(*function_timeout_) + " seconds");
-  }
+  if (auto fits = check_visibility(traits, function_timeout_); !fits) return std::move(fits.error());
   engine::QueueSettings settings;
   settings.fifo = traits.fifo;
   settings.batch_size = settings_.batch_size;
@@ -164,6 +166,7 @@ void QueueRunner::perform(engine::QueueAction action) {
                    }
                    Invocation call;
                    call.function = deps_.function;
+                   call.qualifier = deps_.qualifier;
                    call.request_id = std::move(order.request_id);
                    call.payload.reserve(order.payload_bytes);
                    deps_.source.write_event(messages, call.payload);

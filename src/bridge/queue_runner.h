@@ -29,7 +29,11 @@ struct QueueDeps {
   Log& log;
   const Clock& clock;
   std::string function;
+  std::string qualifier = {};  ///< of the function, "" for none
 };
+
+/// Why a queue can be no mapping of a function with that timeout, where it is known, in Lambda's words: source.failed.
+Result<void> check_visibility(const QueueTraits& queue, std::optional<Duration> function_timeout);
 
 /// What a queue's mapping looks like from outside.
 struct QueueStatus {

@@ -88,6 +88,11 @@ void ShardRunner::write_payload(std::span<const Record> records, const std::opti
   out += '}';
 }
 
+std::string ShardRunner::function_arn() const {
+  return deps_.qualifier.empty() ? deps_.invoker.configured_arn(deps_.function)
+                                 : deps_.invoker.qualified_arn(deps_.function, deps_.qualifier);
+}
+
 /// Marks what the mapping's filters do not want.
 void ShardRunner::filter(RecordBatch& read) {
   const pattern::FilterCriteria* criteria = deps_.config->mapping.filter.get();
@@ -130,6 +135,7 @@ void ShardRunner::perform(engine::Action action) {
           [this](engine::Invoke& order) {
             Invocation call;
             call.function = deps_.function;
+            call.qualifier = deps_.qualifier;
             call.request_id = std::move(order.request_id);
             call.payload.reserve(order.payload_bytes);
             write_payload(order.records, order.window, call.payload);
@@ -145,8 +151,8 @@ void ShardRunner::perform(engine::Action action) {
             letter.function = deps_.function;
             letter.at = deps_.clock.now().wall;
             write_payload(order.records, order.window, letter.payload);
-            letter.record = discard_record(order, deps_.invoker.configured_arn(deps_.function), letter.at, deps_.source,
-                                           shard_, letter.payload.size());
+            letter.record =
+                discard_record(order, function_arn(), letter.at, deps_.source, shard_, letter.payload.size());
             note_discard(order);
             calls_.spawn(answer(keep(order.batch, std::move(letter)), Discarded{order.batch, engine::Kept::kNowhere}));
           },
@@ -236,6 +242,14 @@ net::awaitable<ShardRunner::Message> ShardRunner::keep(engine::BatchId batch, st
     record.mapping = deps_.mapping;
     record.shard = shard_.name;
     record.at = letter.at;
+    const Instant left_alone = deps_.destinations.left_alone_until(destination, deps_.config);
+    if (left_alone > deps_.clock.now().instant) {
+      // It is asked once, so not now.
+      net::steady_timer rest(deps_.executor, net::steady_timer::time_point(left_alone.time_since_epoch()));
+      boost::system::error_code called_off;
+      co_await rest.async_wait(net::redirect_error(net::use_awaitable, called_off));
+      if (called_off) co_return Message(done);
+    }
     const Result<void> delivered = co_await deps_.destinations.deliver(destination, std::move(record), deps_.config);
     // Called off is no refusal: it is kept nowhere yet, and is given up on again by the next start.
     if (!delivered && delivered.error().code() == ErrorCode::kCancelled) co_return Message(done);

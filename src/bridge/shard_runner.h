@@ -36,6 +36,7 @@ struct ShardDeps {
   std::string function;
   std::shared_ptr<const SourceConfig> config;  ///< of the source; its mapping's settings
   std::string mapping;                         ///< the mapping's UUID
+  std::string qualifier = {};                  ///< of the function, "" for none
 };
 
 /// The shell around one shard's engine: tells it what happened and does what it is told. It knows no limit and decides
@@ -86,6 +87,7 @@ class ShardRunner {
   net::awaitable<void> drive();
   net::awaitable<void> remember_end();
   void write_payload(std::span<const Record> records, const std::optional<WindowCall>& window, std::string& out) const;
+  std::string function_arn() const;
   void filter(RecordBatch& read);
   void perform(engine::Action action);
   void tell(Message message);

@@ -6,6 +6,8 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "config/mapping_host.h"
+
 namespace weir::bridge {
 namespace {
 
@@ -13,6 +15,8 @@ constexpr Duration kBackoffMin = std::chrono::milliseconds(500);
 constexpr Duration kBackoffMax = std::chrono::seconds(30);
 /// A source that ran this long has recovered: the next failure is a first one.
 constexpr Duration kHealthy = std::chrono::seconds(60);
+/// A source that runs without a shard for so long has none to read now: others of its group may have them all.
+constexpr Duration kNoShards = std::chrono::seconds(5);
 
 }  // namespace
 
@@ -36,6 +40,17 @@ std::string_view text(SourceState state) {
       return "stopped";
   }
   return "";
+}
+
+std::string processing_result(const SourceStatus& source) {
+  if (!source.error.empty()) return "PROBLEM: " + source.error;
+  // Nothing got as far as the function yet, which is no quiet source.
+  const engine::ShardCounters& counters = source.counters;
+  if (source.last_result.result == engine::ProcessingResult::kNone &&
+      counters.throttles + counters.service_errors > 0) {
+    return std::string(engine::text(engine::ProcessingResult::kFailed));
+  }
+  return std::string(engine::text(source.last_result.result));
 }
 
 Supervisor::Supervisor(Deps deps, config::SourceEntry entry, std::uint64_t seed)
@@ -63,6 +78,13 @@ void Supervisor::cancel() {
   stopping_ = true;
   if (runner_) runner_->cancel();
   wake();
+}
+
+bool Supervisor::settled() const {
+  if (state_ == SourceState::kStarting) return false;
+  if (state_ != SourceState::kRunning || deps_.clock.now().instant - began_ >= kNoShards) return true;
+  if (mapping_ != nullptr) return !mapping_->shards().empty() || !mapping_->closed().empty();
+  return queue_ == nullptr || queue_->status().concurrency > 0;
 }
 
 net::awaitable<void> Supervisor::wait(std::optional<Duration> patience) {
@@ -122,9 +144,10 @@ void Supervisor::make_runner() {
   }
   if (entry_.connector->delivery == Delivery::kQueue) {
     queue_source_ = entry_.connector->make_queue_source(entry_.settings, std::move(context));
-    QueueDeps queue{deps_.executor, *queue_source_, deps_.invoker, deps_.log, deps_.clock, entry_.function};
+    QueueDeps queue{deps_.executor, *queue_source_,  deps_.invoker,   deps_.log,
+                    deps_.clock,    entry_.function, entry_.qualifier};
     auto made = std::make_unique<QueueRunner>(std::move(queue), entry_.name, entry_.settings->mapping,
-                                              deps_.invoker.timeout(entry_.function), random_.next());
+                                              deps_.invoker.timeout(entry_.function, entry_.qualifier), random_.next());
     queue_ = made.get();
     runner_ = std::move(made);
     return;
@@ -140,7 +163,8 @@ void Supervisor::make_runner() {
                   deps_.queue.destinations(),
                   entry_.function,
                   entry_.settings,
-                  mapping_uuid(entry_.name)};
+                  config::mapping_uuid(entry_),
+                  entry_.qualifier};
   auto made = std::make_unique<MappingRunner>(std::move(shard), entry_.name, random_.next());
   mapping_ = made.get();
   runner_ = std::move(made);

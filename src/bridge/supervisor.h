@@ -46,6 +46,9 @@ struct SourceStatus {
   std::optional<PushCounters> pushed;  ///< of a source that pushes, which has no shards
 };
 
+/// As LastProcessingResult says it: what hinders the source goes before what came of the last invocation.
+std::string processing_result(const SourceStatus& source);
+
 /// Keeps one source running: a source that fails is made anew with backoff and full jitter, alone. A broken belief
 /// parks it.
 class Supervisor {
@@ -80,6 +83,8 @@ class Supervisor {
   std::string refuses_checkpoint(const std::string& shard) const;
 
   SourceState state() const { return state_; }
+  /// Whether it got as far as it comes by itself: it is read, has failed, or is turned off.
+  bool settled() const;
   SourceStatus status() const;
   const config::SourceEntry& entry() const { return entry_; }
 

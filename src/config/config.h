@@ -31,6 +31,8 @@ struct CommandFunction {
   int ephemeral_storage = 512;      ///< MB of /tmp
   std::vector<std::string> layers;  ///< absolute; folders and .zip files, merged under /opt, later ones win; at most 5
   std::string log_format = "Text";  ///< or "JSON"
+  std::string application_log_level = "INFO";  ///< of the JSON format
+  std::string system_log_level = "INFO";       ///< of the JSON format
   std::map<std::string, std::string> environment;
 
   bool operator==(const CommandFunction&) const = default;
@@ -77,12 +79,22 @@ struct FunctionConfig {
   bool operator==(const FunctionConfig&) const = default;
 };
 
+/// The log files of the functions that weir runs.
+struct FunctionLogsConfig {
+  int file_size = 16;  ///< MB of one, then it is rotated; 0: never
+  int files = 4;       ///< of one function, at least 2
+
+  bool operator==(const FunctionLogsConfig&) const = default;
+};
+
 /// One entry of `sources`.
 struct SourceEntry {
   std::string name;
   const ConnectorEntry* connector = nullptr;
   std::string function;
+  std::string qualifier;  ///< the function's version or alias; "" for none
   bool enabled = true;
+  bool by_api = false;  ///< an event source mapping of the Lambda API, which is called by its UUID; not in the file
   std::shared_ptr<const SourceConfig> settings;
 };
 
@@ -96,12 +108,14 @@ struct Config {
   AwsAccess aws;           ///< for whatever speaks to AWS and has no settings of its own
   int concurrency = 1000;  ///< the account's limit
   Duration shutdown_grace = std::chrono::seconds(30);
+  FunctionLogsConfig function_logs;
+  bool control_groups = true;  ///< environments are held to their limits by control groups, where that is permitted
   std::map<std::string, FunctionConfig> functions;
   std::vector<SourceEntry> sources;                ///< in the order of the file
   std::span<const DestinationEntry> destinations;  ///< those that the program has, beside files and functions
 };
 
-/// What a function of weir's own prints: a file of the state folder.
+/// What a function of weir's own prints: a file of the state folder, and where it is rotated to (observe/).
 std::string function_log_path(const std::string& state, const std::string& function);
 
 /// One thing that is wrong, and where.

@@ -10,6 +10,7 @@
 #include "weir/base/json_writer.h"
 
 #include "config/suggest.h"
+#include "config/variables.h"
 #include "package/layers.h"
 #include "package/runtimes.h"
 
@@ -18,45 +19,11 @@ namespace {
 
 /// At least this much of the account's concurrency stays unreserved (configuration-concurrency).
 constexpr int kUnreservedMinimum = 100;
-/// What a function's variables may take, as the JSON text of their mapping (Lambda quotas).
-constexpr std::size_t kEnvironmentBytes = 4096;
-
-/// Set by Lambda itself (configuration-envvars; reference invoke.md 2.2).
-constexpr std::array<std::string_view, 21> kReservedVariables{
-    "_HANDLER",
-    "_X_AMZN_TRACE_ID",
-    "AWS_DEFAULT_REGION",
-    "AWS_REGION",
-    "AWS_EXECUTION_ENV",
-    "AWS_LAMBDA_FUNCTION_NAME",
-    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-    "AWS_LAMBDA_FUNCTION_VERSION",
-    "AWS_LAMBDA_INITIALIZATION_TYPE",
-    "AWS_LAMBDA_LOG_GROUP_NAME",
-    "AWS_LAMBDA_LOG_STREAM_NAME",
-    "AWS_ACCESS_KEY",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_LAMBDA_RUNTIME_API",
-    "LAMBDA_TASK_ROOT",
-    "LAMBDA_RUNTIME_DIR",
-    "AWS_LAMBDA_MAX_CONCURRENCY",
-    "AWS_LAMBDA_METADATA_API",
-    "AWS_LAMBDA_METADATA_TOKEN",
-};
-
 bool is_letter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
-}
-
-/// AWS's pattern of a variable's name: [a-zA-Z]([a-zA-Z0-9_])+
-bool is_variable_name(std::string_view name) {
-  return name.size() >= 2 && is_letter(name.front()) &&
-         std::all_of(name.begin(), name.end(), [](char c) { return is_letter(c) || is_digit(c) || c == '_'; });
 }
 
 /// HOST:PORT with a name, an IPv4 address, or an IPv6 address in brackets.
@@ -77,7 +44,7 @@ bool is_address(std::string_view text) {
 
 void check_environment(ModelNode& node, const std::map<std::string, std::string>& environment) {
   for (const auto& [name, value] : environment) {
-    if (std::find(kReservedVariables.begin(), kReservedVariables.end(), name) != kReservedVariables.end()) {
+    if (is_reserved_variable(name)) {
       node.mistake_within("environment", name, "is reserved: Lambda sets it itself");
     } else if (!is_variable_name(name)) {
       node.mistake_within("environment", name,
@@ -89,7 +56,7 @@ void check_environment(ModelNode& node, const std::map<std::string, std::string>
   out.begin_object();
   for (const auto& [name, value] : environment) out.member(name, value);
   out.end_object();
-  if (json.size() > kEnvironmentBytes) {
+  if (json.size() > kMaxEnvironmentBytes) {
     // AWS adds "String measured" with all values, which may be secrets.
     node.mistake("environment",
                  "Lambda was unable to configure your environment variables because the environment variables you have "
@@ -225,6 +192,21 @@ CommandFunction read_command_function(ModelNode& node) {
       "log_format", {.about = "How Lambda's own lines stand in the function's log: as text, or as a JSON record each.",
                      .fallback = "Text",
                      .one_of = {"Text", "JSON"}});
+  function.application_log_level = *node.text(
+      "application_log_level",
+      {.about = "With `log_format: JSON`: of the lines that the function prints, the log keeps those of this level and "
+                "above. A line's is its `level`, where it is a JSON object with a time, else INFO.",
+       .fallback = "INFO",
+       .one_of = {"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"}});
+  function.system_log_level = *node.text(
+      "system_log_level", {.about = "With `log_format: JSON`: the same of Lambda's own lines, whose level is INFO, and "
+                                    "WARN of what failed.",
+                           .fallback = "INFO",
+                           .one_of = {"DEBUG", "INFO", "WARN"}});
+  for (const char* key : {"application_log_level", "system_log_level"}) {
+    const bool ours = node.has("command") || node.has("runtime");
+    if (ours && node.has(key) && function.log_format != "JSON") node.mistake(key, "goes with `log_format: JSON` only");
+  }
   function.environment = node.text_map(
       "environment", "Environment variables, at most 4 KB in all. The names that Lambda sets itself are refused.");
   check_environment(node, function.environment);
@@ -417,13 +399,15 @@ FunctionConfig read_function(const std::string& name, ModelNode& node, Draft& dr
     node.mistake(*last, "a function has one of `command`, `runtime`, `url` and `arn`");
   } else {
     // "" stands for what weir runs itself, by `command` or `runtime`.
-    constexpr std::array<std::pair<std::string_view, std::string_view>, 13> kOwners{{{"directory", ""},
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 15> kOwners{{{"directory", ""},
                                                                                      {"hot_reload", ""},
                                                                                      {"handler", ""},
                                                                                      {"memory_size", ""},
                                                                                      {"ephemeral_storage", ""},
                                                                                      {"layers", ""},
                                                                                      {"log_format", ""},
+                                                                                     {"application_log_level", ""},
+                                                                                     {"system_log_level", ""},
                                                                                      {"environment", ""},
                                                                                      {"function_name", "url"},
                                                                                      {"requests_per_url", "url"},
@@ -464,12 +448,12 @@ FunctionConfig read_function(const std::string& name, ModelNode& node, Draft& dr
 /// Source: with-kafka. Lambda gives up on a function of such a mapping sooner than on others.
 constexpr Duration kKafkaTimeoutMax = std::chrono::seconds(840);
 
-void check_timeout(const SourceEntry& source, ModelNode& node, const Draft& draft) {
+void check_timeout(const SourceEntry& source, ModelNode& node, const Draft& draft, std::optional<Duration> timeout) {
   if (source.settings->mapping.kind != MappingKind::kKafka || source.connector->delivery != Delivery::kPoll) return;
-  const auto timeout = draft.timeouts.find(source.function);
-  if (timeout == draft.timeouts.end() || timeout->second <= kKafkaTimeoutMax) return;
+  if (const auto known = draft.timeouts.find(source.function); known != draft.timeouts.end()) timeout = known->second;
+  if (!timeout || *timeout <= kKafkaTimeoutMax) return;
   node.mistake("function", "\"" + source.function + "\" has a timeout of " +
-                               std::to_string(std::chrono::floor<std::chrono::seconds>(timeout->second).count()) +
+                               std::to_string(std::chrono::floor<std::chrono::seconds>(*timeout).count()) +
                                " seconds, the most that goes with Kafka are 840");
 }
 
@@ -517,7 +501,10 @@ void check_function_log(SourceConfig& settings, const std::string& target, Confi
   }
 }
 
-SourceEntry read_source(const std::string& name, ModelNode& node, const Draft& draft) {
+}  // namespace
+
+SourceEntry read_source(const std::string& name, ModelNode& node, const Draft& draft,
+                        std::optional<Duration> function_timeout) {
   SourceEntry source;
   source.name = name;
   source.function = node.required_text("function", {.about = "The function that gets the events: one of `functions`."});
@@ -539,14 +526,12 @@ SourceEntry read_source(const std::string& name, ModelNode& node, const Draft& d
   }
   node.variants("type", "The kind of source.", variants);
   if (source.settings) {
-    check_timeout(source, node, draft);
+    check_timeout(source, node, draft, function_timeout);
     check_other_mappings(source, node, draft);
     check_overlaps(source, node, draft);
   }
   return source;
 }
-
-}  // namespace
 
 void read_settings(ModelNode& root, Draft& draft) {
   Config& config = draft.config;
@@ -610,6 +595,27 @@ void read_settings(ModelNode& root, Draft& draft) {
                          .max = 3600,
                          .fallback = 30});
   if (root.has("shutdown_grace")) config.shutdown_grace = *grace;
+  const bool control_groups = root.flag(
+      "control_groups", {.about = "Whether the functions that weir runs are held to their memory and their share of the "
+                                  "processors (1,769 MB are one) by control groups (cgroup v2), where weir may make "
+                                  "some. Else memory is only looked at, and processors are not shared out.",
+                         .fallback = true});
+  if (root.has("control_groups")) config.control_groups = control_groups;
+  root.section("function_logs", "The logs of the functions that weir runs: logs/NAME.log in the state folder.",
+               [&config](ConfigNode& node) {
+                 config.function_logs.file_size = static_cast<int>(
+                     *node.integer("file_size", {.about = "Megabytes of a file; one that has them is renamed to "
+                                                          "NAME.log.1, what was that to NAME.log.2, and so on. 0: it "
+                                                          "grows until somebody else renames it.",
+                                                 .min = 0,
+                                                 .max = 1'000'000,
+                                                 .fallback = 16}));
+                 config.function_logs.files = static_cast<int>(*node.integer(
+                     "files", {.about = "How many files a function has at most, the one that is written included.",
+                               .min = 2,
+                               .max = 100,
+                               .fallback = 4}));
+               });
 }
 
 void read_functions(ModelNode& root, Draft& draft) {

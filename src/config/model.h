@@ -30,4 +30,8 @@ void read_settings(ModelNode& root, Draft& draft);
 void read_functions(ModelNode& root, Draft& draft);
 void read_sources(ModelNode& root, Draft& draft);
 
+/// One source, whose name is known; it is not added to the draft. `function_timeout`: where the draft does not know it.
+SourceEntry read_source(const std::string& name, ModelNode& node, const Draft& draft,
+                        std::optional<Duration> function_timeout = std::nullopt);
+
 }  // namespace weir::config

@@ -21,6 +21,13 @@ constexpr std::string_view kNoSuchResource = "The resource you requested does no
 
 // Tags
 
+/// The mapping whose tags a call is about, by its UUID; "" when it is about a function's.
+std::string tagged_mapping(const Call& call) {
+  constexpr std::string_view kMapping = "event-source-mapping:";
+  const auto resource = service::local_resource(call.asked.path.at(2), "lambda");
+  return resource && resource->starts_with(kMapping) ? resource->substr(kMapping.size()) : "";
+}
+
 /// The function whose tags a call is about: its ARN is the path's last segment. "" after a refusal.
 std::string tagged(Call& call) {
   constexpr std::string_view kFunction = "function:";
@@ -53,6 +60,10 @@ json tags_of(const Function& function) {
 }
 
 Reply list_tags(Call& call) {
+  if (const std::string uuid = tagged_mapping(call); !uuid.empty()) {
+    const json* const tags = tags_of_mapping(call, uuid);
+    return tags == nullptr ? call.refused() : answered(kOk, {{"Tags", *tags}});
+  }
   const Function* const function = call.look_up({tagged(call), ""});
   if (function == nullptr) return call.refused();
   return answered(kOk, {{"Tags", tags_of(*function)}});
@@ -65,7 +76,6 @@ Reply keep_tags(Call& call, const json& tags) {
 }
 
 Reply tag(Call& call) {
-  const Named named{tagged(call), ""};
   Arguments settings = call.body();
   if (!settings.has("Tags")) call.validation.missing("tags");
   const auto added = settings.text_map("Tags");
@@ -77,23 +87,37 @@ Reply tag(Call& call) {
                               "Map keys and values must have at most 128 and 256 characters");
     }
   }
+  if (const std::string uuid = tagged_mapping(call); !uuid.empty()) {
+    const json* const known = tags_of_mapping(call, uuid);
+    if (known == nullptr) return call.refused();
+    json tags = *known;
+    tags.update(json(added));
+    return tag_mapping(call, uuid, std::move(tags));
+  }
+  const Named named{tagged(call), ""};
   const Function* const function = call.change(named);
   if (function == nullptr) return call.refused();
   json tags = tags_of(*function);
-  for (const auto& [key, value] : added) tags[key] = value;
+  tags.update(json(added));
   return keep_tags(call, tags);
 }
 
 Reply untag(Call& call) {
-  const Named named{tagged(call), ""};
   if (!call.in_query("tagKeys")) call.validation.missing("tagKeys");
+  const auto without = [&](json tags) {
+    for (const auto& [name, value] : call.asked.query) {
+      if (name == "tagKeys") tags.erase(value);
+    }
+    return tags;
+  };
+  if (const std::string uuid = tagged_mapping(call); !uuid.empty()) {
+    const json* const known = tags_of_mapping(call, uuid);
+    return known == nullptr ? call.refused() : tag_mapping(call, uuid, without(*known));
+  }
+  const Named named{tagged(call), ""};
   const Function* const function = call.change(named);
   if (function == nullptr) return call.refused();
-  json tags = tags_of(*function);
-  for (const auto& [name, value] : call.asked.query) {
-    if (name == "tagKeys") tags.erase(value);
-  }
-  return keep_tags(call, tags);
+  return keep_tags(call, without(tags_of(*function)));
 }
 
 // Permissions

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 
 #include "weir/service.h"
 
 #include "config/function_plan.h"
+#include "config/mapping_host.h"
 
 namespace weir::control {
 
@@ -13,8 +15,10 @@ namespace weir::control {
 /// functions it changes.
 const ServiceEntry& service_entry();
 
-/// Lambda's API but Invoke. `functions` outlives it. `state`: the state folder; the functions' code is kept in it.
+/// Lambda's API but Invoke. `functions` and `mappings` outlive it. `connectors`: what event source mappings can read.
+/// `state`: the state folder; the functions' code is kept in it.
 std::unique_ptr<Service> make_service(ServiceContext context, config::FunctionHost& functions,
+                                      config::MappingHost& mappings, std::span<const ConnectorEntry> connectors,
                                       const std::string& state);
 
 }  // namespace weir::control

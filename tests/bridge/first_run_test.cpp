@@ -98,7 +98,7 @@ struct Lives {
     static_cast<void>(invoker.add("f", function, std::nullopt));
     Destinations destinations({executor, executor, AwsAccess(), {}, log, clock}, nullptr);
     FakeSource source(stream, {"s", executor, executor, log, clock});
-    ShardDeps deps{executor, source, invoker, store, store, log, clock, destinations, "f", stream, mapping_uuid("s")};
+    ShardDeps deps{executor, source, invoker, store, store, log, clock, destinations, "f", stream, "uuid"};
     MappingRunner mapping(std::move(deps), "s", 1);
     bool over = false;
     runtime::TaskScope scope(executor);

@@ -11,10 +11,12 @@
 
 #include "weir/base/bytes.h"
 
+#include "connectors/table.h"
 #include "control/api.h"
 #include "control/code.h"
 #include "control/plan.h"
 #include "fake_functions.h"
+#include "fake_mappings.h"
 #include "support/fake_clock.h"
 
 namespace weir::test {
@@ -52,12 +54,18 @@ class Lambda {
     const control::World world{
         model,
         functions,
+        mappings,
+        connectors(),
         clock.now().wall,
         clock.now().wall,
         random,
         [&](const control::Function& function) { return plan_of(function, code, target_of); },
         [&](std::string_view, std::string_view) { return broken; },
         target_of,
+        [&](std::string_view uuid) {
+          const auto phase = phases.find(uuid);
+          return phase == phases.end() ? std::string() : phase->second;
+        },
         [](std::string_view function, std::string_view) { return "link:" + std::string(function); }};
     control::Reply reply = answer(world, asked);
     if (reply.error) return reply;
@@ -67,6 +75,14 @@ class Lambda {
         remembered[note.key] = *note.value;
       } else {
         remembered.erase(note.key);
+      }
+    }
+    if (!reply.mapping.empty()) {
+      phases[reply.mapping] = reply.phase;
+      if (reply.source) {
+        mappings.put_mapping(*reply.source);
+      } else {
+        mappings.remove_mapping(reply.mapping, [] {});
       }
     }
     return reply;
@@ -132,6 +148,8 @@ class Lambda {
 
   control::Model model;
   FakeFunctionHost functions;
+  FakeMappingHost mappings;
+  std::map<std::string, std::string, std::less<>> phases;  ///< of mappings
   FakeClock clock;
   Random random{1};
   std::map<std::string, std::string> remembered;
