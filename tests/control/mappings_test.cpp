@@ -417,8 +417,8 @@ TEST_CASE("a mapping's tags") {
 
 TEST_CASE("what a call gives does not reach the variables of weir's environment") {
   const config::Config config;
-  const auto read = [&](const std::string& json) {
-    return config::read_source("uuid", json, connectors(), config, std::nullopt);
+  const auto read = [&](const std::string& text) {
+    return config::read_source("uuid", text, connectors(), config, std::nullopt);
   };
   const config::SourceReading reading = read(R"({"type":"sqs","function":"${HOME}","queue":"jobs"})");
   CHECK(reading.mistakes.empty());

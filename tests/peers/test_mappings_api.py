@@ -34,8 +34,9 @@ class Mappings(PeerTest):
         python = pathlib.Path(parts.python_with_runtime_client()).parent
         patch = unittest.mock.patch.dict(os.environ, {
             "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1", "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "PATH": f"{python}:{os.environ['PATH']}"})
+            "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1",
+            "AWS_CONFIG_FILE": str(self.folder / "none"), "AWS_SHARED_CREDENTIALS_FILE": str(self.folder / "none"),
+            "PATH": f"{python}:{os.environ['PATH']}"})
         patch.start()
         self.addCleanup(patch.stop)
         self.server = case.shared_broker(Moto)
