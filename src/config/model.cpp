@@ -595,11 +595,12 @@ void read_settings(ModelNode& root, Draft& draft) {
                          .max = 3600,
                          .fallback = 30});
   if (root.has("shutdown_grace")) config.shutdown_grace = *grace;
-  const bool control_groups = root.flag(
-      "control_groups", {.about = "Whether the functions that weir runs are held to their memory and their share of the "
-                                  "processors (1,769 MB are one) by control groups (cgroup v2), where weir may make "
-                                  "some. Else memory is only looked at, and processors are not shared out.",
-                         .fallback = true});
+  const bool control_groups =
+      root.flag("control_groups",
+                {.about = "Whether the functions that weir runs are held to their memory and their share of the "
+                          "processors (1,769 MB are one) by control groups (cgroup v2), where weir may make "
+                          "some. Else memory is only looked at, and processors are not shared out.",
+                 .fallback = true});
   if (root.has("control_groups")) config.control_groups = control_groups;
   root.section("function_logs", "The logs of the functions that weir runs: logs/NAME.log in the state folder.",
                [&config](ConfigNode& node) {

@@ -71,17 +71,17 @@ TEST_CASE("a mapping is made, changed, turned off and on, and deleted while weir
               {[&] { return gone; }, [&] { CHECK(world.checkpoints().empty()); }}});
   CHECK(world.function->calls == std::vector<std::string>{R"({"a":1,2})", R"({"a":3,4})", R"({"a":5})",
                                                           R"({"a":6,7,8,9})", R"({"a":10,11,12})"});
-  CHECK_FALSE(world.bridge().mapping("uuid"));
+  CHECK_FALSE(world.bridge().mapping("uuid").has_value());
 }
 
 TEST_CASE("a mapping of a version or alias calls that one") {
   World world;
   world.start();
   config::SourceEntry entry = mapping(1, 1);
-  entry.qualifier = "live";
+  entry.qualifier = "$LATEST";
   world.bridge().put_mapping(std::move(entry));
   run(world, {{[&] { return !world.function->calls.empty(); }, nullptr}});
-  CHECK(world.function->qualifiers == std::vector<std::string>{"live"});
+  CHECK(world.function->qualifiers == std::vector<std::string>{"$LATEST"});
 }
 
 TEST_CASE("what a deleted mapping has left in an earlier life is forgotten in this one") {
@@ -108,10 +108,10 @@ TEST_CASE("a new configuration leaves mappings of the Lambda API as they are, an
   run(world, {{[&] { return world.function->calls.size() == 2; },
                [&] {
                  const Result<void> refused = world.bridge().reload(same_name, {"s", "uuid"});
-                 REQUIRE_FALSE(refused);
+                 REQUIRE_FALSE(refused.has_value());
                  CHECK(refused.error().message() ==
                        "sources.uuid: there is an event source mapping of that name, made through the Lambda API");
-                 CHECK(world.bridge().reload(next, {"s"}));
+                 CHECK(world.bridge().reload(next, {"s"}).has_value());
                }},
               {[&] { return world.bridge().status().sources.size() == 1; },
                [&] {
@@ -131,7 +131,7 @@ TEST_CASE("a checkpoint of a mapping of the Lambda API is moved as others are") 
   run(world, {{[&] { return world.function->calls.size() == 1; },
                [&] { net::co_spawn(world.context(), move, net::detached); }},
               {[&] { return world.function->calls.size() == 2; }, nullptr}});
-  REQUIRE(moved);
-  CHECK(*moved);
+  REQUIRE(moved.has_value());
+  CHECK(moved->has_value());
   CHECK(world.function->calls == std::vector<std::string>{R"({"a":1,2})", R"({"a":2})"});
 }
