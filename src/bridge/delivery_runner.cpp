@@ -297,6 +297,7 @@ net::awaitable<DeliveryRunner::Attempted> DeliveryRunner::deliver(ServiceDeliver
   message.trace_header = std::move(delivery.trace_header);
   message.at = deps_.clock.now().wall;
   Result<void> delivered;
+  const bool left_alone = deps_.destinations.left_alone_until(target, nullptr) > deps_.clock.now().instant;
   const bool here = co_await here_.owns(target);
   if (here) {
     delivered = co_await here_.take(target, std::move(message));
@@ -323,8 +324,8 @@ net::awaitable<DeliveryRunner::Attempted> DeliveryRunner::deliver(ServiceDeliver
       break;
     default:
       // What is weir's own takes everything that it does not refuse, but for weir's own trouble: a full disk, a service
-      // that does not run.
-      attempted.result = here ? engine::DeliveryResult::kHindered : engine::DeliveryResult::kFailed;
+      // that does not run. Who is left alone was not asked.
+      attempted.result = here || left_alone ? engine::DeliveryResult::kHindered : engine::DeliveryResult::kFailed;
   }
   co_return attempted;
 }
@@ -409,6 +410,7 @@ net::awaitable<Result<void>> DeliveryRunner::conclude(engine::EndDelivery order)
   }
   const std::string line = co_await line_of_end(id);
   for (std::size_t tries = 0;; ++tries) {
+    co_await pace_.rest(deps_.destinations.left_alone_until(line, nullptr));
     const auto concluded = co_await give_up(order, line, tries);
     if (!concluded) co_return concluded.error();
     if (*concluded == Concluded::kOver) co_return Result<void>();

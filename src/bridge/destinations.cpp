@@ -5,6 +5,9 @@
 #include <cstring>
 #include <mutex>
 
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -115,16 +118,20 @@ net::awaitable<Result<void>> Destinations::give(std::string destination, Destina
   if (!made_.contains(key)) co_await make_room();
   const auto found = find(key, source);
   if (!found) co_return found.error();
-  struct Called {
-    Made& made;
-    ~Called() { --made.calls; }
-  };
   Made& made = **found;
+  if (!made.trouble.empty() && made.calls > 0) co_await answer_to_others(made);
   const Instant begun = deps_.clock.now().instant;
   if (!made.trouble.empty() && (made.calls > 0 || begun < made.left_alone_until)) {
     co_return Error(ErrorCode::kDestinationFailed,
                     "it is left alone for some seconds, since it failed: " + made.trouble);
   }
+  struct Called {
+    Made& made;
+    ~Called() {
+      --made.calls;
+      made.answered.cancel();
+    }
+  };
   made.used = ++uses_;
   ++made.calls;
   const Called called{made};
@@ -139,12 +146,34 @@ net::awaitable<Result<void>> Destinations::give(std::string destination, Destina
   co_return delivered;
 }
 
+/// Waits for the end of the call that finds out whether it answers again.
+net::awaitable<void> Destinations::answer_to_others(Made& made) {
+  struct Waiting {
+    int& count;
+    ~Waiting() { --count; }
+  };
+  ++made.waiting;
+  const Waiting waiting{made.waiting};
+  while (!made.trouble.empty() && made.calls > 0 && !closed_) {
+    if ((co_await net::this_coro::cancellation_state).cancelled() != net::cancellation_type::none) co_return;
+    boost::system::error_code woken;
+    co_await made.answered.async_wait(net::redirect_error(net::use_awaitable, woken));
+  }
+}
+
+Instant Destinations::left_alone_until(const std::string& destination,
+                                       const std::shared_ptr<const SourceConfig>& source) const {
+  const auto made = made_.find(Key(destination, source ? source->name : ""));
+  return made == made_.end() || made->second.trouble.empty() ? Instant::min() : made->second.left_alone_until;
+}
+
 /// For one more. With all of them called at the moment there are more than that for a while.
 net::awaitable<void> Destinations::make_room() {
   while (made_.size() >= kMadeMax && !closed_) {
     auto oldest = made_.end();
     for (auto each = made_.begin(); each != made_.end(); ++each) {
-      if (each->second.calls == 0 && (oldest == made_.end() || each->second.used < oldest->second.used)) oldest = each;
+      const bool idle = each->second.calls == 0 && each->second.waiting == 0;
+      if (idle && (oldest == made_.end() || each->second.used < oldest->second.used)) oldest = each;
     }
     if (oldest == made_.end()) co_return;
     const auto forgotten = made_.extract(oldest);
@@ -165,7 +194,7 @@ Result<Destinations::Made*> Destinations::find(const Key& key, const std::shared
   auto result = entry->make(destination.substr(colon + 1),
                             {deps_.executor, deps_.blocking, deps_.aws, source, deps_.log, deps_.clock});
   if (!result) return result.error();
-  Made& made = made_[key];
+  Made& made = made_.try_emplace(key, deps_.executor).first->second;
   made.destination = std::move(*result);
   return &made;
 }

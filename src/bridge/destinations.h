@@ -10,6 +10,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "weir/aws_access.h"
 #include "weir/base/error.h"
@@ -53,13 +54,15 @@ class Destinations {
   void set_here(Here here) { here_ = std::move(here); }
 
   /// Kept by the destination when it returns: a file has it as a whole line, on disk. One that lets its callers wait
-  /// and then fails is left alone for a while, in which it fails at once, and is then asked by one caller at a time
-  /// until it answers. Errors: destination.failed,
-  /// destination.gone, destination.forbidden, cancelled, event.refused (by the queue: too large, or one of too many in
-  /// a row), and those of the store behind the queue, which may take it later. `source`: of the mapping that delivers;
-  /// null of an asynchronous invocation.
+  /// and then fails is left alone for a while, in which it fails at once, and is then asked by one caller, whose answer
+  /// the others wait for. Errors: destination.failed, destination.gone, destination.forbidden, cancelled, event.refused
+  /// (by the queue: too large, or one of too many in a row), and those of the store behind the queue, which may take it
+  /// later. `source`: of the mapping that delivers; null of an asynchronous invocation.
   net::awaitable<Result<void>> deliver(std::string destination, DestinationRecord record,
                                        std::shared_ptr<const SourceConfig> source);
+
+  /// Until when it is left alone; long ago when it is not. Who asks sooner is told so, which says nothing new of it.
+  Instant left_alone_until(const std::string& destination, const std::shared_ptr<const SourceConfig>& source) const;
 
   /// Ends what is under way; after it only files and functions take records.
   net::awaitable<void> close();
@@ -67,11 +70,16 @@ class Destinations {
  private:
   /// One that was made. It is not forgotten while it is called.
   struct Made {
+    explicit Made(net::any_io_executor executor)
+        : answered(std::move(executor), net::steady_timer::time_point::max()) {}
+
     std::unique_ptr<Destination> destination;
     int calls = 0;
-    std::uint64_t used = 0;  ///< when, as others were
-    std::string trouble;     ///< what it failed with, after a long wait; "" when it answers
-    Instant left_alone_until{};
+    int waiting = 0;             ///< for the answer to one of the calls
+    std::uint64_t used = 0;      ///< when, as others were
+    std::string trouble;         ///< what it failed with, after a long wait; "" when it answers
+    Instant left_alone_until{};  ///< with trouble
+    net::steady_timer answered;  ///< cancelled when a call ends
   };
   /// "SCHEME:TARGET" and the source's name.
   using Key = std::pair<std::string, std::string>;
@@ -79,6 +87,7 @@ class Destinations {
   net::awaitable<bool> is_here(std::string destination);
   net::awaitable<Result<void>> give(std::string destination, DestinationRecord record,
                                     std::shared_ptr<const SourceConfig> source);
+  net::awaitable<void> answer_to_others(Made& made);
   net::awaitable<void> make_room();
   Result<Made*> find(const Key& key, const std::shared_ptr<const SourceConfig>& source);
 

@@ -72,18 +72,26 @@ bool EndingPace::last(std::size_t failures) const {
 }
 
 net::awaitable<void> EndingPace::wait(std::size_t failures) {
+  co_await sleep(clock_.now().instant + kWaits.at(failures), pauses_);
+}
+
+net::awaitable<void> EndingPace::rest(Instant until) {
+  if (until > clock_.now().instant) co_await sleep(until, rests_);
+}
+
+net::awaitable<void> EndingPace::sleep(Instant until, std::set<net::steady_timer*>& among) {
   if (stopping_) co_return;
-  const Instant until = clock_.now().instant + kWaits.at(failures);
   net::steady_timer timer(executor_, net::steady_timer::time_point(until.time_since_epoch()));
-  pauses_.insert(&timer);
+  among.insert(&timer);
   boost::system::error_code woken;
   co_await timer.async_wait(net::redirect_error(net::use_awaitable, woken));
-  pauses_.erase(&timer);
+  among.erase(&timer);
 }
 
 void EndingPace::request_stop() {
   stopping_ = true;
   for (net::steady_timer* pause : pauses_) pause->cancel();
+  for (net::steady_timer* rest : rests_) rest->cancel();
 }
 
 }  // namespace weir::bridge

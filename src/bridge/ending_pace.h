@@ -55,6 +55,9 @@ class EndingPace {
   bool last(std::size_t failures) const;
   /// The wait after one more failure than that; none while weir stops.
   net::awaitable<void> wait(std::size_t failures);
+  /// Waits until a destination that is left alone may be asked again: not at all while weir stops. Such waits are none
+  /// of those that last() counts, for they hold nothing in memory.
+  net::awaitable<void> rest(Instant until);
   void request_stop();
 
  private:
@@ -68,6 +71,7 @@ class EndingPace {
     std::deque<Waiter*> waiting;  ///< on their frames
   };
   void turn_over(const std::string& line);
+  net::awaitable<void> sleep(Instant until, std::set<net::steady_timer*>& among);
   /// Gives the turns that there are to those that came first in their lines.
   void hand_out();
 
@@ -76,6 +80,7 @@ class EndingPace {
   bool stopping_ = false;
   std::map<std::string, Line> lines_;    ///< in which somebody is
   int away_ = 0;                         ///< turns of destinations that are not in this process
+  std::set<net::steady_timer*> rests_;   ///< of those whose destination is left alone, on their frames
   std::set<net::steady_timer*> pauses_;  ///< of those that wait for their destination's next try, on their frames
 };
 

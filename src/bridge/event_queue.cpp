@@ -503,11 +503,26 @@ net::awaitable<Result<void>> EventQueue::conclude(engine::EndEvent order) {
     co_return co_await deps_.events.settle(order.event.id);
   }
   for (std::size_t tries = 0;; ++tries) {
+    co_await pace_.rest(left_alone_until(order));
     const auto concluded = co_await conclude_whole(order, tries);
     if (!concluded) co_return concluded.error();
     if (*concluded == Concluded::kOver) co_return Result<void>();
     co_await pace_.wait(tries);
   }
+}
+
+/// Until when one of the destinations is left alone that the ending has yet to tell: to try then says nothing of it.
+Instant EventQueue::left_alone_until(const engine::EndEvent& order) const {
+  const config::AsyncConfig& config = functions_[order.function]->config;
+  if (order.condition == engine::AsyncCondition::kSuccess) {
+    return destinations_.left_alone_until(config.on_success, nullptr);
+  }
+  const auto found = told_.find(order.event.id);
+  const auto until = [&](const std::string& destination, Share share) {
+    return share == Share::kOpen ? destinations_.left_alone_until(destination, nullptr) : Instant::min();
+  };
+  return std::max(until(config.on_failure, found == told_.end() ? Share::kOpen : found->second.record),
+                  until(config.dead_letter, found == told_.end() ? Share::kOpen : found->second.dead_letter));
 }
 
 net::awaitable<Result<EventQueue::Concluded>> EventQueue::conclude_whole(engine::EndEvent order, std::size_t tries) {

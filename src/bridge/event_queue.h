@@ -192,6 +192,7 @@ class EventQueue {
     Share dead_letter = Share::kOpen;
   };
   enum class Concluded { kOver, kAgain };
+  Instant left_alone_until(const engine::EndEvent& order) const;
   net::awaitable<Result<Concluded>> conclude_whole(engine::EndEvent order, std::size_t tries);
   net::awaitable<Result<Share>> give(engine::EndEvent order, std::string request_id, std::string destination,
                                      DestinationRecord record, bool last);

@@ -88,6 +88,21 @@ TEST_CASE("a destination that fails after a long wait is left alone for 10 s, th
   CHECK(world.said.calls == 3);
 }
 
+TEST_CASE("who has something to tell a destination can wait until it is asked again, so that no try is lost on it") {
+  World world;
+  const auto left_alone = [&] { return world.destinations.left_alone_until("sqs:slow", nullptr); };
+  CHECK(left_alone() == Instant::min());
+  world.said.takes = 2s;
+  world.said.fails = ErrorCode::kDestinationFailed;
+  world.deliver("sqs:slow");
+  CHECK(left_alone() == world.said.clock.now().instant + 10s);
+  world.said.clock.advance(10s);
+  world.said.takes = 0s;
+  world.said.fails.reset();
+  CHECK(world.deliver("sqs:slow") == "taken");
+  CHECK(left_alone() == Instant::min());
+}
+
 TEST_CASE("a destination that fails at once, or that refuses, is asked every time; so is another beside a slow one") {
   World world;
   world.said.takes = 2s - 1ns;
