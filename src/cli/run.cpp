@@ -28,6 +28,7 @@
 #include "gateway/admin.h"
 #include "gateway/bridge_functions.h"
 #include "gateway/gateway.h"
+#include "gateway/paths.h"
 #include "http/server.h"
 #include "lambda/emulator/control_groups.h"
 #include "observe/log_sink.h"
@@ -103,7 +104,7 @@ class Daemon {
       gateway = std::move(*listening);
       log_.info("gateway.listening", {{"address", gateway->address()}});
       const std::string address = gateway->address();
-      if (config_.access_keys.empty() && !address.starts_with("127.") && !address.starts_with("[::1]")) {
+      if (config_.access_keys.empty() && !gateway::is_loopback(address)) {
         log_.warn("gateway.open", {{"address", address},
                                    {"message",
                                     "whoever reaches this address may invoke the functions; access_keys would "

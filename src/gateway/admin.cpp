@@ -7,6 +7,7 @@
 #include "weir/base/json_writer.h"
 
 #include "gateway/dead_letters_json.h"
+#include "gateway/paths.h"
 #include "gateway/status_json.h"
 #include "http/uri.h"
 
@@ -186,13 +187,6 @@ net::awaitable<http::Response> redrive(bridge::Bridge& bridge, std::string body)
   if (redriven->stopped) out.member("stopped", redriven->stopped->describe());
   out.end_object();
   co_return http::Response(200, kJson, said + "\n");
-}
-
-/// Whether a Host header is "localhost", an IPv4 address or [an IPv6 address], with or without a port.
-bool is_address_or_localhost(std::string_view host) {
-  if (host.starts_with('[')) return true;
-  host = host.substr(0, host.find(':'));
-  return host == "localhost" || (!host.empty() && host.find_first_not_of("0123456789.") == std::string_view::npos);
 }
 
 void write_text(JsonWriter& out, std::string_view name, const std::optional<std::string>& text) {

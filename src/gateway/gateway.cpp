@@ -103,6 +103,7 @@ class Gateway {
     if (from_web_page(request) && (!api || deps_.access_keys.empty())) {
       co_return refuse({403, "AccessDeniedException", "This address takes no requests from web pages."}, request_id);
     }
+    if (const auto refusal = exposed(request, service)) co_return refuse(*refusal, request_id);
     if (!api) {
       co_return co_await webhook(std::move(request), segment_meaning(parts[0]), segment_meaning(parts[1]), request_id);
     }
@@ -116,6 +117,28 @@ class Gateway {
       co_return answered(service::form_error({413, "RequestEntityTooLarge", kBodyTooLarge}, "", request_id));
     }
     co_return co_await lambda_.answer(std::move(request), request_id);
+  }
+
+  /// What nobody has signed is answered only where no page in somebody's browser can ask for it, and changes functions,
+  /// which are programs, only where it came from this machine.
+  std::optional<AwsError> exposed(const Request& request, const std::optional<ServiceRoute>& service) const {
+    if (!deps_.access_keys.empty()) return std::nullopt;
+    const bool reads = request.method == "GET" || request.method == "HEAD";
+    const std::string_view host = request.headers.get("Host").value_or("");
+    // Of a name that was rebound to this address a page may read, and its browser says nothing of that.
+    if (reads && !is_address_or_localhost(host) && !is_local_name(host)) {
+      return AwsError{
+          403, "AccessDeniedException",
+          "Without access_keys this address is asked as an address, localhost or a name of the local network."};
+    }
+    const bool of_lambda = service && service->service != nullptr && service->service->name == "lambda";
+    if (of_lambda && !reads && !is_loopback(deps_.address)) {
+      return AwsError{
+          403, "AccessDeniedException",
+          "Whoever reaches this address could run programs here: functions are changed through an address that "
+          "is not loopback's with access_keys only."};
+    }
+    return std::nullopt;
   }
 
   std::optional<AwsError> unsigned_call(const Request& request) const {

@@ -18,4 +18,13 @@ bool is_api_resource(std::string_view segment);
 /// "2015-03-31", with which every path of Lambda's API begins.
 bool is_api_version(std::string_view segment);
 
+/// Whether a Host header is "localhost", an IPv4 address or [an IPv6 address], with or without a port: no name that a
+/// web page's owner could have pointed at this machine (DNS rebinding).
+bool is_address_or_localhost(std::string_view host);
+/// Whether it is a name that can only be of this network: one without a dot, as containers have, or one that nobody can
+/// register (RFC 6762, RFC 8375 and ICANN's .internal).
+bool is_local_name(std::string_view host);
+/// Whether only this machine reaches what listens there: "127.0.0.1:4580", "[::1]:4580", "localhost:4580".
+bool is_loopback(std::string_view address);
+
 }  // namespace weir::gateway

@@ -189,12 +189,40 @@ struct StateFolder::Impl {
   DatabaseThread queue_reads;
 };
 
+namespace {
+
+/// Events and functions' variables hold what is nobody else's business: the file is its owner's only, also one of an
+/// earlier weir. What SQLite puts beside it is as it is.
+Result<void> keep_private(const std::string& path) {
+  for (const char* beside : {"", "-wal", "-shm"}) {
+    const std::string file = path + beside;
+    const int flags = O_RDWR | O_CLOEXEC | (*beside == '\0' ? O_CREAT : 0);
+    const int descriptor = ::open(file.c_str(), flags, S_IRUSR | S_IWUSR);
+    if (descriptor < 0) continue;  // SQLite says it better, or there is none
+    struct stat about {};
+    const bool ours = ::fstat(descriptor, &about) == 0 && about.st_uid == ::geteuid();
+    const bool refused =
+        ours && (about.st_mode & (S_IRWXG | S_IRWXO)) != 0 && ::fchmod(descriptor, about.st_mode & S_IRWXU) != 0;
+    const int why = errno;
+    ::close(descriptor);
+    if (refused) return system_error(file, why);
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<std::unique_ptr<StateFolder>> StateFolder::open(const std::string& folder) {
   std::error_code failed;
-  std::filesystem::create_directories(folder, failed);
+  // One that is there already may have others in it: its own rights are its owner's business.
+  const bool is_new = std::filesystem::create_directories(folder, failed);
+  if (!failed && is_new) std::filesystem::permissions(folder, std::filesystem::perms::owner_all, failed);
   if (failed) return system_error(folder, failed.value());
   auto lock = FolderLock::take(folder);
   if (!lock) return std::move(lock.error());
+  for (const char* file : {"/checkpoints.sqlite", "/queue.sqlite"}) {
+    if (auto kept = keep_private(folder + file); !kept) return std::move(kept.error());
+  }
   auto checkpoints = Database::open(folder + "/checkpoints.sqlite", Database::Synchronous::kNormal, kCheckpointSchema);
   if (!checkpoints) return std::move(checkpoints.error());
   if (auto made = checkpoints->execute(kStreams); !made) return std::move(made.error());

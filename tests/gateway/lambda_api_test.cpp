@@ -27,12 +27,15 @@ using Keys = std::map<std::string, std::string>;
 
 constexpr std::array<std::string_view, 1> kOpen{"ConfirmSubscription"};
 const std::array kTestServices{ServiceEntry{"sns", "sns", "sns", "", "2010-03-31", {}, kOpen, "Forms.", nullptr}};
+const std::array kLambdaService{ServiceEntry{"lambda", "", "", "", "", {}, {}, "Functions.", nullptr}};
 
 /// A gateway without a server.
 class World {
  public:
-  explicit World(Keys keys = {}) : keys_(std::move(keys)) {
-    handler_ = gateway::gateway_handler({functions, keys_, kTestServices, "127.0.0.1:4580", null_log(), clock});
+  explicit World(Keys keys = {}, std::span<const ServiceEntry> services = kTestServices,
+                 std::string address = "127.0.0.1:4580")
+      : keys_(std::move(keys)) {
+    handler_ = gateway::gateway_handler({functions, keys_, services, std::move(address), null_log(), clock});
   }
 
   Response send(Request request) { return test::run(io_, handler_(std::move(request))); }
@@ -625,6 +628,41 @@ TEST_CASE("with keys, services' calls have to be signed, but for those whose lin
   CHECK(world.send(request("GET", "/?Action=Publish&Version=2010-03-31")).status == 403);
   CHECK(world.functions.service_calls.empty());
   CHECK(world.send(request("GET", "/?Action=ConfirmSubscription&Version=2010-03-31")).status == 201);
+}
+
+TEST_CASE("without keys nothing is read under a name that a web page's owner may have pointed here") {
+  World world({}, kLambdaService);
+  const auto status = [&](const std::string& host) {
+    return world.send(request("GET", "/2015-03-31/functions/hello/configuration", "", {{"Host", host}})).status;
+  };
+  for (const char* host : {"127.0.0.1:4580", "localhost:4580", "[::1]:4580", "10.0.0.7", "weir:4580", "weir",
+                           "host.docker.internal:4580", "Box.LOCAL", "weir.jobs.svc.cluster.local:80"}) {
+    INFO(host);
+    CHECK(status(host) == 201);
+  }
+  for (const char* host : {"evil.example", "evil.example:4580", "internal.evil.example", "127.0.0.1.evil.example"}) {
+    INFO(host);
+    CHECK(status(host) == 403);
+  }
+  World keyed(Keys{{"AKIDEXAMPLE", "secret"}}, kLambdaService);
+  CHECK_THAT(shown(keyed.send(request("GET", "/2015-03-31/functions/hello", "", {{"Host", "weir.example"}}))),
+             Catch::Contains("MissingAuthenticationTokenException"));
+}
+
+TEST_CASE("functions are changed by whoever reaches a loopback address, and by keys elsewhere") {
+  const auto status = [](World& world, const std::string& method) {
+    return world.send(request(method, "/2015-03-31/functions/hello/configuration", "{}")).status;
+  };
+  for (const char* address : {"127.0.0.1:4580", "localhost:4580", "[::1]:4580"}) {
+    World world({}, kLambdaService, address);
+    CHECK(status(world, "PUT") == 201);
+  }
+  for (const char* address : {"0.0.0.0:4580", "[::]:4580", "10.0.0.7:4580"}) {
+    World world({}, kLambdaService, address);
+    CHECK(status(world, "PUT") == 403);
+    CHECK(status(world, "GET") == 201);
+    CHECK(world.send(invoke("hello/invocations")).status == 200);
+  }
 }
 
 TEST_CASE("services take no calls from web pages either") {

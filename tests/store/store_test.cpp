@@ -177,6 +177,29 @@ TEST_CASE("dead letters are kept") {
   CHECK(*open(folder)->count_dead_letters() == 2);
 }
 
+TEST_CASE("what a state folder holds is its owner's only, also what an earlier weir left open") {
+  const TemporaryFolder folder;
+  const std::string state = folder / "state";
+  const auto rights = [](const std::string& path) {
+    return std::filesystem::status(path).permissions() &
+           (std::filesystem::perms::group_all | std::filesystem::perms::others_all);
+  };
+  REQUIRE(StateFolder::open(state).has_value());
+  CHECK(rights(state) == std::filesystem::perms::none);
+  const std::string queue = state + "/queue.sqlite";
+  CHECK(rights(queue) == std::filesystem::perms::none);
+  std::filesystem::permissions(queue, std::filesystem::perms(0644));
+  std::filesystem::permissions(state, std::filesystem::perms(0755));
+  const auto again = StateFolder::open(state);
+  REQUIRE(again.has_value());
+  for (const char* file : {"/queue.sqlite", "/queue.sqlite-wal", "/checkpoints.sqlite"}) {
+    INFO(file);
+    CHECK(rights(state + file) == std::filesystem::perms::none);
+  }
+  // It was somebody's before, perhaps with other things in it.
+  CHECK(rights(state) != std::filesystem::perms::none);
+}
+
 TEST_CASE("a state folder is held by one process at a time") {
   const TemporaryFolder folder;
   auto first = open(folder);
