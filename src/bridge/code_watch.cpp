@@ -28,9 +28,17 @@ constexpr std::uint32_t kEvents = IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MO
 constexpr std::chrono::milliseconds kPoll{500};
 /// A folder that was taken away is mostly being written anew.
 constexpr std::chrono::milliseconds kPollLost{50};
+constexpr std::chrono::milliseconds kPollLink{100};
 
 bool is_below(std::string_view path, std::string_view folder) {
   return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/' || folder == "/");
+}
+
+/// Where a folder really is, when it is reached through a link; "" otherwise.
+std::string behind_links(const std::string& folder) {
+  std::error_code unknown;
+  const fs::path real = fs::canonical(folder, unknown);
+  return unknown || real == fs::path(folder).lexically_normal() ? std::string() : real.string();
 }
 
 std::string without_end(std::string folder) {
@@ -127,7 +135,9 @@ void CodeWatch::watch(const std::map<std::string, std::string>& folders) {
     const std::string folder = without_end(written);
     const auto [tree, is_new] = trees_.try_emplace(folder);
     tree->second.functions.insert(function);
-    if (is_new) fresh.push_back(folder);
+    if (!is_new) continue;
+    tree->second.leads_to = behind_links(folder);
+    fresh.push_back(folder);
   }
   std::erase_if(trees_, [](const auto& each) { return each.second.functions.empty(); });
   std::erase_if(watches_, [&](const auto& each) {
@@ -231,8 +241,12 @@ void CodeWatch::take(std::string_view events) {
 void CodeWatch::changed(std::string_view path) {
   for (auto& [root, tree] : trees_) {
     if (!is_below(path, root)) continue;
-    tree.latest = net::steady_timer::clock_type::now();
-    if (tree.first == Time::max()) tree.first = tree.latest;
+    const Time now = net::steady_timer::clock_type::now();
+    if (tree.first == Time::max()) {
+      tree.goes_on = tree.latest != Time::min() && now - tree.latest < kCalm;
+      tree.first = now;
+    }
+    tree.latest = now;
   }
   due_.cancel();
 }
@@ -245,6 +259,19 @@ void CodeWatch::lose(const std::string& path) {
   poll_.cancel();
 }
 
+/// There is a folder again, or another one, at the place of one that is watched.
+void CodeWatch::find_again(const std::string& root, Tree& tree) {
+  tree.lost = false;
+  tree.leads_to = behind_links(root);
+  std::erase_if(watches_, [&](const auto& each) {
+    if (!is_below(each.second, root)) return false;
+    ::inotify_rm_watch(inotify_->number, each.first);
+    return true;
+  });
+  ++scans_;
+  tasks_.spawn(scan(root, true));
+}
+
 /// Tells of changes when it has been quiet for a moment.
 net::awaitable<void> CodeWatch::tell() {
   for (;;) {
@@ -253,9 +280,8 @@ net::awaitable<void> CodeWatch::tell() {
     std::vector<std::string> functions;
     for (auto& [root, tree] : trees_) {
       if (tree.first == Time::max()) continue;
-      const Time at = std::min(tree.latest + kQuiet, tree.first + kLatest);
-      if (at > now) {
-        next = std::min(next, at);
+      if (tree.due() > now) {
+        next = std::min(next, tree.due());
         continue;
       }
       tree.first = Time::max();
@@ -277,6 +303,7 @@ net::awaitable<void> CodeWatch::poll() {
     for (const auto& [root, tree] : trees_) {
       if (tree.lost) next = std::min(next, now + kPollLost);
       if (tree.polled) next = std::min(next, now + kPoll);
+      if (!tree.leads_to.empty()) next = std::min(next, now + kPollLink);
     }
     poll_.expires_at(next);
     boost::system::error_code woken;
@@ -285,11 +312,8 @@ net::awaitable<void> CodeWatch::poll() {
     if (woken) continue;
     for (auto& [root, tree] : trees_) {
       std::error_code error;
-      if (tree.lost && fs::is_directory(root, error)) {
-        tree.lost = false;
-        ++scans_;
-        tasks_.spawn(scan(root, true));
-      }
+      const bool leads_elsewhere = !tree.leads_to.empty() && behind_links(root) != tree.leads_to;
+      if ((tree.lost || leads_elsewhere) && fs::is_directory(root, error)) find_again(root, tree);
       if (!tree.polled) continue;
       const std::uint64_t top = look_of(root);
       if (std::exchange(tree.top, top) != top) changed(root);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -25,8 +26,8 @@ namespace net = boost::asio;
 /// Sees when a file in a function's folder, or in a folder below it, has changed. What editors and interpreters leave
 /// there is no change: names that begin with a dot, backups (NAME~, #NAME#, 4913, .swp), `__pycache__`, `.pyc`. Of the
 /// folders the first kFolders are watched (inotify); a folder of which some are not, or that inotify refuses, is said
-/// so once in the log, and its uppermost level is looked at twice a second. A folder that goes is waited for. One
-/// executor, one thread.
+/// so once in the log, and its uppermost level is looked at twice a second. A folder that goes is waited for; of one
+/// that is reached through a link it is looked where that leads, ten times a second. One executor, one thread.
 class CodeWatch {
  public:
   /// Of all functions together.
@@ -35,6 +36,11 @@ class CodeWatch {
   static constexpr std::chrono::milliseconds kQuiet{50};
   /// ... and not for longer than this.
   static constexpr std::chrono::milliseconds kLatest{120};
+  /// What changes sooner after an earlier change is part of something larger, a copy of many files perhaps ...
+  static constexpr std::chrono::milliseconds kCalm{1000};
+  /// ... which is over when it has been quiet for so long, or has gone on for longer than anybody's patience.
+  static constexpr std::chrono::milliseconds kSettled{300};
+  static constexpr std::chrono::milliseconds kPatience{10'000};
 
   struct Deps {
     net::any_io_executor executor;
@@ -64,8 +70,15 @@ class CodeWatch {
     bool lost = false;          ///< it is not there
     bool polled = false;        ///< not all of it is watched
     std::uint64_t top = 0;      ///< what its uppermost level looked like, where it is polled
+    std::string leads_to;       ///< where it really is, when that is elsewhere
     Time first = Time::max();   ///< the first change that was not told of
-    Time latest = Time::max();  ///< the last one
+    Time latest = Time::min();  ///< the last one
+    bool goes_on = false;       ///< the first was soon after one before
+
+    /// When it is to be told of.
+    Time due() const {
+      return goes_on ? std::min(latest + kSettled, first + kPatience) : std::min(latest + kQuiet, first + kLatest);
+    }
   };
   struct Found {
     std::vector<std::pair<int, std::string>> watches;
@@ -84,6 +97,7 @@ class CodeWatch {
   void take(std::string_view events);
   void changed(std::string_view path);
   void lose(const std::string& path);
+  void find_again(const std::string& root, Tree& tree);
   void wake();
 
   Deps deps_;

@@ -107,6 +107,40 @@ TEST_CASE("many changes in a moment are one") {
   CHECK(code.changes == std::vector<std::string>{"f"});
 }
 
+TEST_CASE("files that are copied one after the other are told of as they begin and when they are there") {
+  Watched code;
+  code.begin();
+  const auto begun = std::chrono::steady_clock::now();
+  int written = 0;
+  // Slower than what counts as one moment.
+  code.run_until([&] {
+    const auto since = std::chrono::steady_clock::now() - begun;
+    if (written < 12 && since >= 70ms * written) code.home.write("code/file" + std::to_string(written++), "1");
+    return written == 12;
+  });
+  CHECK(code.changes.size() == 1);
+  code.run_until([&] { return code.changes.size() == 2; });
+  CHECK(std::chrono::steady_clock::now() - begun >= 70ms * 11 + bridge::CodeWatch::kSettled);
+}
+
+TEST_CASE("a folder that a link leads to is another one when the link leads elsewhere") {
+  Watched code;
+  const fs::path home = code.home.path();
+  code.home.write("code/lib/deep/app.js", "1");
+  fs::create_directory_symlink(home / "code/lib/deep", home / "current");
+  code.begin({{"f", code.home / "current"}});
+  fs::create_directories(home / "next");
+  code.home.write("next/app.js", "2");
+  fs::create_directory_symlink(home / "next", home / "to_be");
+  fs::rename(home / "to_be", home / "current");
+  code.run_until([&] { return !code.changes.empty(); });
+  code.run_until([&] { return code.watch.settled(); });
+  code.changes.clear();
+  code.home.write("next/app.js", "3");
+  code.run_until([&] { return !code.changes.empty(); });
+  CHECK(code.changes == std::vector<std::string>{"f"});
+}
+
 TEST_CASE("what editors and interpreters leave, and what weir itself writes, is no change") {
   Watched code;
   code.begin();
