@@ -46,8 +46,8 @@ struct EmulatorSettings {
   std::string log_file;  ///< absolute; what the function prints, with START, END, REPORT; "": none
   LogLimits log_limits;
   LogFormat log_format = LogFormat::kText;
-  std::string application_log_level = "INFO";        ///< of the JSON format; AWS's word, as the function is told it
-  std::string system_log_level = "INFO";             ///< of the JSON format
+  std::string application_log_level = "INFO";  ///< of the JSON format; AWS's word, as the function is told it
+  std::string system_log_level = "INFO";       ///< of the JSON format
   StreamLimits streaming;
   Duration init_timeout = std::chrono::seconds(10);  ///< Lambda's; shorter in tests
   Duration idle_limit = std::chrono::minutes(5);     ///< an unused environment is taken down after it
