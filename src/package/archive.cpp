@@ -4,6 +4,8 @@
 #include <memory>
 #include <system_error>
 
+#include <locale.h>
+
 #include "package/libarchive.h"
 
 namespace weir::package {
@@ -42,6 +44,25 @@ Error too_large(std::uint64_t bytes_max) {
 Error refused(const std::string& name, const char* why) {
   return {ErrorCode::kEndpointFailed, "the zip's entry " + name + " " + why};
 }
+
+/// Names that say that they are UTF-8 come out as the thread's locale has them, and weir's own, "C", has only ASCII.
+class Utf8Names {
+ public:
+  Utf8Names() : locale_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", locale_t())) {
+    if (locale_ != locale_t()) before_ = ::uselocale(locale_);
+  }
+  ~Utf8Names() {
+    if (locale_ == locale_t()) return;
+    ::uselocale(before_);
+    ::freelocale(locale_);
+  }
+  Utf8Names(const Utf8Names&) = delete;
+  Utf8Names& operator=(const Utf8Names&) = delete;
+
+ private:
+  locale_t locale_;
+  locale_t before_{};
+};
 
 bool leads_out(const fs::path& path) {
   const fs::path normal = path.lexically_normal();
@@ -90,7 +111,12 @@ Result<std::uint64_t> copy_data(struct archive* reader, struct archive* writer, 
   }
 }
 
-Result<std::uint64_t> unpack(Reader reader, const std::string& folder, std::uint64_t bytes_max) {
+Result<std::uint64_t> unpack(Reader reader, const std::string& into, std::uint64_t bytes_max) {
+  const Utf8Names names;
+  std::error_code error;
+  // SECURE_SYMLINKS is for links of the zip: those on the way to the folder are whoever's who put them there.
+  const fs::path folder = fs::canonical(into, error);
+  if (error) return Error(ErrorCode::kEndpointFailed, "cannot unzip into " + into + ": " + error.message());
   const Writer writer(libarchive().write_disk_new());
   libarchive().write_disk_set_options(writer.get(), ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_TIME |
                                                         ARCHIVE_EXTRACT_SECURE_NODOTDOT |
@@ -104,7 +130,8 @@ Result<std::uint64_t> unpack(Reader reader, const std::string& folder, std::uint
     if (got < ARCHIVE_WARN) return unreadable();
     if (++entries > kEntriesMax) return too_large(bytes_max);
     const char* raw = libarchive().entry_pathname(entry);
-    const std::string name = raw == nullptr ? "" : raw;
+    if (raw == nullptr) return Error(ErrorCode::kEndpointFailed, "the zip has a name that is not UTF-8, as it says");
+    const std::string name = raw;
     if (name.empty() || leads_out(name)) return refused(name, "would land outside of its folder");
     const auto type = libarchive().entry_filetype(entry);
     if (type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK) return refused(name, "is no file, folder or link");
@@ -118,7 +145,7 @@ Result<std::uint64_t> unpack(Reader reader, const std::string& folder, std::uint
       const unsigned own = type == AE_IFDIR ? 0700U : 0600U;
       libarchive().entry_set_perm(entry, static_cast<__LA_MODE_T>((libarchive().entry_perm(entry) & 0777U) | own));
     }
-    const std::string path = (fs::path(folder) / name).string();
+    const std::string path = (folder / name).string();
     libarchive().entry_set_pathname(entry, path.c_str());
     if (libarchive().write_header(writer.get(), entry) < ARCHIVE_OK) {
       return refused(name, ("cannot be written: " + std::string(libarchive().error_string(writer.get()))).c_str());
@@ -133,7 +160,7 @@ Result<std::uint64_t> unpack(Reader reader, const std::string& folder, std::uint
   // Of nothing at all libarchive says that it has no entries.
   if (entries == 0 && libarchive().format(reader.get()) != ARCHIVE_FORMAT_ZIP) return unreadable();
   if (libarchive().write_close(writer.get()) < ARCHIVE_WARN) return unreadable();
-  if (auto checked = check_links(folder); !checked) return std::move(checked.error());
+  if (auto checked = check_links(folder.string()); !checked) return std::move(checked.error());
   return bytes;
 }
 

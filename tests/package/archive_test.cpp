@@ -23,6 +23,18 @@ std::string text_of(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
+/// The zip, with the flag that its names are UTF-8.
+std::string with_utf8_names(std::string zip) {
+  const auto flag = [&](std::string_view header, std::size_t offset) {
+    for (std::size_t at = zip.find(header); at != std::string::npos; at = zip.find(header, at + 1)) {
+      zip[at + offset + 1] = static_cast<char>(zip[at + offset + 1] | 0x08);
+    }
+  };
+  flag({"PK\3\4", 4}, 6);
+  flag({"PK\1\2", 4}, 8);
+  return zip;
+}
+
 }  // namespace
 
 TEST_CASE("a zip's files come out with their folders, rights and links") {
@@ -40,6 +52,33 @@ TEST_CASE("a zip's files come out with their folders, rights and links") {
   CHECK((fs::status(folder / "index.js").permissions() & fs::perms::owner_exec) == fs::perms::none);
   CHECK((fs::status(folder / "unreadable").permissions() & fs::perms::owner_read) != fs::perms::none);
   CHECK(text_of(folder / "latest/er.txt") == "x");
+}
+
+TEST_CASE("names are not only ASCII, whether they say that they are UTF-8 or not") {
+  const bool said = GENERATE(false, true);
+  std::string zip = zip_of({{"données/naïve.txt", "x"}, {"letzte", "", "données"}, {"größe", "", "données"}});
+  if (said) zip = with_utf8_names(std::move(zip));
+  const TemporaryFolder folder;
+  const auto bytes = unzip(zip, folder.path(), kUnzippedBytesMax);
+  REQUIRE(bytes.has_value());
+  CHECK(text_of(folder / "données/naïve.txt") == "x");
+  CHECK(text_of(folder / "letzte/naïve.txt") == "x");
+  CHECK(text_of(folder / "größe/naïve.txt") == "x");
+}
+
+TEST_CASE("a name that says that it is UTF-8 and is not is refused") {
+  const TemporaryFolder folder;
+  const auto done = unzip(with_utf8_names(zip_of({{"na\xEFve.txt", "x"}})), folder.path(), kUnzippedBytesMax);
+  REQUIRE_FALSE(done.has_value());
+  CHECK(done.error().message() == "the zip has a name that is not UTF-8, as it says");
+}
+
+TEST_CASE("the folder may lie behind a link, which is not the zip's") {
+  const TemporaryFolder folder;
+  fs::create_directories(folder / "real/out");
+  fs::create_symlink(folder / "real", folder / "link");
+  CHECK(unzip(zip_of({{"lib/a", "1234"}, {"b", "", "lib/a"}}), folder / "link/out", kUnzippedBytesMax).value() == 4);
+  CHECK(text_of(folder / "real/out/b") == "1234");
 }
 
 TEST_CASE("a zip from a file is the same") {
