@@ -13,6 +13,7 @@
 
 #include "emulator/world.h"
 #include "lambda/emulator/extension_set.h"
+#include "lambda/emulator/memory_use.h"
 
 using namespace weir;
 using namespace weir::test;
@@ -212,6 +213,15 @@ TEST_CASE("extensions take part in the end of an environment") {
     });
     CHECK(text_of(world.invoke(R"({"do":"sleep"})")).starts_with("Sandbox.Timedout"));
     world.wait_for_log(R"("shutdownReason":"timeout")");
+  }
+  SECTION("and what is killed with it is not what is started next") {
+    World world([&](EmulatorSettings& settings) {
+      show(settings);
+      settings.extensions = {extensions.add("stubborn")};
+    });
+    CHECK(text_of(world.invoke(R"({"do":"exit","code":1})")).starts_with("Runtime.ExitError"));
+    world.run_until([] { return emulator::processes_below(::getpid()).empty(); });
+    CHECK(text_of(world.invoke(R"({"n":2})")) == R"({"n":2})");
   }
   SECTION("and are killed after two seconds") {
     World world([&](EmulatorSettings& settings) {

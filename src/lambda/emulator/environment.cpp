@@ -62,6 +62,7 @@ Environment::Environment(engine::EnvironmentId number, net::any_io_executor exec
 }
 
 void Environment::begin_start() {
+  process.begin();
   init_error.reset();
   exit_status.reset();
   cannot_start_type.clear();

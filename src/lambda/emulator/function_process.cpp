@@ -51,7 +51,6 @@ net::awaitable<void> FunctionProcess::run(ProcessPlan plan) {
     ~Detach() {
       self.process_ = nullptr;
       self.output_ = nullptr;
-      self.end_asked_ = false;
       self.forget_process();
     }
   } detach{*this};
@@ -79,8 +78,13 @@ net::awaitable<void> FunctionProcess::run(ProcessPlan plan) {
   write_end.close();
   SupervisedProcess process = std::move(made.value());
   ::fcntl(read_end.get(), F_SETFL, O_NONBLOCK);
+  Descriptor news_end(::fcntl(process.descriptor(), F_DUPFD_CLOEXEC, 0));
+  if (news_end.get() < 0) {
+    events_.on_cannot_start("Sandbox.Failure", "no descriptor: " + std::generic_category().message(errno));
+    co_return;
+  }
   net::posix::stream_descriptor output(executor_, read_end.release());
-  net::posix::stream_descriptor news(executor_, ::fcntl(process.descriptor(), F_DUPFD_CLOEXEC, 0));
+  net::posix::stream_descriptor news(executor_, news_end.release());
   process_ = &process;
   output_ = &output;
   if (end_asked_) process.end();

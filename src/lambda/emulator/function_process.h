@@ -35,6 +35,8 @@ class FunctionProcess {
   /// `events` outlive run().
   FunctionProcess(net::any_io_executor executor, ProcessEvents& events) : executor_(executor), events_(events) {}
 
+  /// Before run(), at a start that nobody has asked to end yet: what was asked after the last process does not hold.
+  void begin() { end_asked_ = false; }
   /// Runs a process until all of it is gone. Once at a time.
   net::awaitable<void> run(ProcessPlan plan);
   /// Kills it: the one that runs, or the one that run() is about to start.
