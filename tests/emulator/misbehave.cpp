@@ -107,6 +107,11 @@ void stream(const json& event, const std::string& request_id, RuntimeClient& cli
     if (step.contains("exit")) ::_exit(step["exit"]);
     if (step.contains("hang")) hang();
     if (step.contains("close")) {
+      // What breaks off is seen before the next request, which comes on another connection.
+      ::shutdown(socket, SHUT_WR);
+      char rest[4096];
+      while (::recv(socket, rest, sizeof(rest), 0) > 0) {
+      }
       ::close(socket);
       return;
     }
